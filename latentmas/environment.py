@@ -1,0 +1,85 @@
+"""Typed readers of the process environment: a wrong value fails at start-up and says what would be right."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str, *, choices: tuple[str, ...] = ()) -> str:
+    """Return the variable, which must be one of `choices` where any are given."""
+    value = os.environ.get(name) or default
+    if choices and value not in choices:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
+    return value
+
+
+def boolean(name: str, default: bool) -> bool:
+    value = os.environ.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value not in TRUE | FALSE:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be one of {', '.join(sorted(TRUE | FALSE))}")
+    return value in TRUE
+
+
+def integer(name: str, default: int, *, minimum: int) -> int:
+    value = os.environ.get(name) or str(default)
+    try:
+        number = int(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number") from error
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name} is {number}; it must be at least {minimum}")
+    return number
+
+
+def words(name: str, default: list[str]) -> list[str]:
+    """Return a comma-separated variable as a list."""
+    value = os.environ.get(name)
+    return default if value is None else [word.strip() for word in value.split(",") if word.strip()]
+
+
+def folder(name: str, default: Path) -> Path:
+    """Return an absolute folder path, created where it is absent."""
+    path = Path(os.environ.get(name) or default).expanduser().absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name} is {path}, which cannot be created: {error.strerror}") from error
+    return path
+
+
+def secret(name: str, *, fallback_file: Path | None) -> str:
+    """Return a secret from `NAME`, from the file `NAME_FILE`, or from `fallback_file`, made on first use.
+
+    Without a fallback file (production) the variable is required.
+    """
+    if value := os.environ.get(name):
+        return value
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text().strip()
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name}_FILE is {path}, which cannot be read: {error.strerror}") from error
+    if fallback_file is None:
+        raise ImproperlyConfigured(f"{name} must be set when ENVIRONMENT=production")
+    return _read_or_create(fallback_file)
+
+
+def _read_or_create(path: Path) -> str:
+    import secrets
+
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path} cannot be written: {error.strerror}") from error
+    with os.fdopen(descriptor, "w") as file:
+        value = secrets.token_urlsafe(50)
+        file.write(value)
+    return value

@@ -1,0 +1,34 @@
+"""What can go wrong when events are appended or read."""
+
+from latentmas.protocol.errors import Conflict, InvalidInput, LatentMASError
+
+
+class VersionConflict(Conflict):
+    """The stream is not at the version the writer expected (412 over HTTP)."""
+
+    code = "VERSION_CONFLICT"
+    status = 412
+    title = "The stream has moved on"
+    resolution = "Read it again, decide again, and send the new version."
+
+
+class DuplicateEvent(Conflict):
+    """An event with this id is in the log already."""
+
+    code = "DUPLICATE_EVENT"
+    title = "The event is recorded already"
+
+
+class EventTooLarge(InvalidInput):
+    code = "EVENT_TOO_LARGE"
+    title = "The event is too large"
+    resolution = "Store the large part as a file and let the event name its digest."
+
+
+class LogCorrupted(LatentMASError):
+    """The stored log contradicts itself; no request caused this."""
+
+    code = "LOG_CORRUPTED"
+    status = 500
+    title = "The event log is damaged"
+    resolution = "Run verify_log and restore from a backup."

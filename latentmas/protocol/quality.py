@@ -1,0 +1,113 @@
+"""What is known about the quality of a W-Matrix, and how it is known."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Basis(StrEnum):
+    """Where a figure comes from. The four are never mixed up."""
+
+    FUNCTIONAL = "functional"  # the target model was run
+    ACTIVATION = "activation"  # held-out activations, target model not run
+    DECLARED = "declared"  # the seller says so
+    SIMULATED = "simulated"  # from a simulated latent source: the model's weights are closed or absent
+
+
+MEASURED = frozenset({Basis.FUNCTIONAL, Basis.ACTIVATION})
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its 95 % interval (bootstrap over documents)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The text a figure was measured on."""
+
+    name: str
+    digest: str  # sha256:<hex> of the documents
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """The transfer contract's figures: retention of the aligned memory beside its controls and text baselines.
+
+    Retention is (NLL(Y|BOS) - NLL(Y|BOS + memory)) / (NLL(Y|BOS) - NLL(Y|BOS + own KV of C)), a ratio of means over
+    documents: 1 is as good as reading the text, 0 no better than nothing, negative harmful.
+    """
+
+    aligned: Interval
+    wrong_document: Interval
+    random_w: Interval
+    text_half: Interval
+    text_quarter: Interval
+    text_eighth: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The summary that an event and a W-Matrix file carry. `None` means not measured, never zero.
+
+    `retention` is present exactly when the basis is functional. `epsilon` is 1 - retention clamped to [0, 1] there and
+    1 - information_retention otherwise. `confidence` is the lower end of the retention interval.
+    """
+
+    basis: Basis
+    epsilon: float
+    information_retention: float
+    cosine_similarity: float
+    euclidean_distance: float  # relative: |predicted - true| / |true|
+    computational_cost: int  # multiply-adds per token
+    test_samples: int  # scored continuation tokens, or held-out rows where the target was not run
+    documents: int
+    confidence: float | None = None
+    retention: Retention | None = None
+    corpus: Corpus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFidelity:
+    """How well one target layer is reproduced on held-out tokens: means over tokens and heads."""
+
+    layer: int
+    key_cosine: float
+    key_error: float  # relative, as in Quality.euclidean_distance
+    value_cosine: float
+    value_error: float
+    attention_cosine: float | None  # attention output with predicted against own KV; None where the model was not run
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """A model in a certificate: its registry name and the digest of the weights used (None: weights not seen)."""
+
+    name: str
+    weights: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentScore:
+    """Mean NLL per scored continuation token of one held-out document, in nats, for every arm."""
+
+    document: str  # first 16 hex digits of the document's SHA-256
+    scored_tokens: int
+    nll: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """Everything measured about one W-Matrix; stored as a file and named by digest in the record."""
+
+    source: ModelIdentity
+    target: ModelIdentity
+    w_matrix: str  # sha256:<hex> of the W-Matrix file
+    quality: Quality
+    layers: tuple[LayerFidelity, ...]
+    documents: tuple[DocumentScore, ...]
+    settings: dict[str, str]
