@@ -1,4 +1,9 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.core.checks import Tags, register
+from django.db import connections
+from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 
 
@@ -8,4 +13,17 @@ class EventsConfig(AppConfig):
     verbose_name = "Event log"
 
     def ready(self) -> None:
+        from latentmas.events.checks import check_projections, check_triggers
+
         autodiscover_modules("events", "projectors")
+        post_migrate.connect(install_triggers, sender=self)
+        register(check_triggers, Tags.database)
+        register(check_projections, Tags.models)
+
+
+def install_triggers(*, using: str, **_: Any) -> None:
+    """Put back what a table rebuild or a flush has taken away."""
+    from latentmas.events import triggers
+
+    if triggers.installable(connections[using]):
+        triggers.install(connections[using])

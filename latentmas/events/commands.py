@@ -1,21 +1,15 @@
-"""Run a command against one stream: load it, decide, append, project, all in one transaction."""
+"""Run a command against one stream: load it, decide, project, append, all in one transaction."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from django.db import OperationalError, connection, transaction
-
 from latentmas.events import store
-from latentmas.events.errors import VersionConflict
+from latentmas.events.conflicts import version_conflict
+from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata, Recorded
 
 S = TypeVar("S")
-
-ATTEMPTS = 5
-BACKOFF_SECONDS = 0.02
-RETRYABLE_SQLSTATES = {"40001", "40P01"}  # serialization failure, deadlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,31 +43,18 @@ def execute(
     """Append what the pure function `decide` makes of the stream's state; nothing when it returns no events.
 
     `expected` is the version the caller has seen; without one, a concurrent append leads to a new decision.
-    Raises VersionConflict and whatever `decide` raises; then nothing was recorded.
+    Raises VersionConflict, LogBusy and whatever `decide` and `append` raise; then nothing was recorded.
     """
     stream = aggregate.stream(identifier)
 
-    def attempt() -> list[Recorded]:
+    def work() -> list[Recorded]:
+        store.lock_streams([stream])
         state, version = load(aggregate, identifier)
         if expected is not None and expected != version:
-            raise store.version_conflict(stream, expected, version)
-        return store.append(store.New(stream, decide(state), version), metadata=metadata)
+            raise version_conflict(stream, expected=expected, current=version)
+        events = decide(state)
+        if not events:
+            return []
+        return store.record([store.New(stream, events)], versions={stream: version}, metadata=metadata)
 
-    return _retry(attempt, conflicts=expected is None)
-
-
-def _retry(attempt: Callable[[], list[Recorded]], *, conflicts: bool) -> list[Recorded]:
-    for number in range(1, ATTEMPTS + 1):
-        # Inside a caller's transaction a retry would not see anything new: the caller must retry the whole.
-        last = number == ATTEMPTS or connection.in_atomic_block
-        try:
-            with transaction.atomic():
-                return attempt()
-        except VersionConflict:
-            if last or not conflicts:
-                raise
-        except OperationalError as error:
-            if last or getattr(error.__cause__, "sqlstate", None) not in RETRYABLE_SQLSTATES:
-                raise
-        time.sleep(BACKOFF_SECONDS * number)
-    raise AssertionError("unreachable")
+    return transact(work, conflicts=expected is None)

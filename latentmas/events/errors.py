@@ -25,6 +25,15 @@ class EventTooLarge(InvalidInput):
     resolution = "Store the large part as a file and let the event name its digest."
 
 
+class LogBusy(LatentMASError):
+    """Other transactions kept the database locked for longer than a writer waits; nothing was recorded."""
+
+    code = "LOG_BUSY"
+    status = 503
+    title = "The event log is busy"
+    resolution = "Try again in a moment."
+
+
 class LogCorrupted(LatentMASError):
     """The stored log contradicts itself; no request caused this."""
 

@@ -21,6 +21,11 @@ class Projector:
     handles: frozenset[type]
     project: Project
 
+    def project_its(self, events: Sequence[Envelope]) -> None:
+        """Hand the function those events that it handles."""
+        if wanted := [event for event in events if type(event.data) in self.handles]:
+            self.project(wanted)
+
 
 _PROJECTORS: dict[str, Projector] = {}
 
@@ -30,6 +35,9 @@ def projector(*, writes: Sequence[type[Model]], handles: Sequence[type]) -> Call
 
     def register(function: Project) -> Project:
         name = f"{function.__module__}.{function.__name__}"
+        for other in _PROJECTORS.values():
+            if shared := {model._meta.db_table for model in set(other.writes) & set(writes)}:
+                raise ValueError(f"{', '.join(sorted(shared))} has two writers: {other.name} and {name}")
         _PROJECTORS[name] = Projector(name, tuple(writes), frozenset(handles), function)
         return function
 
@@ -43,5 +51,4 @@ def projectors() -> Sequence[Projector]:
 def project(events: Sequence[Envelope]) -> None:
     """Hand each projector its events of the batch, in order."""
     for each in _PROJECTORS.values():
-        if wanted := [event for event in events if type(event.data) in each.handles]:
-            each.project(wanted)
+        each.project_its(events)

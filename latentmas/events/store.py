@@ -4,31 +4,27 @@ The head row is taken last and held until the commit, so positions have no gaps 
 that has read position n never misses one below it.
 """
 
-import hashlib
-import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-import msgspec
-from django.db import IntegrityError, connection, transaction
-from django.db.models import Max
+from django.db import IntegrityError
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from latentmas.events import projections
-from latentmas.events.errors import DuplicateEvent, EventTooLarge, LogCorrupted, VersionConflict
-from latentmas.events.models import Event
-from latentmas.events.types import Envelope, Metadata, Payload, Recorded, decode, encode, event_type_of
-from latentmas.protocol.canonical import canonical
+from latentmas.events import projections, statements
+from latentmas.events.conflicts import conflict, version_conflict
+from latentmas.events.errors import LogCorrupted
+from latentmas.events.models import Event, LogHead
+from latentmas.events.records import Prepared, columns, prepare, recorded, written
+from latentmas.events.records import leaf_hash as leaf_hash
+from latentmas.events.transactions import transact
+from latentmas.events.types import Metadata, Recorded
+from latentmas.protocol.errors import InvalidInput
 
-MAX_BODY_BYTES = 32 * 1024
-SALT_BYTES = 16
-LEAF_PREFIX = b"\x00"  # RFC 6962: leaves and inner nodes hash in different domains
 PAGE = 500
-
-# UPDATE ... RETURNING, not a sequence: a sequence hands out numbers in an order that commits do not follow.
-TAKE_HEAD = "UPDATE events_loghead SET position = position + %s WHERE id = 1 RETURNING position"
+STREAM = re.compile("[^\x00\ud800-\udfff]{1,200}", re.DOTALL)  # neither NUL nor half a surrogate pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +40,59 @@ class New:
 def append(*batches: New, metadata: Metadata) -> list[Recorded]:
     """Record the events, project them, and return them in log order.
 
-    Raises VersionConflict, DuplicateEvent, EventTooLarge or InvalidInput; then nothing was recorded.
+    Raises VersionConflict, DuplicateEvent, EventTooLarge, InvalidInput or LogBusy; then nothing was recorded.
     """
     batches = tuple(batch for batch in batches if batch.events)
     if not batches:
         return []
-    with transaction.atomic():
-        prepared = [row for batch in batches for row in _prepare(batch, metadata)]
-        projections.project([envelope for envelope, _ in prepared])
-        first = _take_head(len(prepared)) - len(prepared) + 1
-        rows = [_row(first + index, envelope, body) for index, (envelope, body) in enumerate(prepared)]
-        try:
-            with transaction.atomic():
-                Event.objects.bulk_create(rows)
-        except IntegrityError as error:
-            raise _conflict(error, batches) from error
-    return [_recorded(row) for row in rows]
+    streams = sorted({batch.stream for batch in batches})
+
+    def work() -> list[Recorded]:
+        lock_streams(streams)
+        return record(batches, versions=stream_versions(streams), metadata=metadata)
+
+    return transact(work, conflicts=all(batch.expected is None for batch in batches))
+
+
+def lock_streams(streams: Sequence[str]) -> None:
+    """Hold the streams against other writers until the transaction ends. Raises InvalidInput for an impossible name."""
+    for stream in streams:
+        if not STREAM.fullmatch(stream):
+            raise InvalidInput(f"{stream!r} is no name for a stream: 1 to 200 characters of valid text without NUL")
+    statements.lock_streams(streams)
+
+
+def record(batches: Sequence[New], *, versions: Mapping[str, int], metadata: Metadata) -> list[Recorded]:
+    """Do the work of `append` in the caller's transaction, which has locked the streams and read their `versions`."""
+    prepared = list(_prepare(batches, versions=dict(versions), metadata=metadata))
+    projections.project([each.envelope for each in prepared])
+    first = statements.take_head(len(prepared)) - len(prepared) + 1
+    try:
+        statements.insert([columns(each, position) for position, each in enumerate(prepared, start=first)])
+    except IntegrityError as error:
+        raise conflict(error, streams=[batch.stream for batch in batches]) from error
+    return [written(each, position) for position, each in enumerate(prepared, start=first)]
 
 
 def read_stream(stream: str, *, after: int = 0) -> list[Recorded]:
-    """Return a stream's events from version `after` + 1 on, oldest first."""
-    return [_recorded(row) for row in Event.objects.filter(stream=stream, version__gt=after).order_by("version")]
+    """Return a stream's events from version `after` + 1 on, oldest first. Raises LogCorrupted."""
+    return [recorded(position, body) for position, body in statements.select_stream(stream, after=after)]
 
 
 def stream_version(stream: str) -> int:
     """Return the version of a stream, 0 when it has no event."""
-    return Event.objects.filter(stream=stream).aggregate(last=Max("version"))["last"] or 0
+    return stream_versions([stream])[stream]
+
+
+def stream_versions(streams: Sequence[str]) -> dict[str, int]:
+    """Return the version of each stream, 0 for one without an event."""
+    rows = Event.objects.filter(stream__in=streams).order_by().values_list("stream").annotate(last=Max("version"))
+    return dict.fromkeys(streams, 0) | dict(rows)
 
 
 def read_all(*, after: int = 0, limit: int = PAGE) -> list[Recorded]:
     """Return at most `limit` events of the whole log with positions above `after`, oldest first."""
-    return [_recorded(row) for row in Event.objects.filter(position__gt=after).order_by("position")[:limit]]
+    return _read(Event.objects.filter(position__gt=after).order_by("position")[:limit])
 
 
 def read_all_backwards(*, before: int | None = None, limit: int = PAGE) -> list[Recorded]:
@@ -82,7 +100,7 @@ def read_all_backwards(*, before: int | None = None, limit: int = PAGE) -> list[
     rows = Event.objects.order_by("-position")
     if before is not None:
         rows = rows.filter(position__lt=before)
-    return [_recorded(row) for row in rows[:limit]]
+    return _read(rows[:limit])
 
 
 def batches(*, after: int = 0, size: int = PAGE) -> Iterator[list[Recorded]]:
@@ -92,101 +110,32 @@ def batches(*, after: int = 0, size: int = PAGE) -> Iterator[list[Recorded]]:
         after = page[-1].position
 
 
-def leaf_hash(position: int, type_: str, stream: str, salt: bytes, body: bytes) -> bytes:
-    """Return the Merkle leaf of an event; it can be published without its body (RFC 6962 section 2.1)."""
-    leaf = {
-        "position": position,
-        "type": type_,
-        "stream": hashlib.sha256(stream.encode()).hexdigest(),
-        "body": hashlib.sha256(salt + body).hexdigest(),
-    }
-    return hashlib.sha256(LEAF_PREFIX + canonical(leaf)).digest()
+def head_position() -> int:
+    """Return the position of the newest event, 0 for an empty log. Raises LogCorrupted."""
+    position = LogHead.objects.values_list("position", flat=True).first()
+    if position is None:
+        raise LogCorrupted("the head row of the log is missing", resolution="Run migrate, then verify_log.")
+    return position
 
 
-def _prepare(batch: New, metadata: Metadata) -> Iterator[tuple[Envelope, bytes]]:
-    current = stream_version(batch.stream)
-    if batch.expected is not None and batch.expected != current:
-        raise version_conflict(batch.stream, batch.expected, current)
-    ids = batch.event_ids or [uuid4() for _ in batch.events]
-    for index, (data, event_id) in enumerate(zip(batch.events, ids, strict=True), start=1):
-        kind = event_type_of(data)
-        envelope = Envelope(
-            event_id=event_id,
-            stream=batch.stream,
-            version=current + index,
-            type=kind.name,
-            schema=kind.schema,
-            data=data,
-            metadata=metadata,
-            recorded_at=timezone.now(),
-        )
-        body = canonical(_document(envelope))
-        if len(body) > MAX_BODY_BYTES:
-            raise EventTooLarge(f"a {kind.name!r} event has {len(body)} bytes; the limit is {MAX_BODY_BYTES}")
-        yield envelope, body
+def _prepare(batches: Sequence[New], *, versions: dict[str, int], metadata: Metadata) -> Iterator[Prepared]:
+    now = timezone.now()
+    for batch in batches:
+        current = versions[batch.stream]
+        if batch.expected is not None and batch.expected != current:
+            raise version_conflict(batch.stream, expected=batch.expected, current=current)
+        ids = batch.event_ids or [uuid4() for _ in batch.events]
+        for version, (data, event_id) in enumerate(zip(batch.events, ids, strict=True), start=current + 1):
+            yield prepare(
+                data,
+                stream=batch.stream,
+                version=version,
+                event_id=event_id,
+                metadata=metadata,
+                recorded_at=now,
+            )
+        versions[batch.stream] = current + len(batch.events)
 
 
-def _document(envelope: Envelope) -> Payload:
-    return {
-        "event_id": str(envelope.event_id),
-        "stream": envelope.stream,
-        "version": envelope.version,
-        "type": envelope.type,
-        "schema": envelope.schema,
-        "payload": encode(envelope.data),
-        "metadata": asdict(envelope.metadata),
-        "recorded_at": envelope.recorded_at.astimezone(UTC).isoformat(timespec="microseconds"),
-    }
-
-
-def _row(position: int, envelope: Envelope, body: bytes) -> Event:
-    document: Payload = msgspec.json.decode(body)
-    salt = secrets.token_bytes(SALT_BYTES)
-    return Event(
-        position=position,
-        **document | {"event_id": envelope.event_id, "recorded_at": envelope.recorded_at},
-        body=body,
-        salt=salt,
-        leaf_hash=leaf_hash(position, envelope.type, envelope.stream, salt, body),
-    )
-
-
-def _recorded(row: Event) -> Recorded:
-    document: Payload = msgspec.json.decode(bytes(row.body))
-    return Recorded(
-        position=row.position,
-        event_id=UUID(document["event_id"]),
-        stream=document["stream"],
-        version=document["version"],
-        type=document["type"],
-        schema=document["schema"],
-        data=decode(document["type"], document["schema"], document["payload"]),
-        metadata=Metadata(**document["metadata"]),
-        recorded_at=datetime.fromisoformat(document["recorded_at"]),
-    )
-
-
-def _take_head(count: int) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(TAKE_HEAD, [count])
-        row = cursor.fetchone()
-    if row is None:
-        raise LogCorrupted("the head row of the log is missing")
-    return int(row[0])
-
-
-def _conflict(error: IntegrityError, batches: Sequence[New]) -> Exception:
-    """Turn a unique violation or a trigger's refusal into the conflict it stands for."""
-    text = str(error)
-    if "event_id" in text:
-        return DuplicateEvent("an event with this id is recorded already")
-    if "stream" in text:
-        streams = ", ".join(sorted({batch.stream for batch in batches}))
-        return VersionConflict(f"somebody else appended to {streams} at the same moment")
-    return error
-
-
-def version_conflict(stream: str, expected: int, current: int) -> VersionConflict:
-    return VersionConflict(
-        f"the stream {stream!r} is at version {current}, not {expected}", expected=expected, current=current
-    )
+def _read(rows: QuerySet[Event]) -> list[Recorded]:
+    return [recorded(position, bytes(body)) for position, body in rows.values_list("position", "body")]

@@ -1,7 +1,8 @@
 """Event types: frozen dataclasses with a permanent name, a schema number and pure upcasters."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from datetime import datetime
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -14,6 +15,9 @@ from latentmas.protocol.canonical import plain
 T = TypeVar("T")
 Payload = dict[str, Any]
 Upcaster = Callable[[Payload], Payload]
+
+NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+", re.ASCII)
+MAX_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,10 @@ def event(name: str, *, schema: int = 1) -> Callable[[type[T]], type[T]]:
     """Register a frozen dataclass as the event type `name`, such as `listing.created`, at its newest schema."""
 
     def register(cls: type[T]) -> type[T]:
+        if not NAME.fullmatch(name) or len(name) > MAX_NAME_LENGTH:
+            raise ValueError(f"{name!r} is not a name for an event type; write it like `listing.created`")
+        if not is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            raise TypeError(f"{cls.__name__} is not a frozen dataclass")
         if name in _BY_NAME:
             raise ValueError(f"the event type {name!r} is registered twice")
         _BY_NAME[name] = _BY_CLASS[cls] = EventType(name, schema, cls)
@@ -101,6 +109,12 @@ def encode(data: object) -> Payload:
     return cast(Payload, plain(data))
 
 
+def fit(kind: EventType, payload: Payload) -> Any:
+    """Return the typed event of a payload at the newest schema. Raises msgspec.ValidationError."""
+    # Not strict: decimals are stored as strings and come back as the numbers the dataclass declares.
+    return msgspec.convert(payload, kind.cls, strict=False)
+
+
 def decode(name: str, schema: int, payload: Payload) -> Any:
     """Return the typed event of a stored payload, brought to the newest schema. Raises LogCorrupted."""
     try:
@@ -115,7 +129,6 @@ def decode(name: str, schema: int, payload: Payload) -> Any:
     if schema > kind.schema:
         raise LogCorrupted(f"{name!r} was written with schema {schema}; this code knows {kind.schema}")
     try:
-        # Not strict: decimals are stored as strings and come back as the numbers the dataclass declares.
-        return msgspec.convert(payload, kind.cls, strict=False)
+        return fit(kind, payload)
     except msgspec.ValidationError as error:
         raise LogCorrupted(f"the payload of a {name!r} event does not fit its type: {error}") from error

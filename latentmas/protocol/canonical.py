@@ -7,6 +7,8 @@ other decimal a string, because engines and languages print floating-point numbe
 import json
 import math
 from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from enum import Enum
 
 from latentmas.protocol.errors import InvalidInput
 
@@ -18,19 +20,27 @@ def canonical(value: object) -> bytes:
 
 
 def plain(value: object) -> object:
-    """Return `value` as plain data for `canonical`: dataclasses as objects, floats as their shortest decimal string."""
+    """Return `value` as plain data for `canonical`.
+
+    Dataclasses become objects, floats their shortest decimal string, moments ISO 8601 in UTC, enum members their value.
+    Raises InvalidInput for a float that is not finite and for a moment without a time zone.
+    """
+    if isinstance(value, Enum):
+        return plain(value.value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidInput(f"{value} is not a finite number")
         return repr(value)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidInput(f"the moment {value.isoformat()} has no time zone")
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, str):
-        return str(value)  # an enum member becomes its value
     return value
 
 

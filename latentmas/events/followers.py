@@ -1,0 +1,50 @@
+"""Followers: work that trails the log.
+
+The cursor moves in the transaction that does the work, so a crash loses nothing and repeats nothing that was committed.
+Wake a follower in `on_commit`; whether there is anything to do, it finds out from its cursor.
+"""
+
+from collections.abc import Callable
+
+from latentmas.events import store
+from latentmas.events.errors import LogCorrupted
+from latentmas.events.models import FollowerCursor
+from latentmas.events.transactions import transact
+from latentmas.events.types import Recorded
+
+Handle = Callable[[list[Recorded]], None]
+
+
+def follow(name: str, handle: Handle, *, batch: int = store.PAGE) -> int:
+    """Hand the events after the cursor to `handle`, a page a transaction, until none is left; return their number.
+
+    Processes that run the same follower take turns at its cursor: each event is handled in exactly one committed
+    transaction. `handle` is called again with the same events after a deadlock or a crash, and does nothing slow: on
+    SQLite nobody else can write meanwhile. Raises what `handle` raises; then the page counts as not read.
+    """
+    total = 0
+    # The first look takes no lock: an idle follower must not hold up the writers.
+    while cursor(name) < store.head_position():
+        handled = transact(lambda: _page(name, handle, batch=batch))
+        if not handled:
+            break
+        total += handled
+    return total
+
+
+def cursor(name: str) -> int:
+    """Return the position up to which the follower has read, 0 before it has begun."""
+    return FollowerCursor.objects.filter(name=name).values_list("position", flat=True).first() or 0
+
+
+def _page(name: str, handle: Handle, *, batch: int) -> int:
+    FollowerCursor.objects.bulk_create([FollowerCursor(name=name)], ignore_conflicts=True)
+    read = FollowerCursor.objects.select_for_update().get(name=name).position
+    events = store.read_all(after=read, limit=batch)
+    if not events:
+        return 0
+    handle(events)
+    moved = FollowerCursor.objects.filter(name=name, position=read).update(position=events[-1].position)
+    if moved != 1:
+        raise LogCorrupted(f"the cursor of the follower {name!r} was moved by its own work")
+    return len(events)

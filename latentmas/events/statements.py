@@ -1,0 +1,61 @@
+"""The statements that every command runs, as plain SQL: compiling queries would cost more than the database's work."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import Field
+
+from latentmas.events.errors import LogCorrupted
+from latentmas.events.models import Event
+
+FIELDS = Event._meta.concrete_fields
+INSERT = "INSERT INTO events_event ({}) VALUES ".format(", ".join(f'"{field.column}"' for field in FIELDS))  # noqa: S608
+PLACEHOLDERS = f"({', '.join(['%s'] * len(FIELDS))})"
+ROWS_PER_INSERT = 50  # SQLite may be built to take 999 parameters at most
+SELECT_STREAM = "SELECT position, body FROM events_event WHERE stream = %s AND version > %s ORDER BY version"
+
+# UPDATE ... RETURNING, not a sequence: a sequence hands out numbers in an order that commits do not follow.
+TAKE_HEAD = "UPDATE events_loghead SET position = position + %s WHERE id = 1 RETURNING position"
+
+# Writers of one stream queue up before they read it, so that the second decides on what the first has done instead of
+# running into its rows. The seed keeps these locks apart from other users of advisory locks.
+LOCK_STREAMS = "SELECT pg_advisory_xact_lock(hashtextextended(stream, 7236833)) FROM unnest(%s::text[]) AS stream"
+
+
+def insert(rows: Sequence[Sequence[object]]) -> None:
+    """Insert events given as the values of all columns of `Event`. Raises IntegrityError."""
+    with connection.cursor() as cursor:
+        for start in range(0, len(rows), ROWS_PER_INSERT):
+            chunk = rows[start : start + ROWS_PER_INSERT]
+            values = [_adapted(field, value) for row in chunk for field, value in zip(FIELDS, row, strict=True)]
+            cursor.execute(INSERT + ", ".join([PLACEHOLDERS] * len(chunk)), values)
+
+
+def _adapted(field: "Field[Any, Any]", value: object) -> Any:
+    return field.get_db_prep_save(value, connection)
+
+
+def select_stream(stream: str, *, after: int) -> Iterator[tuple[int, bytes]]:
+    """Yield position and body of a stream's events above a version, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(SELECT_STREAM, [stream, after])
+        for position, body in cursor.fetchall():
+            yield position, bytes(body)
+
+
+def take_head(count: int) -> int:
+    """Take the next `count` positions, hold the head row until the commit, and return the last. Raises LogCorrupted."""
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE_HEAD, [count])
+        row = cursor.fetchone()
+    if row is None:
+        raise LogCorrupted("the head row of the log is missing", resolution="Run migrate, then verify_log.")
+    return int(row[0])
+
+
+def lock_streams(streams: Sequence[str]) -> None:
+    """Queue up behind the other writers of these streams. SQLite has one writer at a time anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_STREAMS, [sorted(set(streams))])

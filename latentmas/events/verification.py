@@ -1,0 +1,180 @@
+"""Check the stored log against itself, sharing no code with the writer.
+
+Canonical form, leaf hash and body layout are written out here a second time on purpose: a mistake in the writer that
+both made would not be found. Rows are read with plain SQL, so that a damaged column is a fault and not a crash.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+from uuid import UUID
+
+from django.db import connection
+
+from latentmas.events.types import event_types
+
+PAGE = 500
+FIELDS = ("event_id", "stream", "version", "type", "schema", "payload", "metadata", "recorded_at")
+MAX_BODY_BYTES = 32 * 1024
+
+# The moment as text: the drivers would fail at a damaged one.
+ROWS = (
+    "SELECT position, event_id, stream, version, type, schema, payload, metadata, CAST(recorded_at AS TEXT), "
+    "body, salt, leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
+)
+ENDS = "SELECT (SELECT position FROM events_loghead WHERE id = 1), (SELECT MAX(position) FROM events_event)"
+MISNUMBERED = (
+    "SELECT position, stream, version, expected FROM (SELECT position, stream, version, "
+    "ROW_NUMBER() OVER (PARTITION BY stream ORDER BY position) AS expected FROM events_event WHERE position <= %s) "
+    "AS numbered WHERE version <> expected ORDER BY position"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong, and at which position; None where no event is to blame."""
+
+    position: int | None
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    position: int
+    columns: Mapping[str, object]
+    body: bytes
+    salt: bytes
+    leaf_hash: bytes
+
+
+def verify() -> Iterator[Fault]:
+    """Yield every fault of the log as it stands when the check begins."""
+    head, last = _ends()
+    yield from _head_faults(head, last)
+    if last is None:
+        return
+    yield from _misnumbered(last)
+    expected = 1
+    for row in _rows(until=last):
+        if row.position != expected:
+            yield _gap(expected, row.position)
+        expected = row.position + 1
+        for what in _row_faults(row):
+            yield Fault(row.position, what)
+
+
+def _head_faults(head: int | None, last: int | None) -> Iterator[Fault]:
+    if head is None:
+        yield Fault(None, "the head row is missing")
+    elif head != (last or 0):
+        yield Fault(None, f"the head row says {head}, but the last event is at {last or 0}")
+
+
+def _misnumbered(last: int) -> Iterator[Fault]:
+    with connection.cursor() as cursor:
+        cursor.execute(MISNUMBERED, [last])
+        for position, stream, version, expected in cursor.fetchall():
+            yield Fault(position, f"the stream {stream!r} has version {version} where {expected} is due")
+
+
+def _gap(expected: int, found: int) -> Fault:
+    if found < expected:
+        return Fault(found, "positions start at 1")
+    return Fault(expected, f"no event between {expected - 1} and {found}: {found - expected} missing")
+
+
+def _row_faults(row: Row) -> Iterator[str]:
+    if len(row.body) > MAX_BODY_BYTES:
+        yield f"the body has {len(row.body)} bytes"
+    if _leaf_hash(row) != row.leaf_hash:
+        yield "the leaf hash does not fit the body, type, stream and position"
+    try:
+        document = _parse(row.body)
+    except ValueError as error:
+        yield f"the body is not canonical JSON: {error}"
+        return
+    if set(document) != set(FIELDS):
+        yield f"the body has the fields {', '.join(sorted(document))}"
+        return
+    for name in FIELDS:
+        if not _agree(name, row.columns[name], document[name]):
+            yield f"the column {name} does not repeat the body"
+    yield from _type_faults(document["type"], document["schema"])
+
+
+def _type_faults(name: object, schema: object) -> Iterator[str]:
+    kind = event_types().get(name) if isinstance(name, str) else None
+    if kind is None:
+        yield f"the event type {name!r} is unknown"
+    elif not isinstance(schema, int) or not 1 <= schema <= kind.schema:
+        yield f"the event type {name!r} has the schema {schema!r}; this code knows 1 to {kind.schema}"
+
+
+def _agree(name: str, column: object, value: Any) -> bool:
+    try:
+        match name:
+            case "payload" | "metadata":
+                return bool(json.loads(str(column)) == value)
+            case "event_id":
+                return UUID(str(column)) == UUID(value) and str(UUID(value)) == value
+            case "recorded_at":
+                moment = datetime.fromisoformat(str(column))  # without a zone on SQLite, where Django stores UTC
+                return moment.replace(tzinfo=moment.tzinfo or UTC) == datetime.fromisoformat(value)
+    except (ValueError, TypeError, AttributeError):
+        return False
+    return type(column) is type(value) and column == value
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """Return the object that the bytes encode canonically. Raises ValueError."""
+    text = body.decode()
+    value = json.loads(text, parse_float=_refuse, parse_constant=_refuse)
+    if not isinstance(value, dict):
+        raise ValueError("it is not an object")
+    # Duplicate keys, white space, unsorted keys and needless escapes all fail to come back as they were.
+    if json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False) != text:
+        raise ValueError("it is written in another way than the canonical one")
+    return value
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is a floating-point number")
+
+
+def _leaf_hash(row: Row) -> bytes:
+    """RFC 6962 leaf over canonical {body, position, stream, type}, keys in that order."""
+    type_, stream = (str(row.columns[name]) for name in ("type", "stream"))
+    body_digest = hashlib.sha256(row.salt + row.body).hexdigest()
+    stream_digest = hashlib.sha256(stream.encode()).hexdigest()
+    type_text = json.dumps(type_, ensure_ascii=False)
+    leaf = f'{{"body":"{body_digest}","position":{row.position},"stream":"{stream_digest}","type":{type_text}}}'
+    return hashlib.sha256(b"\x00" + leaf.encode()).digest()
+
+
+def _ends() -> tuple[int | None, int | None]:
+    """Return head and last position as of one moment: writers may be at work."""
+    with connection.cursor() as cursor:
+        cursor.execute(ENDS)
+        head, last = cursor.fetchone()
+    return head, last
+
+
+def _rows(*, until: int) -> Iterator[Row]:
+    after = -(1 << 63)
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(ROWS, [after, until, PAGE])
+            page = cursor.fetchall()
+        for position, *columns, body, salt, leaf in page:
+            yield Row(position, dict(zip(FIELDS, columns, strict=True)), _bytes(body), _bytes(salt), _bytes(leaf))
+        if not page:
+            return
+        after = page[-1][0]
+
+
+def _bytes(value: Any) -> bytes:
+    """SQLite gives back what was put in, whatever the column's type."""
+    return str(value).encode() if isinstance(value, str | int | float) else bytes(value)
