@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from django.conf import settings
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, Storage, storages
 
@@ -58,6 +59,22 @@ def open_blob(digest: str) -> BinaryIO:
         raise NotFound(f"no file with the digest {digest} is stored") from None
 
 
+def local_path(digest: str) -> Path:
+    """Return a local path of the file, fetched into the cache from remote storage. Raises NotFound."""
+    storage, name = _storage(), _name(digest)
+    if not storage.exists(name):
+        raise NotFound(f"no file with the digest {digest} is stored")
+    if isinstance(storage, FileSystemStorage):
+        return Path(storage.path(name))
+    path = Path(settings.CACHE_DIR) / "blobs" / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with storage.open(name) as remote, tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as temporary:
+            shutil.copyfileobj(remote, temporary, CHUNK_BYTES)
+        Path(temporary.name).replace(path)
+    return path
+
+
 def exists(digest: str) -> bool:
     return _storage().exists(_name(digest))
 
@@ -73,9 +90,10 @@ def digest_of(path: Path) -> str:
 
 
 def _keep(temporary: Path, final: Path) -> None:
-    """Give the finished file its name: durable data first, then the name (a hard link: the temporary is unlinked later)."""
+    """Give the finished file its name: durable data first, then the name (a hard link, as the temporary goes)."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
+    temporary.chmod(settings.FILE_UPLOAD_PERMISSIONS)
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(temporary, final)

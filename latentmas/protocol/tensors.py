@@ -1,0 +1,145 @@
+"""Safetensors files with exactly one metadata key, `latentmas`, that holds a document as canonical JSON.
+
+Several metadata keys would be written in varying order and change the digest. Reading checks the header against the
+file's size before anything large is allocated, and never trusts a length it has not checked.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, TypeAlias
+
+import numpy as np
+from safetensors.numpy import save
+
+from latentmas.protocol.canonical import canonical
+from latentmas.protocol.errors import InvalidInput, TooLarge
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+METADATA_KEY: Final = "latentmas"
+MAX_HEADER_BYTES = 1 << 20
+MAX_TENSORS = 256
+LENGTH_BYTES = 8
+DTYPES: Final[Mapping[str, np.dtype[Any]]] = {
+    "F64": np.dtype("<f8"),
+    "F32": np.dtype("<f4"),
+    "F16": np.dtype("<f2"),
+    "I64": np.dtype("<i8"),
+    "I32": np.dtype("<i4"),
+    "U8": np.dtype("u1"),
+}
+FINITE_CHECK_ELEMENTS = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    start: int  # byte offset in the file
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFile:
+    """A checked header: the document and where each tensor lies. Nothing else has been read."""
+
+    path: Path
+    document: dict[str, Any]
+    tensors: Mapping[str, TensorInfo]
+
+    def read(self, name: str, *, first: int = 0, count: int | None = None) -> Array:
+        """Return rows `first` to `first + count` of a tensor. Raises InvalidInput where it holds NaN or infinity."""
+        info = self.tensors[name]
+        mapped = np.memmap(self.path, dtype=info.dtype, mode="r", offset=info.start, shape=info.shape)
+        rows = np.array(mapped[first:] if count is None else mapped[first : first + count])
+        require_finite(name, rows)
+        return rows
+
+
+def write(file: BinaryIO, tensors: Mapping[str, Array], document: Mapping[str, Any]) -> None:
+    """Write tensors and document; the same input gives the same bytes. Raises InvalidInput for unknown dtypes."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in DTYPES.values():
+            raise InvalidInput(f"the tensor {name!r} is {tensor.dtype}; allowed are {', '.join(DTYPES)}")
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    file.write(save(contiguous, metadata={METADATA_KEY: canonical(dict(document)).decode()}))
+
+
+def open_tensors(path: Path, *, max_bytes: int) -> TensorFile:
+    """Return a file's checked header. Raises TooLarge or InvalidInput, before any large allocation."""
+    size = path.stat().st_size
+    if size > max_bytes:
+        raise TooLarge(f"the file has {size} bytes; the limit is {max_bytes}")
+    with path.open("rb") as file:
+        header, data_start = _read_header(file, size)
+    metadata = header.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or set(metadata) != {METADATA_KEY} or not isinstance(metadata[METADATA_KEY], str):
+        raise InvalidInput(f"the file's metadata must hold exactly one key, {METADATA_KEY!r}")
+    document = _json_object(metadata[METADATA_KEY].encode(), "the document in the metadata")
+    if len(header) > MAX_TENSORS:
+        raise InvalidInput(f"the file holds {len(header)} tensors; the limit is {MAX_TENSORS}")
+    tensors = {name: _tensor_info(name, entry, data_start) for name, entry in header.items()}
+    _check_coverage(tensors, data_start, size)
+    return TensorFile(path, document, tensors)
+
+
+def require_finite(name: str, array: Array) -> None:
+    """Raise InvalidInput where a floating-point array holds NaN or infinity."""
+    if array.dtype.kind != "f":
+        return
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, FINITE_CHECK_ELEMENTS):
+        if not np.isfinite(flat[start : start + FINITE_CHECK_ELEMENTS]).all():
+            raise InvalidInput(f"the tensor {name!r} holds NaN or infinity", field=name)
+
+
+def _read_header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:
+    """Return the header and the byte at which the tensors begin."""
+    prefix = file.read(LENGTH_BYTES)
+    if len(prefix) < LENGTH_BYTES:
+        raise InvalidInput("the file is too short to be a safetensors file")
+    length = int.from_bytes(prefix, "little")
+    if length > MAX_HEADER_BYTES:
+        raise TooLarge(f"the header claims {length} bytes; the limit is {MAX_HEADER_BYTES}")
+    if length > size - LENGTH_BYTES:
+        raise InvalidInput(f"the header claims {length} bytes, but the file has only {size}")
+    return _json_object(file.read(length), "the header"), LENGTH_BYTES + length
+
+
+def _json_object(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{what} is not valid JSON") from error
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{what} is not a JSON object")
+    return value
+
+
+def _tensor_info(name: str, entry: object, data_start: int) -> TensorInfo:
+    match entry:
+        case {"dtype": str(code), "shape": list(shape), "data_offsets": [int(start), int(end)]} if code in DTYPES:
+            dtype = DTYPES[code]
+        case {"dtype": str(code)} if code not in DTYPES:
+            raise InvalidInput(f"the tensor {name!r} is {code}; allowed are {', '.join(DTYPES)}")
+        case _:
+            raise InvalidInput(f"the header's entry for the tensor {name!r} is malformed")
+    if not all(type(extent) is int and 0 < extent < 1 << 32 for extent in shape):
+        raise InvalidInput(f"the tensor {name!r} has the impossible shape {shape}")
+    if start < 0 or end - start != math.prod(shape) * dtype.itemsize:
+        raise InvalidInput(f"the tensor {name!r} has {end - start} bytes, which do not fit its shape {shape}")
+    return TensorInfo(dtype, tuple(shape), data_start + start, end - start)
+
+
+def _check_coverage(tensors: Mapping[str, TensorInfo], data_start: int, size: int) -> None:
+    """Tensors must fill the file exactly: no gap to hide bytes in, no overlap, nothing missing at the end."""
+    position = data_start
+    for info in sorted(tensors.values(), key=lambda info: info.start):
+        if info.start != position:
+            raise InvalidInput("the tensors in the file overlap or leave a gap")
+        position += info.size
+    if position != size:
+        raise InvalidInput(f"the tensors end at byte {position}, but the file has {size}")

@@ -1,0 +1,227 @@
+"""The W-Matrix file: R^ds -> R^du -> R^dt between the KV spaces of two models (specification 4.3).
+
+A safetensors file: an encoder `[ds, du]`, a decoder `[du, dt]`, mean and scale of each side, what the receiver needs of
+the target, and the `WMatrixStandard` document. Its identity is the SHA-256 of its bytes, kept outside the file.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import numpy as np
+
+from latentmas.protocol import tensors
+from latentmas.protocol.canonical import plain
+from latentmas.protocol.errors import DimensionMismatch, InvalidInput
+from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.quality import Basis
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.versions import parse_version
+
+PROTOCOL = "LatentMAS/2.0"
+KIND = "w-matrix"
+STANDARDS = (4096, 8192, 16384)  # declared ceilings of the unified dimension
+MAX_BYTES = 4 << 30
+REQUIRED = ("encoder", "decoder", "source_mean", "source_scale", "target_mean", "target_scale")
+OPTIONAL = ("target_bos", "target_key_norm")
+
+
+class Method(StrEnum):
+    ORTHOGONAL = "orthogonal"
+    LEARNED = "learned"
+    HYBRID = "hybrid"
+
+
+class TokenAlignment(StrEnum):
+    """Which source token a target token was paired with in calibration."""
+
+    CAUSAL_SPANS = "causal-spans"  # the last source token that ends no later
+    NONE = "none"  # simulated rows, paired by construction
+
+
+@dataclass(frozen=True, slots=True)
+class QualityMetrics:
+    """The specification's figures. What was not measured is None."""
+
+    basis: Basis
+    expected_quality: float  # retention where the target was run, information retention otherwise
+    information_retention: float
+    computational_cost: int  # multiply-adds per token
+
+
+@dataclass(frozen=True, slots=True)
+class WMatrixDocument:
+    """`WMatrixStandard`: what the file says of itself. Raises InvalidInput for contradictions."""
+
+    version: str
+    source_model: str
+    target_model: str
+    source_dimension: int
+    unified_dimension: int
+    target_dimension: int
+    standard: int
+    method: Method
+    token_alignment: TokenAlignment
+    transformation_rules: dict[str, str]  # rule -> name of its tensor
+    quality_metrics: QualityMetrics
+    source_weights: str | None = None  # sha256:<hex> of the weights; None where no weights were seen
+    target_weights: str | None = None
+    source_geometry: KVGeometry | None = None
+    target_geometry: KVGeometry | None = None
+    protocol: str = PROTOCOL
+    kind: str = KIND
+
+    def __post_init__(self) -> None:
+        parse_version(self.version)
+        if (self.protocol, self.kind) != (PROTOCOL, KIND):
+            raise InvalidInput(f"this is a {self.kind!r} of {self.protocol!r}, not a {KIND!r} of {PROTOCOL!r}")
+        if self.source_model == self.target_model:
+            raise InvalidInput("source and target are the same model; its memory needs no W-Matrix")
+        if self.standard not in STANDARDS:
+            raise InvalidInput(f"standard is {self.standard}; it must be one of {STANDARDS}", field="standard")
+        if not 1 <= self.unified_dimension <= self.standard:
+            raise InvalidInput(f"the unified dimension {self.unified_dimension} exceeds the standard {self.standard}")
+        for side in ("source", "target"):
+            geometry: KVGeometry | None = getattr(self, f"{side}_geometry")
+            dimension: int = getattr(self, f"{side}_dimension")
+            if geometry is not None and geometry.width != dimension:
+                raise DimensionMismatch(f"{side}_dimension is {dimension}, but its geometry is {geometry.width} wide")
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape every tensor must have."""
+        source, unified, target = self.source_dimension, self.unified_dimension, self.target_dimension
+        shapes: dict[str, tuple[int, ...]] = {
+            "encoder": (source, unified),
+            "decoder": (unified, target),
+            "source_mean": (source,),
+            "source_scale": (source,),
+            "target_mean": (target,),
+            "target_scale": (target,),
+            "target_bos": (target,),
+        }
+        if self.target_geometry is not None:
+            shapes["target_key_norm"] = (self.target_geometry.layers, self.target_geometry.head_dim)
+        return shapes
+
+
+@dataclass(frozen=True, slots=True)
+class WMatrix:
+    """A W-Matrix in memory. `arrays` holds every tensor that the document names, in the shapes it declares."""
+
+    document: WMatrixDocument
+    arrays: dict[str, Array]
+
+    def write(self, file: BinaryIO) -> None:
+        """Write the file. The same W-Matrix gives the same bytes."""
+        document: Any = plain(self.document)
+        tensors.write(file, self.arrays, document)
+
+
+def read_document(path: Path, *, max_bytes: int = MAX_BYTES) -> WMatrixDocument:
+    """Return the checked document of a W-Matrix file without reading its arrays. Raises InvalidInput or TooLarge."""
+    return _document_of(tensors.open_tensors(path, max_bytes=max_bytes))
+
+
+def read_w_matrix(path: Path, *, max_bytes: int = MAX_BYTES) -> WMatrix:
+    """Return a checked W-Matrix. Raises InvalidInput, DimensionMismatch or TooLarge."""
+    file = tensors.open_tensors(path, max_bytes=max_bytes)
+    document = _document_of(file)
+    arrays = {rule: file.read(name) for rule, name in document.transformation_rules.items()}
+    _check_scales(arrays)
+    return WMatrix(document, arrays)
+
+
+@dataclass(slots=True)
+class WMatrixBuilder:
+    """Collects the parts of a W-Matrix; each setter checks what it is given, `build` checks that nothing is missing."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
+
+    def set_version(self, version: str) -> "WMatrixBuilder":
+        self.fields["version"] = str(parse_version(version))
+        return self
+
+    def set_models(
+        self, source: str, target: str, *, source_weights: str | None = None, target_weights: str | None = None
+    ) -> "WMatrixBuilder":
+        if source == target:
+            raise InvalidInput("source and target are the same model; its memory needs no W-Matrix")
+        self.fields |= {"source_model": source, "target_model": target}
+        self.fields |= {"source_weights": source_weights, "target_weights": target_weights}
+        return self
+
+    def set_geometry(self, source: KVGeometry, target: KVGeometry) -> "WMatrixBuilder":
+        self.fields |= {"source_geometry": source, "target_geometry": target}
+        return self
+
+    def set_method(self, method: Method, *, token_alignment: TokenAlignment) -> "WMatrixBuilder":
+        self.fields |= {"method": method, "token_alignment": token_alignment}
+        return self
+
+    def set_weights(self, encoder: Array, decoder: Array, *, standard: int = STANDARDS[0]) -> "WMatrixBuilder":
+        """Take the encoder `[ds, du]` and the decoder `[du, dt]`. Raises DimensionMismatch or InvalidInput."""
+        if encoder.ndim != 2 or decoder.ndim != 2 or encoder.shape[1] != decoder.shape[0]:
+            raise DimensionMismatch(f"an encoder {encoder.shape} does not fit a decoder {decoder.shape}")
+        self.fields |= {"source_dimension": encoder.shape[0], "unified_dimension": encoder.shape[1]}
+        self.fields |= {"target_dimension": decoder.shape[1], "standard": standard}
+        return self.set_arrays(encoder=encoder, decoder=decoder)
+
+    def set_arrays(self, **arrays: Array) -> "WMatrixBuilder":
+        """Take further tensors by rule: means, scales and what the receiver needs of the target."""
+        for name, array in arrays.items():
+            if name not in REQUIRED + OPTIONAL:
+                raise InvalidInput(f"{name!r} is no rule of a W-Matrix; known are {', '.join(REQUIRED + OPTIONAL)}")
+            tensors.require_finite(name, array)
+            self.arrays[name] = array
+        return self
+
+    def set_quality(self, metrics: QualityMetrics) -> "WMatrixBuilder":
+        self.fields["quality_metrics"] = metrics
+        return self
+
+    def build(self) -> WMatrix:
+        """Return the W-Matrix. Raises InvalidInput naming what is missing, DimensionMismatch for wrong shapes."""
+        wanted = ("version", "source_model", "method", "encoder", "quality_metrics")
+        missing = [name for name in wanted if name not in self.fields and name not in self.arrays]
+        if missing := missing + [name for name in REQUIRED if name not in self.arrays and name not in missing]:
+            raise InvalidInput(f"the W-Matrix lacks {', '.join(missing)}")
+        document = WMatrixDocument(**self.fields, transformation_rules={name: name for name in sorted(self.arrays)})
+        _check_shapes(document, {name: array.shape for name, array in self.arrays.items()})
+        _check_scales(self.arrays)
+        return WMatrix(document, dict(self.arrays))
+
+
+def _document_of(file: tensors.TensorFile) -> WMatrixDocument:
+    try:
+        document = msgspec.convert(file.document, WMatrixDocument, strict=False)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(f"the W-Matrix document is malformed: {error}") from error
+    unknown = set(file.document) - set(WMatrixDocument.__dataclass_fields__)
+    if unknown:
+        raise InvalidInput(f"the W-Matrix document has unknown fields: {', '.join(sorted(unknown))}")
+    rules = document.transformation_rules
+    if absent := [rule for rule in REQUIRED if rule not in rules]:
+        raise InvalidInput(f"the transformation rules lack {', '.join(absent)}")
+    if set(rules) - set(REQUIRED + OPTIONAL) or sorted(rules.values()) != sorted(file.tensors):
+        raise InvalidInput("the transformation rules do not name exactly the tensors in the file")
+    _check_shapes(document, {rule: file.tensors[name].shape for rule, name in rules.items()})
+    return document
+
+
+def _check_shapes(document: WMatrixDocument, shapes: dict[str, tuple[int, ...]]) -> None:
+    expected = document.shapes
+    for rule, shape in shapes.items():
+        if rule not in expected:
+            raise DimensionMismatch(f"{rule} needs the target's geometry, which the document lacks", field=rule)
+        if shape != expected[rule]:
+            raise DimensionMismatch(f"{rule} has the shape {shape}; the document asks for {expected[rule]}", field=rule)
+
+
+def _check_scales(arrays: dict[str, Array]) -> None:
+    for name in ("source_scale", "target_scale"):
+        if not np.all(arrays[name] > 0):
+            raise InvalidInput(f"{name} must be positive everywhere", field=name)
