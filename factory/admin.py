@@ -1,0 +1,22 @@
+"""Calibration packs, to look at."""
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from factory.models import CalibrationPack
+
+
+@admin.register(CalibrationPack)
+class CalibrationPackAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("model", "corpus", "documents", "width", "size", "recorded_at")
+    list_filter = ("model", "corpus")
+    search_fields = ("model", "digest")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: CalibrationPack | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: CalibrationPack | None = None) -> bool:
+        return False

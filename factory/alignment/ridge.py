@@ -1,0 +1,53 @@
+"""Reduced-rank ridge regression in closed form, from Gram matrices (Hoerl 1970; Izenman 1975).
+
+W = (G + lambda I)^-1 C, truncated to the leading directions of the fitted target covariance. The Cholesky factor is
+float64: with activations, G spans seven orders of magnitude. Everything behind it is float32 at the square root of that
+condition number. Call inside `jax.enable_x64(True)`.
+"""
+
+import functools as ft
+
+import jax
+import jax.numpy as jnp
+import jax.random as jr
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float, Float32, Float64
+
+OVERSAMPLING = 64
+ITERATIONS = 4
+
+
+@jax.jit(donate_argnums=0)
+def factor(gram: Float64[Array, "ds ds"], ridge: float) -> Float64[Array, "ds ds"]:
+    """Return the lower Cholesky factor L of G + ridge I. Only G's lower triangle is read; its memory is reused."""
+    return jax.lax.linalg.cholesky(gram + ridge * jnp.eye(gram.shape[0]), symmetrize_input=False)
+
+
+@jax.jit
+def whiten(lower: Float32[Array, "ds ds"], cross: Float[Array, "ds dt"]) -> Float32[Array, "ds dt"]:
+    """Return A = L^-1 C. A^T A is the covariance of the fitted target."""
+    return solve_triangular(lower, cross.astype(jnp.float32), lower=True)
+
+
+@ft.partial(jax.jit, static_argnames="rank")
+def leading_directions(whitened: Float32[Array, "ds dt"], *, rank: int) -> Float32[Array, "dt rank"]:
+    """Return the leading right singular vectors of A, orthonormal, strongest first, by subspace iteration.
+
+    Halko, Martinsson and Tropp 2011, algorithm 4.4. The random start is fixed: the same A gives the same directions.
+    """
+    width = min(rank + OVERSAMPLING, *whitened.shape)
+    basis = jr.normal(jr.key(0), (whitened.shape[1], width), dtype=jnp.float32)
+    for _ in range(ITERATIONS):
+        basis, _ = jnp.linalg.qr(whitened.T @ (whitened @ basis))
+    image = whitened @ basis
+    _, rotation = jnp.linalg.eigh(image.T @ image)
+    strongest: Float32[Array, "dt rank"] = basis @ rotation[:, ::-1][:, :rank]
+    return strongest
+
+
+@jax.jit
+def encode(
+    lower: Float32[Array, "ds ds"], whitened: Float32[Array, "ds dt"], directions: Float32[Array, "dt rank"]
+) -> Float32[Array, "ds rank"]:
+    """Return the encoder (G + ridge I)^-1 C V = L^-T (A V); the decoder is V^T."""
+    return solve_triangular(lower, whitened @ directions, lower=True, trans=1)

@@ -1,0 +1,56 @@
+"""Mean and scale of each feature, streamed in float64."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.tensors import Array
+
+SCALE_FLOOR = 1e-6  # of the largest scale: a constant feature must not be blown up
+
+
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """`mean` and `scale` `[features]`, float32; `scale` is the standard deviation, never zero."""
+
+    mean: Array
+    scale: Array
+
+    def apply(self, rows: Array) -> Array:
+        standardised: Array = (rows - self.mean) / self.scale
+        return standardised
+
+
+@dataclass(slots=True)
+class Moments:
+    """Running count, sum and sum of squares of rows `[rows, features]`."""
+
+    count: int = 0
+    shift: Array | None = None
+    total: Array | float = 0.0
+    squares: Array | float = 0.0
+
+    def add(self, rows: Array) -> None:
+        # Around the first row, so that a large mean does not cancel the digits of a small variance.
+        self.shift = rows[0].astype(np.float64) if self.shift is None else self.shift
+        centred = rows - self.shift
+        self.count += len(rows)
+        self.total = self.total + centred.sum(axis=0)
+        self.squares = self.squares + np.square(centred).sum(axis=0)
+
+    def standard(self) -> Standard:
+        """Return mean and standard deviation. Raises InvalidInput where there were no rows."""
+        if self.shift is None:
+            raise InvalidInput("there are no rows to standardise")
+        mean = self.total / self.count
+        scale = np.sqrt(np.maximum(self.squares / self.count - np.square(mean), 0.0))
+        scale = np.maximum(scale, SCALE_FLOOR * scale.max())
+        return Standard((mean + self.shift).astype(np.float32), scale.astype(np.float32))
+
+
+def standard_of(rows: Array) -> Standard:
+    """Return mean and standard deviation of rows that are in memory."""
+    moments = Moments()
+    moments.add(rows)
+    return moments.standard()

@@ -1,0 +1,144 @@
+"""What the cold start needs of the rest of the product: candidates to plan with, and listings to publish."""
+
+from dataclasses import dataclass, replace
+
+from factory.generated import Generated
+from factory.planner import Candidate, Measured
+from factory.runners.weights import PACKAGED
+from latentmas.events.types import Metadata
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis
+from latentmas.protocol.versions import parse_version
+from latentmas.registry.models import RegisteredModel
+from latentmas.registry.queries import get_model
+from marketplace.listings.commands import certify_version, create_listing, publish_version
+from marketplace.listings.events import (
+    ListingCreated,
+    ModelLicence,
+    Money,
+    StoredFile,
+    VersionCertified,
+    VersionPublished,
+)
+from marketplace.listings.listing import Decision, listing_id_for
+from marketplace.listings.models import Listing, ListingVersion
+
+SELLER = "latentmas"
+FREE = Money(0, "USD")  # until purchases exist
+FIRST_VERSION = "1.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    listing_id: str
+    version: str
+    decision: Decision | None  # None: simulated figures and yanked versions are not put to certification
+
+
+def candidates(names: list[str] | None) -> list[Candidate]:
+    """Return the active models to plan with, or those of `names`. Raises ModelNotSupported or InvalidInput."""
+    if names is None:
+        return [_candidate(model) for model in RegisteredModel.objects.filter(active=True).order_by("name")]
+    chosen = {model.name: model for model in (get_model(name, require_active=True) for name in names)}
+    if len(chosen) < 2:
+        raise InvalidInput(
+            f"{', '.join(names)} is one model; source and target must be two different ones", field="models"
+        )
+    return [_candidate(model) for model in chosen.values()]
+
+
+def measured_listings() -> list[Measured]:
+    """Return the measured listings that an estimate can rest on."""
+    families = dict(RegisteredModel.objects.values_list("name", "family"))
+    listings = Listing.objects.filter(basis=Basis.FUNCTIONAL).values_list("source_model", "target_model", "retention")
+    return [
+        Measured(source, target, families[source], families[target], retention)
+        for source, target, retention in listings
+        if retention is not None
+    ]
+
+
+def next_version(source: str, target: str, basis: Basis) -> str:
+    """Return the version that the pair's next W-Matrix takes: 1.0.0, then a minor version up."""
+    listing_id = listing_id_for(source=source, target=target, seller=SELLER, basis=basis)
+    last = ListingVersion.objects.filter(listing_id=listing_id).order_by("-major", "-minor", "-patch").first()
+    if last is None:
+        return FIRST_VERSION
+    version = parse_version(last.version)
+    return str(replace(version, minor=version.minor + 1, patch=0))
+
+
+def publish(generated: Generated, *, metadata: Metadata) -> Published:
+    """List a finished W-Matrix and put measured figures to certification; what is listed already is left as it is."""
+    basis = generated.quality.basis
+    source, target = get_model(generated.source.name), get_model(generated.target.name)
+    listing_id = listing_id_for(source=source.name, target=target.name, seller=SELLER, basis=basis)
+    listed = ListingVersion.objects.filter(listing_id=listing_id, version=generated.version).first()
+    if listed is None:
+        if not Listing.objects.filter(id=listing_id).exists():
+            create_listing(_listing(listing_id, source, target, basis), metadata=metadata)
+        publish_version(listing_id, published=_version(generated), metadata=metadata)
+    decision = None
+    if basis is not Basis.SIMULATED and not (listed and listed.yanked):
+        decision = certify_version(listing_id, version=generated.version, metadata=metadata)
+    return Published(listing_id, generated.version, decision)
+
+
+def tier_of(decision: Decision | None) -> tuple[str, str]:
+    """Return tier and grade as text, dashes where there is no certificate."""
+    if isinstance(decision, VersionCertified):
+        return decision.tier.value, decision.grade.value
+    return ("refused", "-") if decision is not None else ("-", "-")
+
+
+def _candidate(model: RegisteredModel) -> Candidate:
+    return Candidate(
+        name=model.name,
+        family=model.family,
+        popularity=model.popularity,
+        kv_width=model.kv_width,
+        latent_dimension=model.latent_dimension,
+        can_run=model.name in PACKAGED,
+    )
+
+
+def _listing(listing_id: str, source: RegisteredModel, target: RegisteredModel, basis: Basis) -> ListingCreated:
+    return ListingCreated(
+        listing_id=listing_id,
+        title=f"{source.name} → {target.name}",
+        description=DESCRIPTIONS[basis].format(source=source.name, target=target.name),
+        source_model=source.name,
+        target_model=target.name,
+        seller=SELLER,
+        price=FREE,
+        licences=tuple(ModelLicence(model.name, model.licence_name, model.licence_url) for model in (source, target)),
+        tags=(basis.value,),
+    )
+
+
+DESCRIPTIONS = {
+    Basis.FUNCTIONAL: (
+        "Maps the KV-cache of {source} into that of {target}. Fitted on captured activations of both models and "
+        "measured on held-out documents with {target} itself."
+    ),
+    Basis.SIMULATED: (
+        "A placeholder of the right kind for {source} and {target}, fitted on a simulated latent source. Its figures "
+        "say nothing about the two models; it does not transfer their memories."
+    ),
+}
+
+
+def _version(generated: Generated) -> VersionPublished:
+    return VersionPublished(
+        version=generated.version,
+        method=generated.method,
+        standard=generated.standard,
+        source_dimension=generated.source_dimension,
+        unified_dimension=generated.unified_dimension,
+        target_dimension=generated.target_dimension,
+        source_weights=generated.source.weights,
+        target_weights=generated.target.weights,
+        file=StoredFile(generated.file, generated.file_size),
+        report=StoredFile(generated.report, generated.report_size),
+        quality=generated.quality,
+    )

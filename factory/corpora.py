@@ -1,0 +1,118 @@
+"""Text to calibrate and evaluate on, split by a hash of the document: never by token, and the same everywhere."""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from latentmas.protocol.errors import InvalidInput, TooLarge
+
+LEE_SHA256 = "5d78d6dafd953bbf65797bef09a9ffb9ec430583381be705f8fd460000f370fb"
+MAX_CORPUS_BYTES = 1 << 30
+MIN_DOCUMENTS = 12
+SPLIT_SALT = b"latentmas/split/1:"
+
+
+class Split(StrEnum):
+    CALIBRATION = "calibration"  # fits the map
+    SELECTION = "selection"  # chooses what the fit leaves open
+    HELD_OUT = "held-out"  # is reported, and decides nothing
+
+
+# Upper bounds of the first byte of the document's salted hash.
+SPLIT_BOUNDS = ((Split.CALIBRATION, 128), (Split.SELECTION, 160), (Split.HELD_OUT, 256))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    text: str
+    digest: str  # hex SHA-256 of the text
+
+    @property
+    def split(self) -> Split:
+        first = hashlib.sha256(SPLIT_SALT + self.digest.encode()).digest()[0]
+        return next(split for split, bound in SPLIT_BOUNDS if first < bound)
+
+
+@dataclass(frozen=True, slots=True)
+class TextCorpus:
+    """Distinct documents in the order of their digests."""
+
+    name: str
+    digest: str  # sha256:<hex> over the documents' digests
+    documents: tuple[Document, ...]
+
+    def part(self, split: Split) -> tuple[Document, ...]:
+        return tuple(document for document in self.documents if document.split is split)
+
+
+def load_corpus(location: str | None = None) -> TextCorpus:
+    """Return a corpus from a text file, a folder of .txt files or JSONL with a `text` field; by default the Lee corpus.
+
+    A text file holds one document a paragraph, or one a line where it has no blank lines.
+    Raises InvalidInput where it is missing, not text or too small, TooLarge past 1 GiB.
+    """
+    if location is None:
+        return _corpus("lee-background", _paragraphs(_lee_text()))
+    path = Path(location).expanduser()
+    if path.is_dir():
+        files = sorted(path.rglob("*.txt"))
+        return _corpus(path.name, (_text(file) for file in files))
+    if not path.is_file():
+        raise InvalidInput(f"the corpus {location!r} is neither a file nor a folder", field="corpus")
+    if path.suffix == ".jsonl":
+        return _corpus(path.name, _json_lines(path))
+    return _corpus(path.name, _paragraphs(_text(path)))
+
+
+def _corpus(name: str, texts: Iterator[str]) -> TextCorpus:
+    unique = {hashlib.sha256(text.encode()).hexdigest(): text for text in map(str.strip, texts) if text}
+    if len(unique) < MIN_DOCUMENTS:
+        raise InvalidInput(
+            f"the corpus {name!r} has {len(unique)} documents; {MIN_DOCUMENTS} are the least that can be split",
+            field="corpus",
+        )
+    documents = tuple(Document(unique[digest], digest) for digest in sorted(unique))
+    total = hashlib.sha256("\n".join(document.digest for document in documents).encode()).hexdigest()
+    return TextCorpus(name, f"sha256:{total}", documents)
+
+
+def _lee_text() -> str:
+    specification = importlib.util.find_spec("gensim")
+    if specification is None or specification.origin is None:
+        raise InvalidInput(
+            "the default corpus comes with gensim, which is not installed",
+            resolution="Install the extra `models`, or name a corpus.",
+        )
+    path = Path(specification.origin).parent / "test" / "test_data" / "lee_background.cor"
+    text = _text(path)
+    if (found := hashlib.sha256(text.encode()).hexdigest()) != LEE_SHA256:
+        raise InvalidInput(f"the Lee corpus has the SHA-256 {found}, not {LEE_SHA256}: figures would not compare")
+    return text
+
+
+def _text(path: Path) -> str:
+    if path.stat().st_size > MAX_CORPUS_BYTES:
+        raise TooLarge(f"{path.name} is larger than {MAX_CORPUS_BYTES} bytes")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path.name} is not UTF-8 text (byte {error.start})", field="corpus") from error
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    return iter(text.split("\n\n") if "\n\n" in text.strip() else text.splitlines())
+
+
+def _json_lines(path: Path) -> Iterator[str]:
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise InvalidInput(f"line {number} of {path.name} is not JSON", field="corpus") from error
+        if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+            raise InvalidInput(f"line {number} of {path.name} has no text in its field 'text'", field="corpus")
+        yield record["text"]

@@ -1,0 +1,106 @@
+"""Fill the marketplace with W-Matrices."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any, TextIO, cast
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+
+from factory import catalogue, cold_start, planner, reporting
+from factory.corpora import load_corpus
+from factory.packs import CALIBRATION_TOKENS
+from factory.workshop import Workshop
+from latentmas.events.types import Metadata
+from latentmas.protocol.errors import LatentMASError, ModelNotSupported
+
+METADATA = Metadata(actor="command:generate_cold_start")
+INTERRUPTED = 130
+LOG_WIDTH = 160  # characters, where the output is no terminal
+
+
+class Command(BaseCommand):
+    help = "Make W-Matrices for the planned pairs: measured where both models can be run, simulated elsewhere."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        limits = planner.Limits()
+        parser.add_argument("--dry-run", action="store_true", help="Print the plan and make nothing.")
+        parser.add_argument("--max-pairs", type=int, default=limits.max_pairs, help="Size of the batch.")
+        parser.add_argument("--min-popularity", type=int, default=limits.min_popularity)
+        parser.add_argument("--test-samples", type=int, default=1000, help="Least number of scored tokens.")
+        parser.add_argument("--publish", action="store_true", help="List what was made in the marketplace.")
+        parser.add_argument("--models", help="Only pairs of these models, comma-separated.")
+        parser.add_argument("--no-simulated", action="store_true", help="Only pairs that are measured.")
+        parser.add_argument("--corpus", help="Text file, folder or JSONL; default: the Lee background corpus.")
+        parser.add_argument("--unified-dimension", type=int, help="Default: chosen on the selection documents.")
+        parser.add_argument("--calibration-tokens", type=int, default=CALIBRATION_TOKENS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self._run(options)
+        except LatentMASError as error:
+            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+
+    def _run(self, options: dict[str, Any]) -> None:
+        for name in ("max_pairs", "test_samples", "calibration_tokens"):
+            if options[name] < 1:
+                raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least 1")
+        self.stdout.ending = ""  # rich ends its own lines
+        stdout = cast(TextIO, self.stdout)
+        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
+        pairs = self._plan(options)
+        if options["dry_run"]:
+            measured = catalogue.measured_listings()
+            estimates = [planner.estimate(pair, measured) for pair in pairs]
+            console.print(reporting.plan_table(pairs, estimates, rows=options["calibration_tokens"]))
+            return
+        started = time.monotonic()
+        outcomes = self._make(pairs, options, console)
+        console.print(reporting.result_table(outcomes))
+        for line in reporting.summary(outcomes, seconds=time.monotonic() - started):
+            console.print(line, markup=False, highlight=False)
+        if len(outcomes) < len(pairs):
+            self.stderr.write(f"Interrupted: {len(outcomes)} of {len(pairs)} pairs are done; run again to continue.")
+            raise SystemExit(INTERRUPTED)
+        if any(outcome.problem for outcome in outcomes):
+            raise CommandError("some pairs could not be made; the reasons are listed above")
+
+    def _plan(self, options: dict[str, Any]) -> list[planner.PlannedPair]:
+        names = [name.strip() for name in options["models"].split(",")] if options["models"] else None
+        candidates = catalogue.candidates(names)
+        closed = [candidate.name for candidate in candidates if not candidate.can_run]
+        if names and options["no_simulated"] and closed:
+            raise ModelNotSupported(
+                f"the weights of {', '.join(closed)} are not at hand, so nothing about them can be measured",
+                resolution="Leave out --no-simulated, or name models that can be run.",
+            )
+        limits = planner.Limits(
+            max_pairs=options["max_pairs"],
+            min_popularity=options["min_popularity"],
+            simulated=not options["no_simulated"],
+        )
+        return planner.plan(candidates, limits)
+
+    def _make(
+        self, pairs: list[planner.PlannedPair], options: dict[str, Any], console: Console
+    ) -> list[cold_start.Outcome]:
+        outcomes: list[cold_start.Outcome] = []
+        with reporting.bars(console) as display:
+            workshop = Workshop(
+                corpus=load_corpus(options["corpus"]),
+                cache=settings.CACHE_DIR,
+                metadata=METADATA,
+                stage=reporting.stage_in(display),
+                calibration_tokens=options["calibration_tokens"],
+            )
+            wanted = cold_start.Options(options["test_samples"], options["publish"], options["unified_dimension"])
+            whole = workshop.stage("all pairs")
+            whole(0, len(pairs))
+            try:
+                for outcome in cold_start.run(pairs, wanted, workshop=workshop, metadata=METADATA):
+                    outcomes.append(outcome)
+                    whole(len(outcomes), len(pairs))
+            except KeyboardInterrupt:
+                return outcomes
+        return outcomes

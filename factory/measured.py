@@ -1,0 +1,164 @@
+"""Make a W-Matrix between two models that can be run: packs, fit, choice of du, evaluation on the target, files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from factory import generated
+from factory.alignment.fit import LinearMap, fit_linear_map
+from factory.corpora import Split
+from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, random_like
+from factory.generated import Generated
+from factory.pair_rows import paired_rows, require_same_corpus
+from factory.passages import Passage, passages_for, read_passages
+from factory.workshop import Workshop
+from kvcache.align import aligner
+from latentmas.protocol.quality import Basis, Corpus, Quality
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import Method, QualityMetrics, TokenAlignment, WMatrix, WMatrixBuilder
+
+RIDGE = 0.01  # on the diagonal of the standardised Gram matrix, which is 1
+UNIFIED_DIMENSIONS = (256, 512, 1024)
+TOLERANCE = 0.005  # of retention: the smallest du this close to the best is taken
+SELECTION_PASSAGES = 16
+HELD_OUT_PASSAGES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made. Without a `unified_dimension` it is chosen on the selection documents."""
+
+    source: str
+    target: str
+    version: str
+    test_samples: int
+    unified_dimension: int | None = None
+
+
+def generate_measured(order: Order, workshop: Workshop) -> Generated:
+    """Fit a pair and measure it on held-out documents of the workshop's corpus with the real target model.
+
+    Raises ModelNotSupported, InvalidInput (corpus too small) or StorageUnavailable.
+    """
+    fitted = _fit(order, workshop)
+    trials = _try_dimensions(order, fitted, workshop)
+    arrays = _arrays(fitted.truncated(_smallest_good(trials)), workshop, target=order.target)
+    evaluation = evaluate(
+        aligner(arrays),
+        aligner(random_like(arrays)),
+        _passages(order, workshop, Split.HELD_OUT, max(HELD_OUT_PASSAGES, passages_for(order.test_samples))),
+        target=workshop.model(order.target),
+        progress=workshop.stage(f"score {order.source} -> {order.target}"),
+    )
+    quality = _quality(evaluation, arrays, workshop)
+    return generated.store(
+        _build(order, arrays, quality, workshop),
+        quality,
+        layers=evaluation.layers,
+        documents=evaluation.documents,
+        settings=_settings(fitted, trials),
+    )
+
+
+def _fit(order: Order, workshop: Workshop) -> LinearMap:
+    source, target = workshop.pack(order.source), workshop.pack(order.target)
+    require_same_corpus(source, target)
+    workshop.unload_models()
+    return fit_linear_map(
+        lambda: paired_rows(source, target, Split.CALIBRATION),
+        penalty=RIDGE,
+        rank=order.unified_dimension or max(UNIFIED_DIMENSIONS),
+        progress=workshop.stage(f"fit {order.source} -> {order.target}"),
+    )
+
+
+def _try_dimensions(order: Order, fitted: LinearMap, workshop: Workshop) -> dict[int, float]:
+    """Return the retention on the selection documents for each du that comes into question."""
+    dimensions = UNIFIED_DIMENSIONS if order.unified_dimension is None else (order.unified_dimension,)
+    target = workshop.model(order.target)
+    passages = _passages(order, workshop, Split.SELECTION, SELECTION_PASSAGES)
+    progress = workshop.stage(f"choose du for {order.source} -> {order.target}")
+    bounds = bounds_of(passages, target=target)
+    trials = {}
+    for number, dimension in enumerate(dimensions):
+        progress(number, len(dimensions))
+        align = aligner(_arrays(fitted.truncated(dimension), workshop, target=order.target))
+        trials[dimension] = aligned_retention(align, passages, target=target, bounds=bounds).value
+    progress(len(dimensions), len(dimensions))
+    return trials
+
+
+def _smallest_good(trials: Mapping[int, float]) -> int:
+    best = max(trials.values())
+    return min(dimension for dimension, retention in trials.items() if retention >= best - TOLERANCE)
+
+
+def _passages(order: Order, workshop: Workshop, split: Split, wanted: int) -> list[Passage]:
+    return read_passages(
+        workshop.corpus.part(split),
+        source=workshop.model(order.source),
+        target=workshop.model(order.target),
+        wanted=wanted,
+        progress=workshop.stage(f"read {split.value} documents"),
+    )
+
+
+def _arrays(fitted: LinearMap, workshop: Workshop, *, target: str) -> dict[str, Array]:
+    """Return a W-Matrix's arrays in the precision of its file: what is measured is what is shipped."""
+    return {
+        "encoder": fitted.encoder.astype(np.float16),
+        "decoder": fitted.decoder.astype(np.float16),
+        "source_mean": fitted.source.mean,
+        "source_scale": fitted.source.scale,
+        "target_mean": fitted.target.mean,
+        "target_scale": fitted.target.scale,
+        "target_bos": workshop.pack(target).bos,
+    }
+
+
+def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Workshop) -> Quality:
+    aligned = evaluation.retention.aligned
+    layers = evaluation.layers
+    corpus = workshop.corpus
+    return Quality(
+        basis=Basis.FUNCTIONAL,
+        epsilon=min(max(1 - aligned.value, 0.0), 1.0),
+        information_retention=aligned.value,
+        cosine_similarity=float(np.mean([(each.key_cosine + each.value_cosine) / 2 for each in layers])),
+        euclidean_distance=float(np.mean([(each.key_error + each.value_error) / 2 for each in layers])),
+        computational_cost=arrays["encoder"].size + arrays["decoder"].size,
+        test_samples=sum(each.scored_tokens for each in evaluation.documents),
+        documents=len(evaluation.documents),
+        confidence=aligned.low,
+        retention=evaluation.retention,
+        corpus=Corpus(corpus.name, corpus.digest, len(corpus.documents)),
+    )
+
+
+def _build(order: Order, arrays: Mapping[str, Array], quality: Quality, workshop: Workshop) -> WMatrix:
+    source, target = workshop.model(order.source), workshop.model(order.target)
+    rest = {name: array for name, array in arrays.items() if name not in ("encoder", "decoder")}
+    return (
+        WMatrixBuilder()
+        .set_version(order.version)
+        .set_models(source.name, target.name, source_weights=source.weights, target_weights=target.weights)
+        .set_geometry(source.geometry, target.geometry)
+        .set_method(Method.LEARNED, token_alignment=TokenAlignment.CAUSAL_SPANS)
+        .set_weights(arrays["encoder"], arrays["decoder"])
+        .set_arrays(**rest)
+        .set_quality(
+            QualityMetrics(
+                basis=quality.basis,
+                expected_quality=quality.information_retention,
+                information_retention=quality.information_retention,
+                computational_cost=quality.computational_cost,
+            )
+        )
+        .build()
+    )
+
+
+def _settings(fitted: LinearMap, trials: Mapping[int, float]) -> dict[str, str]:
+    chosen_on = {f"selection_retention_at_du_{du}": f"{value:.4f}" for du, value in trials.items()}
+    return {"ridge": str(fitted.ridge), "calibration_rows": str(fitted.rows), **chosen_on}

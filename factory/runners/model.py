@@ -1,0 +1,169 @@
+"""Run a causal language model with transformers and read or set its KV-cache."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from factory.runners.weights import Weights
+from kvcache.rows import pack_rows, unpack_rows
+from latentmas.protocol.errors import ModelNotSupported
+from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.tensors import Array
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import DynamicCache
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A text's tokens, without special ones, and the character span `[start, end)` of each."""
+
+    ids: tuple[int, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningModel:
+    """A loaded model. Rows are `[1 + tokens, width]`: the BOS entry (attention sink) comes first, always."""
+
+    name: str
+    weights: str
+    geometry: KVGeometry
+    bos: int
+    network: Any  # transformers' causal LM; its classes are not typed
+    tokenizer: Any
+
+    def encode(self, text: str) -> Encoding:
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return Encoding(tuple(encoded["input_ids"]), tuple(map(tuple, encoded["offset_mapping"])))
+
+    def capture(self, ids: Sequence[int]) -> Array:
+        """Return the rows of BOS and the tokens, float32, keys with RoPE removed, without running the head."""
+        return self.rows_of(self.prefill(ids))
+
+    def prefill(self, ids: Sequence[int]) -> "DynamicCache":
+        """Return the model's cache of BOS and the tokens, uncropped in sliding-window layers."""
+        cache = _empty_cache()
+        self._forward([self.bos, *ids], cache, first_position=0)
+        return cache
+
+    def rows_of(self, cache: "DynamicCache") -> Array:
+        """Return the rows of a cache that begins at position 0."""
+        keys = np.stack([layer.keys[0].numpy().transpose(1, 0, 2) for layer in cache.layers])
+        values = np.stack([layer.values[0].numpy().transpose(1, 0, 2) for layer in cache.layers])
+        return pack_rows(keys, values, geometry=self.geometry)
+
+    def cache_of(self, rows: Array) -> "DynamicCache":
+        """Return a cache that holds the rows at the positions 0, 1, 2 and so on."""
+        import torch
+
+        keys, values = unpack_rows(rows, geometry=self.geometry)
+        cache = _empty_cache()
+        for layer, (key, value) in enumerate(zip(keys, values, strict=True)):
+            cache.update(*(torch.from_numpy(part.transpose(1, 0, 2)[None].copy()) for part in (key, value)), layer)
+        return cache
+
+    def keys_before_norm(self, ids: Sequence[int]) -> Array:
+        """Return `[layers, 1 + tokens, heads * head_dim]`: what the key projections put out, before norm and RoPE."""
+        keys: list[Array] = []
+        hooks = [
+            layer.self_attn.k_proj.register_forward_hook(
+                lambda _module, _inputs, output: keys.append(output[0].numpy())
+            )
+            for layer in self.network.model.layers
+        ]
+        try:
+            self.prefill(ids)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return np.stack(keys)
+
+    def continuation_nll(self, cache: "DynamicCache", continuation: Sequence[int]) -> Array:
+        """Return the NLL in nats of each token but the first, read right after the cache, which is extended by it."""
+        import torch
+
+        hidden = self._forward(continuation[:-1], cache, first_position=cache.get_seq_length())
+        with torch.inference_mode():
+            logits = self.network.lm_head(hidden[0])
+            targets = torch.tensor(continuation[1:])
+            nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        return np.asarray(nll.numpy())
+
+    @contextmanager
+    def attention_outputs(self) -> Iterator[list[Array]]:
+        """Collect, while the context is open, each layer's attention output `[tokens, width]` before its projection."""
+        outputs: list[Array] = []
+        hooks = [
+            layer.self_attn.o_proj.register_forward_pre_hook(
+                lambda _module, inputs: outputs.append(inputs[0][0].numpy())
+            )
+            for layer in self.network.model.layers
+        ]
+        try:
+            yield outputs
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _forward(self, ids: Sequence[int], cache: "DynamicCache", *, first_position: int) -> "torch.Tensor":
+        import torch
+
+        positions = torch.arange(first_position, first_position + len(ids))[None]
+        with torch.inference_mode():
+            output = self.network.model(
+                torch.tensor([list(ids)]), past_key_values=cache, position_ids=positions, use_cache=True
+            )
+        hidden: torch.Tensor = output.last_hidden_state
+        return hidden
+
+
+def load_model(weights: Weights) -> RunningModel:
+    """Return the model in float32 on the CPU. Raises ModelNotSupported for what has no per-head KV-cache."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    network = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=torch.float32, attn_implementation="sdpa")
+    tokenizer = AutoTokenizer.from_pretrained(weights.folder)
+    bos = tokenizer.bos_token_id
+    if bos is None:
+        raise ModelNotSupported(f"{weights.model} has no BOS token, which the transfer contract puts in front")
+    return RunningModel(
+        name=weights.model,
+        weights=weights.digest,
+        geometry=geometry_of(network.config, weights.model),
+        bos=bos,
+        network=network.eval(),
+        tokenizer=tokenizer,
+    )
+
+
+def geometry_of(config: Any, model: str) -> KVGeometry:
+    """Return the cache geometry that a transformers configuration describes. Raises ModelNotSupported."""
+    if getattr(config, "kv_lora_rank", None):
+        raise ModelNotSupported(f"{model} caches a latent (MLA), not per-head keys and values")
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
+    rope = [config.rope_parameters.get(kind, config.rope_parameters) for kind in kinds]
+    if unknown := {each["rope_type"] for each in rope} - {"default"}:
+        raise ModelNotSupported(f"{model} scales its rotation ({', '.join(unknown)}), which cannot be undone yet")
+    window = getattr(config, "sliding_window", None)
+    return KVGeometry(
+        layers=config.num_hidden_layers,
+        heads=config.num_key_value_heads,
+        head_dim=head_dim,
+        rotary_dim=int(head_dim * rope[0].get("partial_rotary_factor", 1.0)),
+        thetas=tuple(each["rope_theta"] for each in rope),
+        windows=tuple(window if kind == "sliding_attention" else None for kind in kinds),
+    )
+
+
+def _empty_cache() -> "DynamicCache":
+    from transformers import DynamicCache
+
+    # Without a configuration every layer keeps all tokens; the attention mask still applies the sliding window.
+    return DynamicCache()

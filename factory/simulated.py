@@ -1,0 +1,105 @@
+"""Make a W-Matrix from the simulated latent source. It is labelled `simulated` in its file, event, API and page."""
+
+import functools as ft
+
+import numpy as np
+
+from factory import generated
+from factory.alignment.standardise import standard_of
+from factory.generated import Generated
+from factory.planner import Candidate, PlannedPair
+from factory.simulation import CALIBRATION_ROWS, DECAY, FACTORS, NOISE, simulated_rows
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis, Quality
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import Method, QualityMetrics, TokenAlignment, WMatrixBuilder
+
+UNIFIED_DIMENSION = 64
+MAX_FILE_BYTES = 2_000_000
+OVERHEAD_BYTES = 200_000  # means, scales and the header
+FP16_BYTES = 2
+RIDGE = 0.1
+CALIBRATION_SEED, HELD_OUT_SEED = 1, 2
+
+
+def generate_simulated(pair: PlannedPair, *, version: str, test_samples: int) -> Generated:
+    """Fit and judge a W-Matrix on simulated rows; its quality is a property of the simulation alone."""
+    from factory.alignment.dual_ridge import dual_ridge
+
+    (source, held_out), (target, truth) = (_latents(_shape(each), test_samples) for each in (pair.source, pair.target))
+    ours, theirs = standard_of(source), standard_of(target)
+    rank = unified_dimension(source.shape[1], target.shape[1])
+    matrices = dual_ridge(ours.apply(source), theirs.apply(target), ridge=RIDGE, rank=rank)
+    encoder, decoder = (np.asarray(matrix).astype(np.float16) for matrix in matrices)
+    predicted = ours.apply(held_out) @ encoder.astype(np.float32) @ decoder.astype(np.float32)
+    quality = _quality(predicted, theirs.apply(truth), cost=encoder.size + decoder.size)
+    w_matrix = (
+        WMatrixBuilder()
+        .set_version(version)
+        .set_models(pair.source.name, pair.target.name)
+        .set_method(Method.LEARNED, token_alignment=TokenAlignment.NONE)
+        .set_weights(encoder, decoder)
+        .set_arrays(source_mean=ours.mean, source_scale=ours.scale, target_mean=theirs.mean, target_scale=theirs.scale)
+        .set_quality(
+            QualityMetrics(
+                basis=Basis.SIMULATED,
+                expected_quality=quality.information_retention,
+                information_retention=quality.information_retention,
+                computational_cost=quality.computational_cost,
+            )
+        )
+        .build()
+    )
+    return generated.store(w_matrix, quality, settings=settings())
+
+
+def unified_dimension(source: int, target: int) -> int:
+    """Return 64, or less where two wide models would pass the size limit of a simulated file."""
+    affordable = (MAX_FILE_BYTES - OVERHEAD_BYTES) // (FP16_BYTES * (source + target))
+    return max(1, min(UNIFIED_DIMENSION, affordable))
+
+
+def settings() -> dict[str, str]:
+    """Return what the simulation was made of, for the report."""
+    return {
+        "source": "simulated latent factors; says nothing about the models named",
+        "factors": str(FACTORS),
+        "decay": str(DECAY),
+        "noise": str(NOISE),
+        "calibration_rows": str(CALIBRATION_ROWS),
+        "ridge": str(RIDGE),
+    }
+
+
+def _shape(model: Candidate) -> tuple[str, int]:
+    if model.latent_dimension is None:
+        raise InvalidInput(f"no dimension of {model.name} is known, not even a documented one")
+    return model.name, model.latent_dimension
+
+
+@ft.lru_cache(maxsize=32)
+def _latents(shape: tuple[str, int], test_samples: int) -> tuple[Array, Array]:
+    """Return a model's calibration and held-out rows, the same for every pair it takes part in."""
+    name, dimension = shape
+    return (
+        simulated_rows(name, dimension, rows=CALIBRATION_ROWS, seed=CALIBRATION_SEED),
+        simulated_rows(name, dimension, rows=test_samples, seed=HELD_OUT_SEED),
+    )
+
+
+def _quality(predicted: Array, truth: Array, *, cost: int) -> Quality:
+    """Measure predictions `[rows, dt]` against the simulation's truth, both in standardised space."""
+    lengths = np.linalg.norm(truth, axis=1)
+    errors = np.linalg.norm(predicted - truth, axis=1)
+    cosines = (predicted * truth).sum(axis=1) / (np.linalg.norm(predicted, axis=1) * lengths)
+    retained = float(1 - np.square(errors).sum() / np.square(lengths).sum())
+    return Quality(
+        basis=Basis.SIMULATED,
+        epsilon=min(max(1 - retained, 0.0), 1.0),
+        information_retention=retained,
+        cosine_similarity=float(cosines.mean()),
+        euclidean_distance=float((errors / lengths).mean()),
+        computational_cost=cost,
+        test_samples=len(truth),
+        documents=0,
+    )

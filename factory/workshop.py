@@ -1,0 +1,79 @@
+"""The factory's workbench: loads each model at most once, captures each pack at most once, and puts packs on record."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from factory.commands import record_pack
+from factory.corpora import TextCorpus
+from factory.events import PackRecorded
+from factory.models import CalibrationPack as RecordedPack
+from factory.packs import CALIBRATION_TOKENS, CalibrationPack, capture_pack, open_pack
+from factory.progress import Stage
+from factory.runners.model import RunningModel, load_model
+from factory.runners.weights import Weights, find_weights
+from latentmas import blobs
+from latentmas.events.types import Metadata
+
+
+@dataclass(slots=True)
+class Workshop:
+    corpus: TextCorpus
+    cache: Path
+    metadata: Metadata
+    stage: Stage
+    calibration_tokens: int = CALIBRATION_TOKENS
+    _weights: dict[str, Weights] = field(default_factory=dict)
+    _models: dict[str, RunningModel] = field(default_factory=dict)
+
+    def weights(self, name: str) -> Weights:
+        """Return a model's weights. Raises ModelNotSupported or StorageUnavailable."""
+        if name not in self._weights:
+            self._weights[name] = find_weights(name, cache=self.cache)
+        return self._weights[name]
+
+    def model(self, name: str) -> RunningModel:
+        """Return a loaded model. Raises ModelNotSupported."""
+        if name not in self._models:
+            self._models[name] = load_model(self.weights(name))
+        return self._models[name]
+
+    def unload_models(self) -> None:
+        """Free the models' memory before something large; they load again in seconds when they are wanted."""
+        self._models.clear()
+
+    def pack(self, name: str) -> CalibrationPack:
+        """Return the model's pack for this corpus, captured and recorded now if it is not on record yet."""
+        weights = self.weights(name)
+        recorded = RecordedPack.objects.filter(
+            model=name,
+            weights=weights.digest,
+            corpus_digest=self.corpus.digest,
+            calibration_tokens=self.calibration_tokens,
+        ).first()
+        if recorded is not None and blobs.exists(recorded.digest):
+            return open_pack(blobs.local_path(recorded.digest))
+        return self._capture(name)
+
+    def _capture(self, name: str) -> CalibrationPack:
+        model, progress = self.model(name), self.stage(f"capture {name}")
+        digest = blobs.put(
+            lambda file: capture_pack(
+                model, self.corpus, file, calibration_tokens=self.calibration_tokens, progress=progress
+            )
+        )
+        pack = open_pack(blobs.local_path(digest))
+        record_pack(
+            PackRecorded(
+                digest=digest,
+                size=blobs.size(digest),
+                model=name,
+                weights=model.weights,
+                corpus=self.corpus.name,
+                corpus_digest=self.corpus.digest,
+                calibration_tokens=self.calibration_tokens,
+                documents=len(pack.document.documents),
+                width=model.geometry.width,
+            ),
+            metadata=self.metadata,
+        )
+        return pack

@@ -1,0 +1,96 @@
+"""Finished results on disk: found again by their inputs, never half there."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from factory import generated
+from factory.planner import Candidate, PlannedPair
+from factory.simulated import MAX_FILE_BYTES, generate_simulated, unified_dimension
+from latentmas import blobs
+from latentmas.protocol.errors import StorageUnavailable
+from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import read_w_matrix
+
+
+@pytest.fixture(autouse=True)
+def _own_storage(tmp_path: Path, settings) -> None:
+    settings.STORAGES = settings.STORAGES | {
+        "blobs": {
+            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "OPTIONS": {"location": tmp_path / "blobs"},
+        }
+    }
+
+
+@pytest.fixture
+def pair() -> PlannedPair:
+    models = [Candidate(name, name, 80, None, latent, False) for name, latent in (("alpha", 48), ("beta", 32))]
+    return PlannedPair(*models, Basis.SIMULATED)
+
+
+def test_a_simulated_w_matrix_says_so_in_its_file(pair: PlannedPair) -> None:
+    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+    w_matrix = read_w_matrix(blobs.local_path(made.file))
+    assert w_matrix.document.quality_metrics.basis is Basis.SIMULATED
+    assert w_matrix.document.source_weights is None
+    assert (w_matrix.document.source_dimension, w_matrix.document.target_dimension) == (48, 32)
+    assert made.quality.basis is Basis.SIMULATED
+    assert made.quality.confidence is None
+    assert made.quality.retention is None
+
+
+def test_a_simulated_figure_is_measured_on_the_simulation(pair: PlannedPair) -> None:
+    made = generate_simulated(pair, version="1.0.0", test_samples=256)
+    assert 0 < made.quality.epsilon < 0.5
+    assert made.quality.epsilon == pytest.approx(1 - made.quality.information_retention)
+
+
+def test_the_same_simulation_gives_the_same_file(pair: PlannedPair) -> None:
+    first, second = (generate_simulated(pair, version="1.0.0", test_samples=64) for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(("source", "target"), [(4096, 4096), (8192, 4096), (8192, 8192), (16384, 12288)])
+def test_a_simulated_file_stays_below_two_megabytes(source: int, target: int) -> None:
+    rank = unified_dimension(source, target)
+    vectors = 2 * (source + target) * 4
+    assert rank <= 64
+    assert 2 * rank * (source + target) + vectors < MAX_FILE_BYTES + 60_000
+
+
+def test_a_finished_result_is_found_again_by_its_inputs(pair: PlannedPair, tmp_path: Path) -> None:
+    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+    inputs = generated.inputs_digest(pair="alpha -> beta", samples=64)
+    assert generated.recall(inputs, cache=tmp_path) is None
+    generated.remember(inputs, made, cache=tmp_path)
+    assert generated.recall(inputs, cache=tmp_path) == made
+    assert generated.recall(generated.inputs_digest(pair="alpha -> beta", samples=65), cache=tmp_path) is None
+
+
+def test_a_result_whose_file_is_gone_is_made_again(pair: PlannedPair, tmp_path: Path) -> None:
+    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+    generated.remember("inputs", made, cache=tmp_path)
+    blobs.local_path(made.file).unlink()
+    assert generated.recall("inputs", cache=tmp_path) is None
+
+
+def test_a_damaged_record_is_made_again(pair: PlannedPair, tmp_path: Path) -> None:
+    generated.remember("inputs", generate_simulated(pair, version="1.0.0", test_samples=64), cache=tmp_path)
+    (tmp_path / "generated" / "inputs.json").write_text('{"version": "1.0')
+    assert generated.recall("inputs", cache=tmp_path) is None
+
+
+def test_a_cache_that_cannot_be_written_is_a_clear_error(pair: PlannedPair, tmp_path: Path) -> None:
+    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+    (tmp_path / "generated").write_text("a file where the folder should be")
+    with pytest.raises(StorageUnavailable, match="could not be kept"):
+        generated.remember("inputs", made, cache=tmp_path)
+
+
+def test_simulated_arrays_are_finite_in_fp16(pair: PlannedPair) -> None:
+    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+    encoder = read_w_matrix(blobs.local_path(made.file)).arrays["encoder"]
+    assert encoder.dtype == np.float16
+    assert np.abs(encoder).max() > 0
