@@ -1,5 +1,6 @@
 """The one settings module: local by default, production by environment (docs/configuration.md lists every variable)."""
 
+import os
 from pathlib import Path
 
 import dj_database_url
@@ -38,6 +39,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "latentmas.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -94,6 +96,7 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 
 # Content-addressed files: W-Matrices, calibration packs, evaluation reports.
@@ -106,14 +109,22 @@ STORAGES = {
 # Converted model weights and captured activations; safe to delete, expensive to make again.
 CACHE_DIR = env.folder("CACHE_DIR", DATA_DIR / "cache")
 
+# JAX reads its configuration from the environment when it is first imported, which is long after start-up. Compiled
+# kernels are kept, short compiles too, so that a request never pays for the same one twice.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE_DIR / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
 DATA_UPLOAD_MAX_MEMORY_SIZE = env.integer("MAX_JSON_BYTES", 1 << 20, minimum=1024)
+MAX_FILE_BYTES = env.integer("MAX_FILE_BYTES", 1 << 30, minimum=1024)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissionsOrAnonReadOnly"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticatedOrReadOnly"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "latentmas.problems.LenientNegotiation",
+    "EXCEPTION_HANDLER": "latentmas.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
@@ -138,4 +149,5 @@ LOGGING = {
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    "loggers": {"jax": {"level": "WARNING"}},  # at INFO it names every accelerator it did not find
 }

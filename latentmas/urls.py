@@ -1,8 +1,17 @@
 """All URLs of the product."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
+from drf_spectacular.views import SpectacularJSONAPIView
+
+from latentmas.documents import docs, healthz
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/", include("latentmas.registry.urls")),
+    path("api/", include("marketplace.listings.urls")),
+    path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("api/docs", docs, name="api-docs"),
+    path("healthz", healthz, name="healthz"),
+    path("", include("marketplace.web.urls")),
 ]

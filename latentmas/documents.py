@@ -1,0 +1,69 @@
+"""The API's own documents, and whether the service is up."""
+
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+from drf_spectacular.generators import SchemaGenerator
+
+from latentmas.problems import HTTP_CODES
+from latentmas.protocol.errors import LatentMASError
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCode:
+    code: str
+    status: int
+    title: str
+    resolution: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    method: str
+    path: str
+    description: str
+
+
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """Show the addresses and error codes on one page that loads nothing from elsewhere."""
+    return render(request, "api_docs.html", {"endpoints": endpoints(), "codes": error_codes()})
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer 200 when the database answers; 500 otherwise."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return JsonResponse({"status": "ok"})
+
+
+@cache
+def endpoints() -> list[Endpoint]:
+    """Return every operation of the OpenAPI document, by path; made once, it takes a moment."""
+    generator = SchemaGenerator()  # type: ignore[no-untyped-call]
+    paths = generator.get_schema(request=None, public=True)["paths"]  # type: ignore[no-untyped-call]
+    return [
+        Endpoint(method.upper(), path, operations[method].get("description", ""))
+        for path, operations in sorted(paths.items())
+        for method in METHODS
+        if method in operations
+    ]
+
+
+def error_codes() -> list[ErrorCode]:
+    """Return every code that a problem document can carry, by name."""
+    ours = {cls.code: ErrorCode(cls.code, cls.status, cls.title, cls.resolution) for cls in _subclasses(LatentMASError)}
+    plain = {code: ErrorCode(code, status, HTTPStatus(status).phrase, "") for status, code in HTTP_CODES.items()}
+    return [each for _, each in sorted((plain | ours).items())]
+
+
+def _subclasses(cls: type[LatentMASError]) -> set[type[LatentMASError]]:
+    return {each for child in cls.__subclasses__() for each in {child} | _subclasses(child)}

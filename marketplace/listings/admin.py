@@ -1,0 +1,108 @@
+"""Curating listings: everything is read-only but two actions, which go through commands."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.contrib.auth import get_user_model
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from marketplace.listings import curating
+from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.timeline import timeline
+
+admin.site.site_header = "LatentMAS"
+admin.site.site_title = "LatentMAS"
+admin.site.index_title = "Curate models and listings"
+
+
+class CuratedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A projection: looked at here, changed by actions."""
+
+    actions = ("certify", "yank")
+    change_form_template = "admin/listings/detail.html"
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Who may curate may look."""
+        return super().has_view_permission(request, obj) or self.has_curate_permission(request)
+
+    def has_curate_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("listings.change_listingversion")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        # Keys of versions hold a slash, which the admin writes as _2F in addresses.
+        listing_id = unquote(object_id).split("/")[0]
+        extra = {"timeline": timeline(listing_id)[::-1], "people": _people(), "listing_id": listing_id}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | extra)
+
+    def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
+        raise NotImplementedError
+
+    @admin.action(description="Certify by the measurement", permissions=["curate"])
+    def certify(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return curating.certify(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+
+    @admin.action(description="Yank for a reason", permissions=["curate"])
+    def yank(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return curating.yank(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+
+
+@admin.register(Listing)
+class ListingAdmin(CuratedAdmin):
+    list_display = ("pair", "basis", "epsilon", "retention", "certificate", "version", "method", "seller", "updated_at")
+    list_filter = ("basis", "tier", "method", "source_model", "target_model")
+    search_fields = ("id", "title", "source_model", "target_model", "seller", "file_digest")
+    ordering = ("basis_rank", "epsilon", "id")
+
+    @admin.display(description="source to target", ordering="source_model")
+    def pair(self, row: Listing) -> str:
+        return f"{row.source_model} to {row.target_model}"
+
+    @admin.display(description="certificate", ordering="tier")
+    def certificate(self, row: Listing) -> str:
+        return row.tier_at(timezone.now()) or ("expired" if row.tier else "none")
+
+    def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
+        """An action on a listing concerns its newest version on offer."""
+        keys = [f"{row.id}/{row.version}" for row in queryset if row.version]
+        return list(ListingVersion.objects.filter(id__in=keys).order_by("source_model", "target_model", "id"))
+
+
+@admin.register(ListingVersion)
+class ListingVersionAdmin(CuratedAdmin):
+    list_display = ("pair", "version", "basis", "epsilon", "tier", "refusal_code", "yanked_at", "published_at")
+    list_filter = ("basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
+    search_fields = ("id", "source_model", "target_model", "file_digest")
+    ordering = ("-published_at", "id")
+
+    @admin.display(description="source to target", ordering="source_model")
+    def pair(self, row: ListingVersion) -> str:
+        return f"{row.source_model} to {row.target_model}"
+
+    def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
+        return list(queryset.order_by("source_model", "target_model", "id"))
+
+
+def _keys(queryset: QuerySet[Any]) -> list[str]:
+    return [str(row.pk) for row in queryset]
+
+
+def _people() -> dict[str, str]:
+    """Return the user names of the staff by actor."""
+    staff = get_user_model().objects.filter(is_staff=True)
+    return {f"user:{user.pk}": user.get_username() for user in staff}

@@ -1,0 +1,155 @@
+"""Read the catalogue over REST. Listings change through commands only, so nothing here writes."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from django.http import HttpResponseBase
+from django.utils import timezone
+from django.views.decorators.http import conditional_page
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import api_view, permission_classes
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from latentmas import blobs
+from latentmas.registry.queries import get_model
+from marketplace.listings import answers, inputs, outputs, queries
+from marketplace.listings.best import best
+from marketplace.listings.certificates import require_certificate
+from marketplace.listings.errors import VersionYankedError
+from marketplace.listings.models import ListingVersion
+from marketplace.listings.pagination import page_of
+from marketplace.listings.statistics import statistics
+
+View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+def public_get(operation: str, *, answer: Any, query: Any = None) -> Callable[[View], Any]:
+    """Make a function a GET that needs no account, described in the OpenAPI document."""
+
+    def decorate(view: View) -> Any:
+        described = extend_schema(
+            operation_id=operation,
+            parameters=[query] if query else [],
+            responses={200: answer, (400, "application/problem+json"): answers.ProblemOutput},
+        )
+        return described(api_view(["GET"])(permission_classes([AllowAny])(view)))
+
+    return decorate
+
+
+@conditional_page
+@public_get("w_matrices_list", answer=outputs.PageOutput, query=inputs.BrowseInput)
+def browse(request: Request) -> Response:
+    """Browse what is on offer: measured figures first, then the lowest epsilon."""
+    now = timezone.now()
+    wanted = inputs.read_query(request, inputs.BrowseInput)
+    offers = queries.browse(inputs.filters_from(wanted), at=now)
+    page = page_of(offers, limit=wanted["limit"], cursor=wanted.get("cursor"))
+    return Response(
+        {
+            "results": [outputs.summary(row, at=now) for row in page.rows],
+            "next_cursor": page.next_cursor,
+            "next": _next_address(request, page.next_cursor),
+        }
+    )
+
+
+@public_get("w_matrices_retrieve", answer=outputs.ListingOutput)
+def listing(request: Request, listing_id: str) -> Response:
+    """Return a listing with its licences and all its versions, yanked ones too."""
+    row = queries.get_listing(listing_id)
+    response = Response(outputs.detail(row, queries.versions_of(listing_id), at=timezone.now()))
+    response["ETag"] = f'"{row.stream_version}"'
+    return response
+
+
+@public_get("w_matrices_version", answer=outputs.VersionOutput)
+def version(request: Request, listing_id: str, version: str) -> Response:
+    """Return one version with every figure of its measurement."""
+    return Response(outputs.version(queries.get_version(listing_id, version=version), at=timezone.now()))
+
+
+@public_get("w_matrices_manifest", answer=answers.ManifestOutput)
+def manifest(request: Request, listing_id: str, version: str) -> Response:
+    """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
+    row = offered_version(listing_id, version)
+    with blobs.open_blob(row.report_digest) as file:
+        report = msgspec.json.decode(file.read())
+    return Response(
+        {
+            "listing_id": row.listing_id,
+            "version": row.version,
+            "basis": row.basis,
+            "certification": outputs.certification(row, at=timezone.now()),
+            "digest": row.report_digest,
+            "report": report,
+        }
+    )
+
+
+@public_get("w_matrices_certificate", answer=answers.CertificateOutput)
+def certificate(request: Request, listing_id: str, version: str) -> Response:
+    """Return the valid certificate, or the reasons why there is none as a problem."""
+    row, now = offered_version(listing_id, version), timezone.now()
+    require_certificate(row, at=now)
+    same = ("listing_id", "version", "file_digest", "source_model", "source_weights", "target_model", "target_weights")
+    document = {name: getattr(row, name) for name in (*same, "basis", "epsilon")}
+    return Response(document | {"issued_at": row.certified_at, "certification": outputs.certification(row, at=now)})
+
+
+@public_get("w_matrices_best", answer=outputs.VersionOutput, query=inputs.BestInput)
+def best_for_pair(request: Request) -> Response:
+    """Return the best certified version for a pair of models; never a simulated one unless it is asked for."""
+    now = timezone.now()
+    wanted = inputs.read_query(request, inputs.BestInput)
+    source, target = get_model(wanted["source_model"]).name, get_model(wanted["target_model"]).name
+    found = best(
+        source_model=source,
+        target_model=target,
+        at=now,
+        min_certification=inputs.tier_of(wanted),
+        include_simulated=wanted["include_simulated"],
+    )
+    return Response(outputs.version(found, at=now))
+
+
+@public_get("w_matrices_compatible", answer=answers.CompatibleOutput, query=inputs.CompatibleInput)
+def compatible(request: Request) -> Response:
+    """Return the models that a W-Matrix on offer leads to from one model, each with its first listing."""
+    now = timezone.now()
+    source = get_model(inputs.read_query(request, inputs.CompatibleInput)["source_model"]).name
+    shown = ("target_model", "version", "basis", "epsilon", "retention", "certification", "url")
+    targets = []
+    for row in queries.targets_of(source, at=now):
+        summary = outputs.summary(row, at=now)
+        targets.append({"listing_id": row.id} | {name: summary[name] for name in shown})
+    return Response({"source_model": source, "targets": targets})
+
+
+@conditional_page
+@public_get("w_matrices_statistics", answer=answers.StatisticsOutput)
+def totals(request: Request) -> Response:
+    """Return totals by tier, grade, basis, method and family, and the mean epsilon of each basis on its own."""
+    return Response(outputs.statistics_document(statistics(at=timezone.now())))
+
+
+def offered_version(listing_id: str, version: str) -> ListingVersion:
+    """Return a version that is not yanked. Raises NotFound or VersionYankedError."""
+    row = queries.get_version(listing_id, version=version)
+    if row.yanked:
+        raise VersionYankedError(
+            f"version {version} was withdrawn on {row.yanked_at:%Y-%m-%d}: {row.yanked_reason}",
+            resolution=f"GET /api/w-matrices/{listing_id} names the versions still on offer.",
+        )
+    return row
+
+
+def _next_address(request: Request, cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    query = request.query_params.copy()
+    query["cursor"] = cursor
+    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

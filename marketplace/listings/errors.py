@@ -1,0 +1,20 @@
+"""What can go wrong with a version of a listing beyond the protocol's errors."""
+
+from latentmas.protocol.errors import Conflict, NotFound
+
+
+class VersionYankedError(Conflict):
+    """The version was withdrawn by its seller or a curator; the record of it stays (410 over HTTP)."""
+
+    code = "VERSION_YANKED"
+    status = 410
+    title = "The version was withdrawn"
+    resolution = "Use another version of the listing."
+
+
+class NotCertified(NotFound):
+    """No decision about a certificate has been made yet, or the certificate has expired."""
+
+    code = "NOT_CERTIFIED"
+    title = "No valid certificate"
+    resolution = "Certify the version again, or use one that carries a valid certificate."

@@ -1,0 +1,157 @@
+"""The listing aggregate: what a stream `listing/<id>` adds up to, and which events a command may append. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from latentmas.events.commands import Aggregate
+from latentmas.events.types import Recorded
+from latentmas.protocol.certification import certify
+from latentmas.protocol.errors import Conflict, InvalidInput, NotFound, QualityBelowThreshold
+from latentmas.protocol.quality import Basis
+from latentmas.protocol.versions import parse_version
+from marketplace.listings.errors import VersionYankedError
+from marketplace.listings.events import (
+    ListingCreated,
+    VersionCertified,
+    VersionPublished,
+    VersionRefused,
+    VersionYanked,
+)
+from marketplace.listings.rules import check_listing, check_publication, check_reason
+
+Decision = VersionCertified | VersionRefused
+NAMESPACE = uuid5(NAMESPACE_URL, "https://latentmas.org/listings")
+
+
+@dataclass(frozen=True, slots=True)
+class VersionState:
+    published: VersionPublished
+    decision: Decision | None = None
+    yanked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListingState:
+    created: ListingCreated | None = None
+    versions: tuple[VersionState, ...] = ()
+
+    def version(self, name: str) -> VersionState:
+        """Return the state of a version. Raises NotFound."""
+        for each in self.versions:
+            if each.published.version == name:
+                return each
+        raise NotFound(f"the listing has no version {name!r}")
+
+
+def listing_id_for(*, source: str, target: str, seller: str, basis: Basis) -> str:
+    """Return the id that the same pair, seller and basis always get, so that a repeated run makes nothing twice."""
+    return str(uuid5(NAMESPACE, "\n".join((source, target, seller, basis.value))))
+
+
+def evolve(state: ListingState, recorded: Recorded) -> ListingState:
+    match recorded.data:
+        case ListingCreated() as created:
+            return replace(state, created=created)
+        case VersionPublished() as published:
+            return replace(state, versions=(*state.versions, VersionState(published)))
+        case VersionCertified() | VersionRefused() as decision:
+            return _with(state, decision.version, decision=decision)
+        case VersionYanked() as yanked:
+            return _with(state, yanked.version, yanked=True)
+    return state
+
+
+LISTING = Aggregate("listing", ListingState(), evolve)
+
+
+def decide_create(state: ListingState, created: ListingCreated) -> Sequence[object]:
+    """Open the listing; the same listing again is no event. Raises InvalidInput or Conflict."""
+    check_listing(created)
+    _check_id(created.listing_id)
+    if state.created == created:
+        return ()
+    if state.created is not None:
+        raise Conflict(f"the listing {created.listing_id} exists already, with other contents")
+    return (created,)
+
+
+def decide_publish(state: ListingState, published: VersionPublished) -> Sequence[object]:
+    """Add a version above the last one; the same version again is no event.
+
+    Raises NotFound, InvalidInput or Conflict.
+    """
+    if state.created is None:
+        raise NotFound("there is no such listing", resolution="Create the listing first.")
+    wanted = parse_version(published.version)
+    check_publication(published)
+    if any(each.published == published for each in state.versions):
+        return ()
+    last = max((parse_version(each.published.version) for each in state.versions), default=None)
+    if last is not None and wanted <= last:
+        raise Conflict(
+            f"version {wanted} does not follow {last}, the last one",
+            resolution=f"Publish it as a version above {last}, such as {replace(last, patch=last.patch + 1)}.",
+        )
+    return (published,)
+
+
+def decide_certify(state: ListingState, version: str, *, at: datetime) -> Sequence[object]:
+    """Certify the version or record why not; nothing while the last decision stands.
+
+    Raises NotFound, or VersionYankedError where a yanked version would need a new decision.
+    """
+    current = state.version(version)
+    match current.decision:
+        case VersionCertified() as standing if standing.expires_at > at:
+            return ()
+    outcome = _judge(current.published, at=at)
+    if outcome == current.decision:
+        return ()
+    if current.yanked:
+        raise VersionYankedError(f"version {version} is yanked and takes no new decision about a certificate")
+    return (outcome,)
+
+
+def decide_yank(state: ListingState, version: str, *, reason: str) -> Sequence[object]:
+    """Withdraw the version, once. Raises NotFound, InvalidInput or Conflict."""
+    if state.version(version).yanked:
+        raise Conflict(f"version {version} is yanked already")
+    return (VersionYanked(version=version, reason=check_reason(reason)),)
+
+
+def _judge(published: VersionPublished, *, at: datetime) -> Decision:
+    try:
+        certificate = certify(published.quality, at=at)
+    except QualityBelowThreshold as refusal:
+        reasons = refusal.facts["reasons"]
+        assert isinstance(reasons, list)
+        return VersionRefused(version=published.version, code=refusal.code, reasons=tuple(reasons))
+    return VersionCertified(
+        version=published.version,
+        tier=certificate.tier,
+        grade=certificate.grade,
+        epsilon=certificate.epsilon,
+        issued_at=certificate.issued_at,
+        expires_at=certificate.expires_at,
+    )
+
+
+def _with(state: ListingState, version: str, **changes: object) -> ListingState:
+    return replace(
+        state,
+        versions=tuple(
+            replace(each, **changes) if each.published.version == version else each  # type: ignore[arg-type]
+            for each in state.versions
+        ),
+    )
+
+
+def _check_id(text: str) -> None:
+    try:
+        canonical = str(UUID(text))
+    except ValueError:
+        canonical = None
+    if text != canonical:
+        raise InvalidInput(f"{text!r} is not a UUID in its lower-case form", field="listing_id")

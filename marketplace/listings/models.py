@@ -1,0 +1,128 @@
+"""Projections of the listings' events; written only by projectors.py."""
+
+from datetime import datetime
+
+from django.db import models
+from django.db.models import F, Q
+
+from latentmas.protocol.certification import Tier
+from latentmas.protocol.quality import Basis
+
+BASES = [(basis.value, basis.value) for basis in Basis]
+TIERS = [(tier.value, tier.value) for tier in Tier]
+# Measured first; figures of different bases are never compared with each other.
+BASIS_RANK = {Basis.FUNCTIONAL: 0, Basis.ACTIVATION: 1, Basis.DECLARED: 2, Basis.SIMULATED: 3}
+
+
+class Listing(models.Model):
+    """A W-Matrix on offer, with the figures of its newest unyanked version (`version` is null where there is none)."""
+
+    id = models.CharField(max_length=36, primary_key=True)
+    title = models.CharField(max_length=200)
+    description = models.TextField()
+    source_model = models.CharField(max_length=100)
+    target_model = models.CharField(max_length=100)
+    seller = models.CharField(max_length=100)
+    price_amount = models.BigIntegerField(help_text="Minor units.")
+    price_currency = models.CharField(max_length=3)
+    licences = models.JSONField(help_text="The terms of the models it was made from.")
+    tags = models.JSONField()
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    stream_version = models.PositiveIntegerField()
+
+    version = models.CharField(max_length=32, null=True)  # noqa: DJ001 - null is "nothing on offer"
+    method = models.CharField(max_length=20, null=True)  # noqa: DJ001
+    standard = models.PositiveIntegerField(null=True)
+    unified_dimension = models.PositiveIntegerField(null=True)
+    basis = models.CharField(max_length=20, choices=BASES, null=True)  # noqa: DJ001
+    basis_rank = models.PositiveSmallIntegerField(null=True)
+    epsilon = models.FloatField(null=True)
+    retention = models.FloatField(null=True)
+    retention_low = models.FloatField(null=True)
+    retention_high = models.FloatField(null=True)
+    tier = models.CharField(max_length=20, choices=TIERS, null=True)  # noqa: DJ001
+    grade = models.CharField(max_length=20, null=True)  # noqa: DJ001
+    certified_until = models.DateTimeField(null=True)
+    file_digest = models.CharField(max_length=71, null=True)  # noqa: DJ001
+    file_size = models.BigIntegerField(null=True)
+    published_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("basis_rank", "epsilon", "id")
+        indexes = [
+            # The catalogue and its cursor: everything on offer, measured first, best first.
+            models.Index("basis_rank", "epsilon", "id", name="listing_offer", condition=Q(version__isnull=False)),
+            # The filters of the catalogue, and which models a model can reach.
+            models.Index("source_model", "basis_rank", "epsilon", name="listing_source"),
+            models.Index("target_model", "basis_rank", "epsilon", name="listing_target"),
+            models.Index("tier", "certified_until", name="listing_tier", condition=Q(tier__isnull=False)),
+            models.Index("price_amount", name="listing_price"),
+        ]
+
+    def tier_at(self, at: datetime) -> str | None:
+        """Return the tier of a certificate that is valid at a moment; an expired one counts as none."""
+        return self.tier if self.certified_until is not None and self.certified_until > at else None
+
+
+class ListingVersion(models.Model):
+    """One published version of a listing; its key is `<listing>/<version>`."""
+
+    id = models.CharField(max_length=70, primary_key=True)
+    listing_id = models.CharField(max_length=36)
+    source_model = models.CharField(max_length=100)
+    target_model = models.CharField(max_length=100)
+    version = models.CharField(max_length=32)
+    major = models.PositiveIntegerField()
+    minor = models.PositiveIntegerField()
+    patch = models.PositiveIntegerField()
+    method = models.CharField(max_length=20)
+    standard = models.PositiveIntegerField()
+    source_dimension = models.PositiveIntegerField()
+    unified_dimension = models.PositiveIntegerField()
+    target_dimension = models.PositiveIntegerField()
+    source_weights = models.CharField(max_length=71, null=True)  # noqa: DJ001 - null is "weights not seen"
+    target_weights = models.CharField(max_length=71, null=True)  # noqa: DJ001
+    file_digest = models.CharField(max_length=71)
+    file_size = models.BigIntegerField()
+    report_digest = models.CharField(max_length=71)
+    report_size = models.BigIntegerField()
+    basis = models.CharField(max_length=20, choices=BASES)
+    basis_rank = models.PositiveSmallIntegerField()
+    epsilon = models.FloatField()
+    quality = models.JSONField()
+    tier = models.CharField(max_length=20, choices=TIERS, null=True)  # noqa: DJ001
+    grade = models.CharField(max_length=20, null=True)  # noqa: DJ001
+    certified_at = models.DateTimeField(null=True)
+    certified_until = models.DateTimeField(null=True)
+    refusal_code = models.CharField(max_length=50, null=True)  # noqa: DJ001
+    refusal_reasons = models.JSONField(default=list)
+    published_at = models.DateTimeField()
+    yanked_at = models.DateTimeField(null=True)
+    yanked_reason = models.TextField(null=True)  # noqa: DJ001
+
+    class Meta:
+        ordering = (F("major").desc(), F("minor").desc(), F("patch").desc(), "listing_id")
+        indexes = [
+            # The versions of a listing's page, newest first.
+            models.Index("listing_id", "major", "minor", "patch", name="version_listing"),
+            # verify: whose file is this?
+            models.Index("file_digest", name="version_file"),
+            # best: the versions on offer between two models.
+            models.Index(
+                "source_model",
+                "target_model",
+                "basis_rank",
+                "epsilon",
+                name="version_pair",
+                condition=Q(yanked_at__isnull=True),
+            ),
+        ]
+
+    @property
+    def yanked(self) -> bool:
+        return self.yanked_at is not None
+
+    def tier_at(self, at: datetime) -> str | None:
+        """Return the tier of a certificate that is valid at a moment; an expired one counts as none."""
+        return self.tier if self.certified_until is not None and self.certified_until > at else None

@@ -1,0 +1,183 @@
+"""How the catalogue looks as JSON. No figure appears without its basis and its `certification`, null or not."""
+
+from datetime import datetime
+from typing import Any
+
+from rest_framework import serializers
+
+from latentmas.protocol.certification import Tier
+from latentmas.protocol.quality import Basis
+from marketplace.listings.certificates import reasons_of, status_of
+from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.statistics import Statistics
+
+Json = dict[str, Any]
+
+
+class MoneyOutput(serializers.Serializer[Any]):
+    amount = serializers.IntegerField(help_text="Minor units.")
+    currency = serializers.CharField()
+
+
+class IntervalOutput(serializers.Serializer[Any]):
+    value = serializers.FloatField()
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class FileOutput(serializers.Serializer[Any]):
+    digest = serializers.CharField(help_text="sha256:<hex> of the file's bytes.")
+    size = serializers.IntegerField(help_text="Bytes.")
+
+
+class CertificationOutput(serializers.Serializer[Any]):
+    tier = serializers.ChoiceField([tier.value for tier in Tier])
+    grade = serializers.CharField()
+    expires_at = serializers.DateTimeField()
+
+
+class SummaryOutput(serializers.Serializer[Any]):
+    """A listing with the figures of its newest version; they are null where nothing is on offer."""
+
+    id = serializers.CharField()
+    title = serializers.CharField()
+    source_model = serializers.CharField()
+    target_model = serializers.CharField()
+    seller = serializers.CharField()
+    price = MoneyOutput()
+    version = serializers.CharField(allow_null=True)
+    method = serializers.CharField(allow_null=True)
+    standard = serializers.IntegerField(allow_null=True)
+    unified_dimension = serializers.IntegerField(allow_null=True)
+    basis = serializers.ChoiceField([basis.value for basis in Basis], allow_null=True)
+    epsilon = serializers.FloatField(allow_null=True)
+    retention = IntervalOutput(allow_null=True)
+    certification = CertificationOutput(allow_null=True)
+    file = FileOutput(allow_null=True)
+    published_at = serializers.DateTimeField(allow_null=True)
+    updated_at = serializers.DateTimeField()
+    url = serializers.CharField()
+
+
+class PageOutput(serializers.Serializer[Any]):
+    results = SummaryOutput(many=True)
+    next_cursor = serializers.CharField(allow_null=True)
+    next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
+
+
+class VersionOutput(serializers.Serializer[Any]):
+    listing_id = serializers.CharField()
+    version = serializers.CharField()
+    source_model = serializers.CharField()
+    target_model = serializers.CharField()
+    method = serializers.CharField()
+    standard = serializers.IntegerField()
+    source_dimension = serializers.IntegerField()
+    unified_dimension = serializers.IntegerField()
+    target_dimension = serializers.IntegerField()
+    source_weights = serializers.CharField(allow_null=True)
+    target_weights = serializers.CharField(allow_null=True)
+    basis = serializers.ChoiceField([basis.value for basis in Basis])
+    epsilon = serializers.FloatField()
+    quality = serializers.DictField(help_text="Every figure of the measurement, with its controls and baselines.")
+    certification = CertificationOutput(allow_null=True)
+    certification_status = serializers.ChoiceField(["certified", "expired", "refused", "pending"])
+    refusal_reasons = serializers.ListField(child=serializers.CharField())
+    file = FileOutput()
+    report = FileOutput()
+    published_at = serializers.DateTimeField()
+    yanked_at = serializers.DateTimeField(allow_null=True)
+    yanked_reason = serializers.CharField(allow_null=True)
+    url = serializers.CharField()
+    file_url = serializers.CharField()
+
+
+class LicenceOutput(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    licence = serializers.CharField(allow_null=True)
+    url = serializers.CharField(allow_null=True)
+
+
+class ListingOutput(SummaryOutput):
+    description = serializers.CharField()
+    licences = LicenceOutput(many=True)
+    tags = serializers.ListField(child=serializers.CharField())
+    created_at = serializers.DateTimeField()
+    stream_version = serializers.IntegerField(help_text="Also the ETag: the listing's version for If-Match.")
+    versions = VersionOutput(many=True)
+
+
+def summary(row: Listing, *, at: datetime) -> Json:
+    return {
+        "id": row.id,
+        "title": row.title,
+        "source_model": row.source_model,
+        "target_model": row.target_model,
+        "seller": row.seller,
+        "price": {"amount": row.price_amount, "currency": row.price_currency},
+        "version": row.version,
+        "method": row.method,
+        "standard": row.standard,
+        "unified_dimension": row.unified_dimension,
+        "basis": row.basis,
+        "epsilon": row.epsilon,
+        "retention": _interval(row),
+        "certification": certification(row, at=at),
+        "file": None if row.version is None else {"digest": row.file_digest, "size": row.file_size},
+        "published_at": row.published_at,
+        "updated_at": row.updated_at,
+        "url": f"/api/w-matrices/{row.id}",
+    }
+
+
+def detail(row: Listing, versions: list[ListingVersion], *, at: datetime) -> Json:
+    return summary(row, at=at) | {
+        "description": row.description,
+        "licences": row.licences,
+        "tags": row.tags,
+        "created_at": row.created_at,
+        "stream_version": row.stream_version,
+        "versions": [version(each, at=at) for each in versions],
+    }
+
+
+def version(row: ListingVersion, *, at: datetime) -> Json:
+    url = f"/api/w-matrices/{row.listing_id}/versions/{row.version}"
+    same = (
+        *("listing_id", "version", "source_model", "target_model", "method", "standard", "source_dimension"),
+        *("unified_dimension", "target_dimension", "source_weights", "target_weights", "basis", "epsilon", "quality"),
+        *("published_at", "yanked_at", "yanked_reason"),
+    )
+    return {name: getattr(row, name) for name in same} | {
+        "certification": certification(row, at=at),
+        "certification_status": status_of(row, at=at),
+        "refusal_reasons": reasons_of(row),
+        "file": {"digest": row.file_digest, "size": row.file_size},
+        "report": {"digest": row.report_digest, "size": row.report_size},
+        "url": url,
+        "file_url": f"{url}/file",
+    }
+
+
+def certification(row: Listing | ListingVersion, *, at: datetime) -> Json | None:
+    """Return the certificate that is valid at the moment, or None."""
+    tier = row.tier_at(at)
+    return None if tier is None else {"tier": tier, "grade": row.grade, "expires_at": row.certified_until}
+
+
+def statistics_document(totals: Statistics) -> Json:
+    names = ("listings", "versions", "bytes", "by_tier", "by_grade", "by_basis", "by_method", "by_family")
+    epsilons: list[Json] = [
+        {"basis": basis, "mean": epsilon.mean, "listings": epsilon.listings}
+        for basis, epsilon in totals.epsilon.items()
+    ]
+    for each in epsilons:
+        if each["basis"] == Basis.SIMULATED:
+            each["certification"] = None
+    return {name: getattr(totals, name) for name in names} | {"epsilon": epsilons}
+
+
+def _interval(row: Listing) -> Json | None:
+    if row.retention is None:
+        return None
+    return {"value": row.retention, "low": row.retention_low, "high": row.retention_high}

@@ -1,0 +1,153 @@
+"""From the listings' events to the rows of the catalogue. The only writer of both tables."""
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
+from django.db.models import Model
+
+from latentmas.events.projections import projector
+from latentmas.events.types import Envelope
+from latentmas.protocol.versions import parse_version
+from marketplace.listings.events import (
+    ListingCreated,
+    VersionCertified,
+    VersionPublished,
+    VersionRefused,
+    VersionYanked,
+)
+from marketplace.listings.listing import LISTING
+from marketplace.listings.models import BASIS_RANK, Listing, ListingVersion
+
+M = TypeVar("M", bound=Model)
+STREAM_PREFIX = LISTING.stream("")
+
+
+@projector(
+    writes=[Listing, ListingVersion],
+    handles=[ListingCreated, VersionPublished, VersionCertified, VersionRefused, VersionYanked],
+)
+def project_listings(events: Sequence[Envelope]) -> None:
+    """Read the rows the events are about, apply the events in order, write the rows back: four statements a batch."""
+    ids = sorted({_listing_id(event) for event in events})
+    rows = Listing.objects.select_for_update().filter(id__in=ids).order_by("id")
+    listings = {listing.id: listing for listing in rows}
+    versions = {each.id: each for each in ListingVersion.objects.filter(listing_id__in=ids).order_by("id")}
+    for event in events:
+        _apply(event, listings, versions)
+    for listing in listings.values():
+        _show_newest(listing, [each for each in versions.values() if each.listing_id == listing.id])
+    _upsert(Listing, listings.values())
+    _upsert(ListingVersion, versions.values())
+
+
+def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, ListingVersion]) -> None:
+    identifier = _listing_id(event)
+    match event.data:
+        case ListingCreated() as created:
+            listings[identifier] = _listing(event, created)
+        case VersionPublished() as published:
+            row = _version(event, listings[identifier], published)
+            versions[row.id] = row
+        case VersionCertified() as certified:
+            row = versions[f"{identifier}/{certified.version}"]
+            row.tier, row.grade = certified.tier.value, certified.grade.value
+            row.certified_at, row.certified_until = certified.issued_at, certified.expires_at
+            row.refusal_code, row.refusal_reasons = None, []
+        case VersionRefused() as refused:
+            row = versions[f"{identifier}/{refused.version}"]
+            row.tier = row.grade = row.certified_at = row.certified_until = None
+            row.refusal_code, row.refusal_reasons = refused.code, list(refused.reasons)
+        case VersionYanked() as yanked:
+            row = versions[f"{identifier}/{yanked.version}"]
+            row.yanked_at, row.yanked_reason = event.recorded_at, yanked.reason
+    listings[identifier].updated_at = event.recorded_at
+    listings[identifier].stream_version = event.version
+
+
+def _listing(event: Envelope, created: ListingCreated) -> Listing:
+    return Listing(
+        id=created.listing_id,
+        title=created.title,
+        description=created.description,
+        source_model=created.source_model,
+        target_model=created.target_model,
+        seller=created.seller,
+        price_amount=created.price.amount,
+        price_currency=created.price.currency,
+        licences=msgspec.to_builtins(created.licences),
+        tags=list(created.tags),
+        created_at=event.recorded_at,
+    )
+
+
+def _version(event: Envelope, listing: Listing, published: VersionPublished) -> ListingVersion:
+    number = parse_version(published.version)
+    return ListingVersion(
+        id=f"{listing.id}/{published.version}",
+        listing_id=listing.id,
+        source_model=listing.source_model,
+        target_model=listing.target_model,
+        version=published.version,
+        major=number.major,
+        minor=number.minor,
+        patch=number.patch,
+        method=published.method,
+        standard=published.standard,
+        source_dimension=published.source_dimension,
+        unified_dimension=published.unified_dimension,
+        target_dimension=published.target_dimension,
+        source_weights=published.source_weights,
+        target_weights=published.target_weights,
+        file_digest=published.file.digest,
+        file_size=published.file.size,
+        report_digest=published.report.digest,
+        report_size=published.report.size,
+        basis=published.quality.basis.value,
+        basis_rank=BASIS_RANK[published.quality.basis],
+        epsilon=published.quality.epsilon,
+        quality=msgspec.to_builtins(published.quality),
+        published_at=event.recorded_at,
+    )
+
+
+SHOWN = (
+    "version",
+    "method",
+    "standard",
+    "unified_dimension",
+    "basis",
+    "basis_rank",
+    "epsilon",
+    "tier",
+    "grade",
+    "certified_until",
+    "file_digest",
+    "file_size",
+    "published_at",
+)
+
+
+def _show_newest(listing: Listing, versions: Iterable[ListingVersion]) -> None:
+    """Copy the newest unyanked version's figures to the listing, or clear them."""
+    offered = [each for each in versions if not each.yanked]
+    newest = max(offered, key=lambda each: (each.major, each.minor, each.patch), default=None)
+    for name in SHOWN:
+        setattr(listing, name, getattr(newest, name, None))
+    aligned = ((newest.quality["retention"] or {}).get("aligned") or {}) if newest else {}
+    listing.retention = aligned.get("value")
+    listing.retention_low = aligned.get("low")
+    listing.retention_high = aligned.get("high")
+
+
+def _upsert(model: type[M], rows: Iterable[M]) -> None:
+    model._default_manager.bulk_create(
+        sorted(rows, key=lambda row: str(row.pk)),
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=[field.name for field in model._meta.concrete_fields if not field.primary_key],
+    )
+
+
+def _listing_id(event: Envelope) -> str:
+    return event.stream.removeprefix(STREAM_PREFIX)

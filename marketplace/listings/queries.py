@@ -1,0 +1,101 @@
+"""Read the catalogue. Moments are parameters: whether a certificate is valid depends on when one asks."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from latentmas.protocol.certification import Tier
+from latentmas.protocol.errors import NotFound
+from latentmas.protocol.quality import Basis
+from latentmas.registry.models import RegisteredModel
+from marketplace.listings.models import Listing, ListingVersion
+
+NUL = "\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a visitor wants to see; `None` is "any". `family` is that of either model, `price_max` in minor units."""
+
+    source_model: str | None = None
+    target_model: str | None = None
+    family: str | None = None
+    tier: Tier | None = None
+    basis: Basis | None = None
+    method: str | None = None
+    price_max: int | None = None
+    include_simulated: bool = True
+
+
+def browse(filters: Filters, *, at: datetime) -> QuerySet[Listing]:
+    """Return what is on offer: measured first, then by epsilon. An expired certificate has no tier."""
+    offers = Listing.objects.filter(version__isnull=False).order_by("basis_rank", "epsilon", "id")
+    equal = {
+        "source_model": filters.source_model,
+        "target_model": filters.target_model,
+        "basis": filters.basis,
+        "method": filters.method,
+        "price_amount__lte": filters.price_max,
+    }
+    offers = offers.filter(**{name: value for name, value in equal.items() if value is not None})
+    if filters.tier is not None:
+        offers = offers.filter(tier=filters.tier, certified_until__gt=at)
+    if filters.family is not None:
+        members = RegisteredModel.objects.filter(family__iexact=filters.family).values("name")
+        offers = offers.filter(Q(source_model__in=members) | Q(target_model__in=members))
+    return offers if filters.include_simulated else offers.exclude(basis=Basis.SIMULATED)
+
+
+def get_listing(listing_id: str) -> Listing:
+    """Return a listing, on offer or not. Raises NotFound."""
+    # PostgreSQL refuses to compare with NUL, so a key that holds one is not looked up.
+    row = None if NUL in listing_id else Listing.objects.filter(id=listing_id).first()
+    if row is None:
+        raise NotFound(f"there is no listing {listing_id!r}", resolution="Browse GET /api/w-matrices.")
+    return row
+
+
+def versions_of(listing_id: str) -> list[ListingVersion]:
+    """Return every version, yanked ones too, newest first."""
+    return list(ListingVersion.objects.filter(listing_id=listing_id).order_by("-major", "-minor", "-patch"))
+
+
+def get_version(listing_id: str, *, version: str) -> ListingVersion:
+    """Return one version, yanked or not. Raises NotFound."""
+    key = f"{listing_id}/{version}"
+    row = None if NUL in key else ListingVersion.objects.filter(id=key).first()
+    if row is None:
+        raise NotFound(
+            f"listing {listing_id!r} has no version {version!r}",
+            resolution=f"GET /api/w-matrices/{listing_id} names its versions.",
+        )
+    return row
+
+
+def versions_with_file(digest: str) -> list[ListingVersion]:
+    """Return the versions whose W-Matrix file has this digest, the unyanked and the newest first."""
+    rows = ListingVersion.objects.filter(file_digest=digest)
+    return sorted(rows.order_by("-published_at", "id"), key=lambda row: row.yanked)
+
+
+def targets_of(source_model: str, *, at: datetime) -> list[Listing]:
+    """Return for each model that `source_model` can be mapped to the first listing in the catalogue's order."""
+    first: dict[str, Listing] = {}
+    for row in browse(Filters(source_model=source_model), at=at):
+        first.setdefault(row.target_model, row)
+    return list(first.values())
+
+
+def models_on_offer() -> tuple[list[str], list[str]]:
+    """Return the names of all source and of all target models on offer, in order."""
+    pairs = Listing.objects.filter(version__isnull=False).order_by().values_list("source_model", "target_model")
+    rows = list(pairs.distinct())
+    return sorted({source for source, _ in rows}), sorted({target for _, target in rows})
+
+
+def families_on_offer() -> list[str]:
+    """Return the families of all models on offer, in order."""
+    names = {name for side in models_on_offer() for name in side}
+    rows = RegisteredModel.objects.filter(name__in=names).values_list("family", flat=True)
+    return sorted(set(rows))

@@ -1,0 +1,110 @@
+"""What a listing and a version must look like before they become events; InvalidInput names the field to blame."""
+
+import math
+import re
+
+from latentmas.blobs import DIGEST
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis, Interval, Quality
+from latentmas.protocol.w_matrix import STANDARDS, Method
+from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
+
+METHODS = tuple(method.value for method in Method)
+CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+MAX_PRICE = 10**12  # minor units
+TITLE_CHARACTERS = 200
+DESCRIPTION_CHARACTERS = 4000
+REASON_CHARACTERS = 500
+MODEL_CHARACTERS = 100
+SELLER_CHARACTERS = 100
+TAG_CHARACTERS = 40
+TAGS = 20
+ROUNDING = 1e-6  # figures may have been rounded to this before they were recorded
+
+
+def check_listing(listing: ListingCreated) -> None:
+    _text(listing.title, "title", TITLE_CHARACTERS)
+    _text(listing.seller, "seller", SELLER_CHARACTERS)
+    _text(listing.source_model, "source_model", MODEL_CHARACTERS)
+    _text(listing.target_model, "target_model", MODEL_CHARACTERS)
+    _at_most(listing.description, "description", DESCRIPTION_CHARACTERS)
+    if listing.source_model == listing.target_model:
+        raise InvalidInput(f"source and target are the same model, {listing.source_model!r}", field="target_model")
+    if not 0 <= listing.price.amount <= MAX_PRICE:
+        raise InvalidInput(f"the price must be between 0 and {MAX_PRICE} minor units", field="price")
+    if CURRENCY.fullmatch(listing.price.currency) is None:
+        raise InvalidInput(f"{listing.price.currency!r} is not an ISO 4217 currency code", field="price")
+    for licence in listing.licences:
+        if licence.url is not None and not licence.url.startswith(("https://", "http://")):
+            raise InvalidInput(f"{licence.url!r} is not a web address", field="licences")
+    if len(listing.tags) > TAGS:
+        raise InvalidInput(f"a listing has at most {TAGS} tags", field="tags")
+    for tag in listing.tags:
+        _text(tag, "tags", TAG_CHARACTERS)
+
+
+def check_publication(published: VersionPublished) -> None:
+    if published.method not in METHODS:
+        raise InvalidInput(f"{published.method!r} is not a method; use one of {', '.join(METHODS)}", field="method")
+    if published.standard not in STANDARDS:
+        raise InvalidInput(f"{published.standard} is not a standard; use 4096, 8192 or 16384", field="standard")
+    for name in ("source_dimension", "unified_dimension", "target_dimension"):
+        if getattr(published, name) < 1:
+            raise InvalidInput(f"{name} must be positive", field=name)
+    if published.unified_dimension > published.standard:
+        raise InvalidInput(
+            f"the unified dimension {published.unified_dimension} is above the declared standard {published.standard}",
+            field="unified_dimension",
+        )
+    for name in ("source_weights", "target_weights"):
+        digest = getattr(published, name)
+        if digest is not None and DIGEST.fullmatch(digest) is None:
+            raise InvalidInput(f"{digest!r} is not a digest; write sha256: and 64 hex digits", field=name)
+    _check_file(published.file, "file")
+    _check_file(published.report, "report")
+    check_quality(published.quality)
+
+
+def check_quality(quality: Quality) -> None:
+    """Refuse figures that contradict each other; a measurement is never completed here."""
+    if not 0 <= quality.epsilon <= 1:
+        raise InvalidInput(f"epsilon is {quality.epsilon}; it lies between 0 and 1", field="quality.epsilon")
+    if (quality.retention is not None) != (quality.basis is Basis.FUNCTIONAL):
+        raise InvalidInput("a retention is given exactly when the basis is functional", field="quality.retention")
+    figures = (quality.information_retention, quality.cosine_similarity, quality.euclidean_distance)
+    if not all(map(math.isfinite, figures)):
+        raise InvalidInput("a quality figure is not a finite number", field="quality")
+    if quality.retention is not None:
+        _check_interval(quality.retention.aligned)
+        loss = min(1.0, max(0.0, 1 - quality.retention.aligned.value))
+        if not math.isclose(quality.epsilon, loss, abs_tol=ROUNDING):
+            raise InvalidInput("epsilon is not 1 - retention, clamped to [0, 1]", field="quality.epsilon")
+
+
+def check_reason(reason: str) -> str:
+    """Return the reason without white space at its ends."""
+    _text(reason, "reason", REASON_CHARACTERS)
+    return reason.strip()
+
+
+def _check_interval(interval: Interval) -> None:
+    if not interval.low <= interval.high:
+        raise InvalidInput("the interval's lower end is above its upper end", field="quality.retention")
+
+
+def _check_file(file: StoredFile, field: str) -> None:
+    if DIGEST.fullmatch(file.digest) is None:
+        raise InvalidInput(f"{file.digest!r} is not a digest; write sha256: and 64 hex digits", field=field)
+    if file.size < 1:
+        raise InvalidInput(f"the {field} is empty", field=field)
+
+
+def _text(text: str, field: str, characters: int) -> None:
+    if not text.strip():
+        raise InvalidInput(f"the {field} is empty", field=field)
+    _at_most(text, field, characters)
+
+
+def _at_most(text: str, field: str, characters: int) -> None:
+    if len(text) > characters:
+        raise InvalidInput(f"the {field} has {len(text)} characters; the limit is {characters}", field=field)

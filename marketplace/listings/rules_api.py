@@ -1,0 +1,46 @@
+"""The protocol's rules over REST: version compatibility and certification tiers."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from latentmas.protocol.certification import GRADE_CEILINGS, TIER_CEILINGS, TIER_DESCRIPTIONS, Grade, Tier
+from latentmas.protocol.versions import is_compatible, parse_version
+from marketplace.listings import answers, inputs
+from marketplace.listings.api import public_get
+
+VALID_FOR_DAYS = 365
+RULE = (
+    "A certificate is due only where the lower end of the retention interval is above the upper ends of both controls "
+    "(wrong document, random W) and above the last eighth of the context given as text. Simulated and declared figures "
+    "are never certified."
+)
+
+
+@public_get(
+    "w_matrices_version_compatibility",
+    answer=answers.VersionCompatibilityOutput,
+    query=inputs.VersionCompatibilityInput,
+)
+def version_compatibility(request: Request) -> Response:
+    """Say whether an available version can stand in for a required one: same major version, and not older."""
+    wanted = inputs.read_query(request, inputs.VersionCompatibilityInput)
+    required, available = parse_version(wanted["required"]), parse_version(wanted["available"])
+    compatible = is_compatible(required, available)
+    return Response({"required": str(required), "available": str(available), "compatible": compatible})
+
+
+@public_get("w_matrices_certification_tiers", answer=answers.CertificationTiersOutput)
+def certification_tiers(request: Request) -> Response:
+    """Return the tiers and grades with their highest epsilon, and the rule without which none is given."""
+    tiers, grades = dict(TIER_CEILINGS), dict(GRADE_CEILINGS)
+    return Response(
+        {
+            "tiers": [
+                {"tier": tier.value, "max_epsilon": tiers.get(tier), "description": TIER_DESCRIPTIONS[tier]}
+                for tier in Tier
+            ],
+            "grades": [{"grade": grade.value, "max_epsilon": grades.get(grade)} for grade in Grade],
+            "valid_for_days": VALID_FOR_DAYS,
+            "rule": RULE,
+        }
+    )

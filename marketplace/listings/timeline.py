@@ -1,0 +1,53 @@
+"""A listing's history as its event stream tells it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from latentmas.events.store import read_stream
+from latentmas.events.types import Recorded
+from marketplace.listings.events import (
+    ListingCreated,
+    VersionCertified,
+    VersionPublished,
+    VersionRefused,
+    VersionYanked,
+)
+from marketplace.listings.listing import LISTING
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event for people: what happened, when, by whom, at which place in the log."""
+
+    position: int
+    type: str
+    actor: str
+    at: datetime
+    what: str
+
+
+def timeline(listing_id: str) -> list[Entry]:
+    """Return every event of a listing, oldest first."""
+    return list(_entries(read_stream(LISTING.stream(listing_id))))
+
+
+def _entries(events: list[Recorded]) -> Iterator[Entry]:
+    for event in events:
+        yield Entry(event.position, event.type, event.metadata.actor, event.recorded_at, _sentence(event.data))
+
+
+def _sentence(data: object) -> str:
+    match data:
+        case ListingCreated():
+            return f"Listed from {data.source_model} to {data.target_model} by {data.seller}."
+        case VersionPublished():
+            basis = data.quality.basis.value
+            return f"Version {data.version} published: {data.method}, {basis}, epsilon {data.quality.epsilon:.3f}."
+        case VersionCertified():
+            return f"Version {data.version} certified {data.tier.value}, valid until {data.expires_at:%Y-%m-%d}."
+        case VersionRefused():
+            return f"Version {data.version} refused a certificate: {'; '.join(data.reasons)}."
+        case VersionYanked():
+            return f"Version {data.version} withdrawn: {data.reason}"
+    return type(data).__name__

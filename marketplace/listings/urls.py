@@ -1,0 +1,22 @@
+"""REST addresses of the catalogue, below /api/. Listing ids and versions hold no slash; versions hold dots."""
+
+from django.urls import path
+
+from marketplace.listings import api, download, rules_api, verify_api
+
+VERSION = "w-matrices/<str:listing_id>/versions/<str:version>"
+
+urlpatterns = [
+    path("w-matrices", api.browse, name="w-matrices"),
+    path("w-matrices/best", api.best_for_pair, name="w-matrix-best"),
+    path("w-matrices/compatible", api.compatible, name="w-matrix-compatible"),
+    path("w-matrices/statistics", api.totals, name="w-matrix-statistics"),
+    path("w-matrices/verify", verify_api.verify, name="w-matrix-verify"),
+    path("w-matrices/version-compatibility", rules_api.version_compatibility, name="w-matrix-version-compatibility"),
+    path("w-matrices/certification-tiers", rules_api.certification_tiers, name="w-matrix-certification-tiers"),
+    path("w-matrices/<str:listing_id>", api.listing, name="w-matrix"),
+    path(VERSION, api.version, name="w-matrix-version"),
+    path(f"{VERSION}/file", download.file, name="w-matrix-file"),
+    path(f"{VERSION}/manifest", api.manifest, name="w-matrix-manifest"),
+    path(f"{VERSION}/certificate", api.certificate, name="w-matrix-certificate"),
+]

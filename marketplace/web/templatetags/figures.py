@@ -1,0 +1,67 @@
+"""How figures are written on the pages."""
+
+from django import template
+from django.utils.safestring import SafeString
+
+from latentmas.protocol.quality import Interval
+from marketplace.listings.models import Listing
+from marketplace.web.charts import interval_bar
+
+register = template.Library()
+UNITS = ("B", "KB", "MB", "GB", "TB")
+MINUS = "\N{MINUS SIGN}"
+
+
+@register.filter
+def size(count: int | None) -> str:
+    """Return bytes in decimal units: 41.9 MB."""
+    amount = float(count or 0)
+    for unit in UNITS[:-1]:
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} {UNITS[-1]}"
+
+
+@register.filter
+def whole(count: int) -> str:
+    """Return a count with its thousands apart."""
+    return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+@register.filter
+def figure(value: float | None, digits: int = 3) -> str:
+    """Return a figure with a true minus sign, or a dash where it was not measured."""
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+@register.filter
+def money(amount: int, currency: str) -> str:
+    """Return minor units as a price; nothing costs "free"."""
+    return f"{amount // 100}.{amount % 100:02d} {currency}" if amount else "free"
+
+
+@register.filter
+def short(digest: str | None) -> str:
+    """Return the first digits of a digest; the whole one stands in the title."""
+    return "not seen" if digest is None else f"{digest.removeprefix('sha256:')[:12]}\N{HORIZONTAL ELLIPSIS}"
+
+
+@register.filter
+def named(people: dict[str, str], actor: str) -> str:
+    """Return the name of an actor where one is known."""
+    return people.get(actor, actor)
+
+
+@register.simple_tag
+def bar(row: Listing) -> SafeString | str:
+    """Draw a listing's retention with its interval, where it was measured."""
+    if row.retention is None or row.retention_low is None or row.retention_high is None:
+        return ""
+    return interval_bar(Interval(row.retention, row.retention_low, row.retention_high))
+
+
+@register.simple_tag
+def tier(row: Listing, at: object) -> str:
+    """Return the tier of a valid certificate, or nothing."""
+    return row.tier_at(at) or ""  # type: ignore[arg-type]  # templates are untyped

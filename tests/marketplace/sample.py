@@ -1,0 +1,153 @@
+"""Test data: listings made through the commands from figures written here. None of them was measured."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from latentmas import blobs
+from latentmas.events.types import Metadata
+from latentmas.protocol.canonical import canonical, plain
+from latentmas.protocol.quality import (
+    Basis,
+    Corpus,
+    DocumentScore,
+    EvaluationReport,
+    Interval,
+    LayerFidelity,
+    ModelIdentity,
+    Quality,
+    Retention,
+)
+from marketplace.listings.commands import certify_version, create_listing, publish_version
+from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.listing import listing_id_for
+
+METADATA = Metadata(actor="command:test")
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SOURCE, TARGET = "smollm2-135m", "gemma-3-270m"
+CORPUS = Corpus(name="test corpus", digest="sha256:" + "c" * 64, documents=40)
+
+
+def interval(value: float, spread: float = 0.02) -> Interval:
+    return Interval(value=value, low=value - spread, high=value + spread)
+
+
+def functional(retention: float = 0.97, *, wrong: float = -0.2, eighth: float = 0.5) -> Quality:
+    """Figures of a target model that was run; certified where `retention` is above the other two."""
+    return Quality(
+        basis=Basis.FUNCTIONAL,
+        epsilon=min(1.0, max(0.0, 1 - retention)),
+        information_retention=0.7,
+        cosine_similarity=0.91,
+        euclidean_distance=0.4,
+        computational_cost=21_000_000,
+        test_samples=1200,
+        documents=40,
+        confidence=retention - 0.02,
+        retention=Retention(
+            aligned=interval(retention),
+            wrong_document=interval(wrong),
+            random_w=interval(-0.4),
+            text_half=interval(0.88),
+            text_quarter=interval(0.7),
+            text_eighth=interval(eighth),
+        ),
+        corpus=CORPUS,
+    )
+
+
+def unmeasured(basis: Basis = Basis.SIMULATED, epsilon: float = 0.03) -> Quality:
+    return replace(functional(), basis=basis, epsilon=epsilon, retention=None, confidence=None)
+
+
+def listing_created(source: str = SOURCE, target: str = TARGET, **changes: object) -> ListingCreated:
+    created = ListingCreated(
+        listing_id=listing_id_for(source=source, target=target, seller="agent:test", basis=Basis.FUNCTIONAL),
+        title=f"{source} to {target}",
+        description="Made for a test.",
+        source_model=source,
+        target_model=target,
+        seller="agent:test",
+        price=Money(0, "USD"),
+        licences=(
+            ModelLicence(source, "Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0"),
+            ModelLicence(target, "Gemma Terms of Use", "https://ai.google.dev/gemma/terms"),
+        ),
+    )
+    return replace(created, **changes)
+
+
+def report_of(quality: Quality, *, w_matrix: str, layers: int = 3) -> EvaluationReport:
+    run = quality.basis is Basis.FUNCTIONAL
+    return EvaluationReport(
+        source=ModelIdentity(SOURCE, "sha256:" + "a" * 64 if run else None),
+        target=ModelIdentity(TARGET, "sha256:" + "b" * 64 if run else None),
+        w_matrix=w_matrix,
+        quality=quality,
+        layers=tuple(
+            LayerFidelity(layer, 0.9 - layer / 100, 0.4, 0.8 - layer / 100, 0.5, 0.95 if run else None)
+            for layer in range(layers)
+        ),
+        documents=(DocumentScore("0" * 16, 30, {"none": 4.0, "own": 3.0, "aligned": 3.1}),) if run else (),
+        settings={"test": "data"},
+    )
+
+
+def published(
+    version: str = "1.0.0", *, quality: Quality | None = None, content: bytes | None = None, **changes: object
+) -> VersionPublished:
+    """Return a version whose file and report are stored."""
+    quality = quality or functional()
+    content = content or f"test file {version} {quality}".encode()
+    digest = blobs.put_bytes(content)
+    report = canonical(plain(report_of(quality, w_matrix=digest)))
+    publication = VersionPublished(
+        version=version,
+        method="learned",
+        standard=4096,
+        source_dimension=11_520,
+        unified_dimension=1024,
+        target_dimension=9_216,
+        source_weights="sha256:" + "a" * 64,
+        target_weights="sha256:" + "b" * 64,
+        file=StoredFile(digest, len(content)),
+        report=StoredFile(blobs.put_bytes(report), len(report)),
+        quality=quality,
+    )
+    return replace(publication, **changes)
+
+
+def make_listing(
+    source: str = SOURCE,
+    target: str = TARGET,
+    *,
+    quality: Quality | None = None,
+    certify: bool = True,
+    at: datetime = AT,
+    **changes: object,
+) -> str:
+    """Create a listing with version 1.0.0, certified or refused, and return its id."""
+    created = listing_created(source, target, **changes)
+    create_listing(created, metadata=METADATA)
+    publish_version(created.listing_id, published=published(quality=quality), metadata=METADATA)
+    if certify:
+        certify_version(created.listing_id, version="1.0.0", at=at, metadata=METADATA)
+    return created.listing_id
+
+
+def make_many(count: int, *, basis: Basis = Basis.SIMULATED) -> list[str]:
+    """Create `count` listings of one pair with rising epsilon, under as many sellers."""
+    return [
+        make_listing(
+            quality=unmeasured(basis, epsilon=index / 1000),
+            listing_id=listing_id_for(source=SOURCE, target=TARGET, seller=f"agent:{index}", basis=basis),
+            seller=f"agent:{index}",
+            certify=False,
+        )
+        for index in range(count)
+    ]
+
+
+def same_quality(stored: object, quality: Quality) -> bool:
+    return msgspec.convert(stored, Quality) == quality

@@ -1,0 +1,94 @@
+"""The decisions themselves: pure functions, no database."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from latentmas.events.types import Metadata, Recorded
+from latentmas.protocol.errors import Conflict, NotFound
+from latentmas.protocol.versions import Version
+from marketplace.listings.events import StoredFile, VersionPublished
+from marketplace.listings.listing import (
+    ListingState,
+    decide_certify,
+    decide_create,
+    decide_publish,
+    decide_yank,
+    evolve,
+)
+from tests.marketplace import sample
+
+PUBLISHED = VersionPublished(
+    version="1.0.0",
+    method="learned",
+    standard=4096,
+    source_dimension=8,
+    unified_dimension=4,
+    target_dimension=8,
+    source_weights=None,
+    target_weights=None,
+    file=StoredFile("sha256:" + "1" * 64, 1),
+    report=StoredFile("sha256:" + "2" * 64, 1),
+    quality=sample.functional(),
+)
+versions = st.builds(Version, *[st.integers(0, 12)] * 3).map(str)
+
+
+def after(state, *events):
+    for number, data in enumerate(events, start=1):
+        recorded = Recorded(
+            event_id=uuid4(),
+            stream="listing/x",
+            version=number,
+            type="test",
+            schema=1,
+            data=data,
+            metadata=Metadata("test"),
+            recorded_at=datetime(2026, 1, 1, tzinfo=UTC),
+            position=number,
+        )
+        state = evolve(state, recorded)
+    return state
+
+
+CREATED = after(ListingState(), *decide_create(ListingState(), sample.listing_created()))
+
+
+@given(st.lists(versions, max_size=8))
+def test_published_versions_only_ever_rise(wanted):
+    state = CREATED
+    for number, version in enumerate(wanted):
+        published = replace(PUBLISHED, version=version, file=StoredFile("sha256:" + f"{number:064x}", 1))
+        try:
+            state = after(state, *decide_publish(state, published))
+        except Conflict:
+            continue
+    kept = [tuple(map(int, each.published.version.split("."))) for each in state.versions]
+    assert kept == sorted(set(kept))
+    if wanted:
+        assert kept[-1] == max(tuple(map(int, version.split("."))) for version in wanted)
+
+
+def test_the_same_version_again_is_no_event():
+    state = after(CREATED, PUBLISHED)
+    assert decide_publish(state, PUBLISHED) == ()
+
+
+@given(st.floats(-1, 1.2), st.floats(-1, 1), st.floats(-1, 1))
+def test_a_certificate_is_given_exactly_above_the_bars(retention, wrong, eighth):
+    quality = sample.functional(retention, wrong=wrong, eighth=eighth)
+    state = after(CREATED, replace(PUBLISHED, quality=quality))
+    (decision,) = decide_certify(state, "1.0.0", at=sample.AT)
+    bars = (quality.retention.wrong_document.high, quality.retention.random_w.high, eighth)
+    assert hasattr(decision, "tier") == all(quality.retention.aligned.low > bar for bar in bars)
+
+
+def test_a_decision_about_an_unknown_version_is_not_found():
+    with pytest.raises(NotFound):
+        decide_certify(CREATED, "1.0.0", at=sample.AT)
+    with pytest.raises(NotFound):
+        decide_yank(CREATED, "1.0.0", reason="Why not.")

@@ -1,0 +1,172 @@
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from latentmas import blobs
+from marketplace.listings.commands import publish_version, yank_version
+from marketplace.listings.events import StoredFile
+from marketplace.listings.models import Listing, ListingVersion
+from tests.marketplace import sample
+
+pytestmark = pytest.mark.django_db
+
+
+class Text(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.words, self.scripts = [], 0
+
+    def handle_starttag(self, tag, attrs):
+        self.scripts += tag == "script"
+
+    def handle_data(self, data):
+        self.words += data.split()
+
+
+def read(client, address, status=200):
+    response = client.get(address)
+    assert response.status_code == status
+    parsed = Text()
+    parsed.feed(response.content.decode())
+    assert parsed.scripts == 0
+    return " ".join(parsed.words)
+
+
+@pytest.fixture
+def certified(registry):
+    return sample.make_listing(quality=sample.functional(0.97), at=timezone.now())
+
+
+@pytest.fixture
+def simulated(registry):
+    return sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured(epsilon=0.031))
+
+
+def test_the_home_page_lists_what_is_on_offer(client, certified, simulated):
+    page = read(client, "/")
+    assert (
+        "smollm2-135m → gemma-3-270m learned · 1024 dimensions · v1.0.0 functional 0.970 0.950 to 0.990 0.030 gold"
+        in page
+    )
+    assert "gpt-4 → llama-3-8b learned · 1024 dimensions · v1.0.0 simulated not measured 0.031 none" in page
+    assert "2 W-Matrices" in page
+
+
+def test_the_home_page_says_how_an_empty_catalogue_is_filled(client, db):
+    assert "generate_cold_start" in read(client, "/")
+
+
+@pytest.mark.parametrize("query", ["basis=functional", "tier=gold", "include_simulated=false", "family=Google+Gemma"])
+def test_the_home_page_filters(client, certified, simulated, query):
+    page = read(client, f"/?{query}")
+    assert "1 W-Matrix matches" in page
+    assert "not measured" not in page.split("How a figure is known")[0]
+
+
+def test_the_home_page_says_what_is_wrong_with_a_filter(client, certified):
+    assert "tier:" in read(client, "/?tier=diamond")
+    assert "not in the registry" in read(client, "/?source_model=gpt-5000")
+    assert "Nothing on offer matches" in read(client, "/?tier=bronze")
+
+
+def test_the_home_page_has_pages_that_keep_the_filters(client, registry):
+    sample.make_many(30)
+    first = client.get("/?basis=simulated").content.decode()
+    assert "Page 1 of 2" in first
+    assert "?basis=simulated&amp;page=2#catalogue" in first
+    assert "Page 2 of 2" in read(client, "/?basis=simulated&page=2")
+    assert "Page 2 of 2" in read(client, "/?page=99999")
+
+
+@pytest.mark.parametrize("count", [5, 25])
+def test_the_home_page_makes_the_same_number_of_queries_for_any_page(
+    client, registry, django_assert_num_queries, count
+):
+    sample.make_many(count)
+    with django_assert_num_queries(14):
+        client.get("/")
+
+
+def test_a_listing_shows_figures_controls_and_certificate(client, certified):
+    page = read(client, f"/w-matrices/{certified}")
+    for words in (
+        "0.970 95 % interval 0.950 to 0.990",
+        "1 200 scored continuation tokens in 40 held-out documents of test corpus",
+        "Wrong document: -0.200 (-0.220 to -0.180)",
+        "Last eighth as text 0.500 0.480 0.520",
+        "gold grade good",
+        "Gemma Terms of Use",
+        "Version 1.0.0 certified gold",
+    ):
+        assert words in page
+    markup = client.get(f"/w-matrices/{certified}").content.decode()
+    assert Listing.objects.get().file_digest.removeprefix("sha256:") in markup
+    assert f"/api/w-matrices/{certified}/versions/1.0.0/file" in markup
+    assert "attention output: 0.95 to 0.95" in markup
+
+
+def test_a_refused_listing_shows_the_reasons(client, registry):
+    identifier = sample.make_listing(quality=sample.functional(0.4))
+    assert "refused because: retention may be as low as 0.380" in read(client, f"/w-matrices/{identifier}")
+
+
+def test_a_simulated_listing_carries_a_banner(client, simulated, certified):
+    page = read(client, f"/w-matrices/{simulated}")
+    assert "Simulated figures." in page
+    assert "epsilon (simulated)" in page
+    assert "The target model was not run" in page
+    assert "Simulated figures." not in read(client, f"/w-matrices/{certified}")
+
+
+def test_a_withdrawn_listing_keeps_its_record(client, certified):
+    yank_version(certified, version="1.0.0", reason="Wrong corpus.", metadata=sample.METADATA)
+    page = read(client, f"/w-matrices/{certified}")
+    assert "Nothing on offer." in page
+    assert "Version 1.0.0 withdrawn: Wrong corpus." in page
+    assert "Download" not in page
+    assert "was withdrawn" in read(client, f"/w-matrices/{certified}?version=1.0.0")
+
+
+def test_an_older_version_can_be_looked_at(client, certified):
+    publish_version(
+        certified, published=sample.published("1.1.0", quality=sample.functional(0.5)), metadata=sample.METADATA
+    )
+    assert "version 1.1.0" in read(client, f"/w-matrices/{certified}")
+    assert "version 1.0.0" in read(client, f"/w-matrices/{certified}?version=1.0.0")
+
+
+def test_a_report_that_cannot_be_read_is_said_to_be_so(client, registry):
+    identifier = sample.make_listing()
+    broken = StoredFile(blobs.put_bytes(b"{}"), 2)
+    publish_version(identifier, published=sample.published("1.1.0", report=broken), metadata=sample.METADATA)
+    assert "cannot be read" in read(client, f"/w-matrices/{identifier}")
+
+
+def test_text_of_sellers_is_escaped(client, registry):
+    identifier = sample.make_listing(description="<script>alert(1)</script>")
+    assert "<script>alert(1)</script>" in read(client, f"/w-matrices/{identifier}")
+
+
+@pytest.mark.parametrize("path", ["nothing", "nothing?version=1.0.0"])
+def test_an_unknown_listing_is_a_page_not_found(client, db, path):
+    assert "There is nothing at this address" in read(client, f"/w-matrices/{path}", status=404)
+
+
+def test_an_unknown_version_is_a_page_not_found(client, certified):
+    read(client, f"/w-matrices/{certified}?version=9.9.9", status=404)
+
+
+def test_the_api_page_lists_addresses_and_codes(client, db):
+    page = read(client, "/api/docs")
+    for words in ("GET /api/w-matrices/best", "POST /api/w-matrices/verify", "QUALITY_BELOW_THRESHOLD 422"):
+        assert words in page
+
+
+def test_a_failure_has_a_page_of_its_own(registry):
+    identifier = sample.make_listing()
+    ListingVersion.objects.update(quality={"damaged": True})
+    response = Client(raise_request_exception=False).get(f"/w-matrices/{identifier}")
+    assert response.status_code == 500
+    assert "Something went wrong on this side" in response.content.decode()
