@@ -33,11 +33,11 @@ class Moments:
 
     def add(self, rows: Array) -> None:
         # Around the first row, so that a large mean does not cancel the digits of a small variance.
-        self.shift = rows[0].astype(np.float64) if self.shift is None else self.shift
+        self.shift = rows[0].copy() if self.shift is None else self.shift
         centred = rows - self.shift
         self.count += len(rows)
-        self.total = self.total + centred.sum(axis=0)
-        self.squares = self.squares + np.square(centred).sum(axis=0)
+        self.total = self.total + centred.sum(axis=0, dtype=np.float64)
+        self.squares = self.squares + np.einsum("ij,ij->j", centred, centred, dtype=np.float64)
 
     def standard(self) -> Standard:
         """Return mean and standard deviation. Raises InvalidInput where there were no rows."""

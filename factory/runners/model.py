@@ -127,11 +127,14 @@ def load_model(weights: Weights) -> RunningModel:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from factory.runners.onednn import use_onednn
+
     network = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=torch.float32, attn_implementation="sdpa")
     tokenizer = AutoTokenizer.from_pretrained(weights.folder)
     bos = tokenizer.bos_token_id
     if bos is None:
         raise ModelNotSupported(f"{weights.model} has no BOS token, which the transfer contract puts in front")
+    use_onednn(network)
     return RunningModel(
         name=weights.model,
         weights=weights.digest,

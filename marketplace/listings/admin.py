@@ -64,7 +64,7 @@ class CuratedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(Listing)
 class ListingAdmin(CuratedAdmin):
-    list_display = ("pair", "basis", "epsilon", "retention", "certificate", "version", "method", "seller", "updated_at")
+    list_display = ("pair", "basis", "loss", "kept", "certificate", "version", "method", "seller", "updated_at")
     list_filter = ("basis", "tier", "method", "source_model", "target_model")
     search_fields = ("id", "title", "source_model", "target_model", "seller", "file_digest")
     ordering = ("basis_rank", "epsilon", "id")
@@ -72,6 +72,14 @@ class ListingAdmin(CuratedAdmin):
     @admin.display(description="source to target", ordering="source_model")
     def pair(self, row: Listing) -> str:
         return f"{row.source_model} to {row.target_model}"
+
+    @admin.display(description="epsilon", ordering="epsilon")
+    def loss(self, row: Listing) -> str:
+        return _figure(row.epsilon)
+
+    @admin.display(description="retention", ordering="retention")
+    def kept(self, row: Listing) -> str:
+        return _figure(row.retention)
 
     @admin.display(description="certificate", ordering="tier")
     def certificate(self, row: Listing) -> str:
@@ -85,7 +93,7 @@ class ListingAdmin(CuratedAdmin):
 
 @admin.register(ListingVersion)
 class ListingVersionAdmin(CuratedAdmin):
-    list_display = ("pair", "version", "basis", "epsilon", "tier", "refusal_code", "yanked_at", "published_at")
+    list_display = ("pair", "version", "basis", "loss", "tier", "refusal_code", "yanked_at", "published_at")
     list_filter = ("basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
     search_fields = ("id", "source_model", "target_model", "file_digest")
     ordering = ("-published_at", "id")
@@ -93,6 +101,10 @@ class ListingVersionAdmin(CuratedAdmin):
     @admin.display(description="source to target", ordering="source_model")
     def pair(self, row: ListingVersion) -> str:
         return f"{row.source_model} to {row.target_model}"
+
+    @admin.display(description="epsilon", ordering="epsilon")
+    def loss(self, row: ListingVersion) -> str:
+        return _figure(row.epsilon)
 
     def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
         return list(queryset.order_by("source_model", "target_model", "id"))
@@ -106,3 +118,7 @@ def _people() -> dict[str, str]:
     """Return the user names of the staff by actor."""
     staff = get_user_model().objects.filter(is_staff=True)
     return {f"user:{user.pk}": user.get_username() for user in staff}
+
+
+def _figure(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:.4f}"
