@@ -45,7 +45,7 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
     call_command("load_registry")
     clock = Clock()
     workshop = Workshop(
-        corpus=load_corpus(options.corpus),
+        read_corpus=lambda: load_corpus(options.corpus),
         cache=settings.CACHE_DIR,
         metadata=Metadata(actor="command:benchmark"),
         stage=clock.stage,

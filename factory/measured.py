@@ -83,7 +83,7 @@ def _try_dimensions(order: Order, fitted: LinearMap, workshop: Workshop) -> dict
     trials = {}
     for number, dimension in enumerate(dimensions):
         progress(number, len(dimensions))
-        align = aligner(_arrays(fitted.truncated(dimension), workshop, target=order.target))
+        align = aligner(fitted.truncated(dimension).arrays())
         trials[dimension] = aligned_retention(align, passages, target=target, bounds=bounds).value
     progress(len(dimensions), len(dimensions))
     return trials
@@ -106,15 +106,7 @@ def _passages(order: Order, workshop: Workshop, split: Split, wanted: int) -> li
 
 def _arrays(fitted: LinearMap, workshop: Workshop, *, target: str) -> dict[str, Array]:
     """Return a W-Matrix's arrays in the precision of its file: what is measured is what is shipped."""
-    return {
-        "encoder": fitted.encoder.astype(np.float16),
-        "decoder": fitted.decoder.astype(np.float16),
-        "source_mean": fitted.source.mean,
-        "source_scale": fitted.source.scale,
-        "target_mean": fitted.target.mean,
-        "target_scale": fitted.target.scale,
-        "target_bos": workshop.pack(target).bos,
-    }
+    return fitted.arrays() | {"target_bos": workshop.pack(target).bos}
 
 
 def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Workshop) -> Quality:

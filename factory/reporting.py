@@ -82,7 +82,8 @@ def result_table(outcomes: Sequence[Outcome]) -> Table:
 def summary(outcomes: Sequence[Outcome], *, seconds: float) -> list[str]:
     """Return the specification's summaries (3.4): totals, tiers, grades, families; figures of each basis apart."""
     made = [outcome for outcome in outcomes if outcome.generated is not None]
-    lines = [f"Generated: {len(made)} of {len(outcomes)} pairs in {seconds:.1f} s"]
+    ready = sum(outcome.was_ready for outcome in made)
+    lines = [f"{len(made)} of {len(outcomes)} pairs: {len(made) - ready} made, {ready} ready before, {seconds:.1f} s"]
     for basis in Basis:
         epsilons = [each.generated.quality.epsilon for each in made if each.generated and each.pair.basis is basis]
         if epsilons:

@@ -1,5 +1,6 @@
 """The factory's workbench: loads each model at most once, captures each pack at most once, and puts packs on record."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,18 +18,29 @@ from latentmas.events.types import Metadata
 
 @dataclass(slots=True)
 class Workshop:
-    corpus: TextCorpus
+    read_corpus: Callable[[], TextCorpus]  # called once, and only where a model is run
     cache: Path
     metadata: Metadata
     stage: Stage
     calibration_tokens: int = CALIBRATION_TOKENS
+    _corpus: TextCorpus | None = None
     _weights: dict[str, Weights] = field(default_factory=dict)
     _models: dict[str, RunningModel] = field(default_factory=dict)
+
+    @property
+    def corpus(self) -> TextCorpus:
+        """The text to calibrate and evaluate on. Raises InvalidInput or TooLarge."""
+        if self._corpus is None:
+            self._corpus = self.read_corpus()
+        return self._corpus
 
     def weights(self, name: str) -> Weights:
         """Return a model's weights. Raises ModelNotSupported or StorageUnavailable."""
         if name not in self._weights:
+            progress = self.stage(f"find or convert {name}")
+            progress(0, 1)
             self._weights[name] = find_weights(name, cache=self.cache)
+            progress(1, 1)
         return self._weights[name]
 
     def model(self, name: str) -> RunningModel:

@@ -125,10 +125,11 @@ class RunningModel:
 def load_model(weights: Weights) -> RunningModel:
     """Return the model in float32 on the CPU. Raises ModelNotSupported for what has no per-head KV-cache."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, logging
 
     from factory.runners.onednn import use_onednn
 
+    logging.disable_progress_bar()
     network = AutoModelForCausalLM.from_pretrained(weights.folder, dtype=torch.float32, attn_implementation="sdpa")
     tokenizer = AutoTokenizer.from_pretrained(weights.folder)
     bos = tokenizer.bos_token_id

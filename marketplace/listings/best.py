@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from latentmas.protocol.certification import RANK, Tier
-from latentmas.protocol.errors import WMatrixNotFound
+from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from latentmas.protocol.quality import MEASURED, Basis
 from marketplace.listings.models import ListingVersion
 
@@ -23,8 +23,15 @@ def best(
     """Return the version with a valid certificate of at least `min_certification` and the lowest epsilon.
 
     Without `min_certification` any tier will do, and where simulated figures are asked for by name a simulated version
-    is the last resort. Raises WMatrixNotFound, whose resolution is the next call to make.
+    is the last resort. Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both
+    are the same model.
     """
+    if source_model == target_model:
+        raise InvalidInput(
+            f"source and target are the same model, {source_model!r}",
+            resolution="Hand its memory over as it is: the same model needs no W-Matrix.",
+            field="target_model",
+        )
     offers = list(
         ListingVersion.objects.filter(
             source_model=source_model, target_model=target_model, yanked_at__isnull=True

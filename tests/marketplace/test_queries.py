@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from latentmas.protocol.certification import Tier
-from latentmas.protocol.errors import NotFound, WMatrixNotFound
+from latentmas.protocol.errors import InvalidInput, NotFound, WMatrixNotFound
 from latentmas.protocol.quality import Basis
 from marketplace.listings import queries
 from marketplace.listings.best import best
@@ -142,6 +142,11 @@ def test_best_names_the_best_tier_there_is(registry):
     with pytest.raises(WMatrixNotFound) as refusal:
         best(**PAIR, at=sample.AT, min_certification=Tier.GOLD)
     assert "min_certification=silver" in refusal.value.advice
+
+
+def test_best_refuses_one_model_on_both_sides():
+    with pytest.raises(InvalidInput, match="same model"):
+        best(source_model="gpt-4", target_model="gpt-4", at=sample.AT)
 
 
 def test_best_skips_a_yanked_version(registry):

@@ -86,9 +86,11 @@ class Command(BaseCommand):
         self, pairs: list[planner.PlannedPair], options: dict[str, Any], console: Console
     ) -> list[cold_start.Outcome]:
         outcomes: list[cold_start.Outcome] = []
+        # A corpus that was asked for is checked now; the default one only where a model is run.
+        corpus = load_corpus(options["corpus"]) if options["corpus"] else None
         with reporting.bars(console) as display:
             workshop = Workshop(
-                corpus=load_corpus(options["corpus"]),
+                read_corpus=lambda: corpus or load_corpus(),
                 cache=settings.CACHE_DIR,
                 metadata=METADATA,
                 stage=reporting.stage_in(display),

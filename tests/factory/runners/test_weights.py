@@ -1,3 +1,4 @@
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,14 @@ def test_a_closed_model_cannot_be_run(tmp_path: Path) -> None:
     with pytest.raises(ModelNotSupported, match="no weights of gpt-4") as error:
         find_weights("gpt-4", cache=tmp_path)
     assert "closed models cannot be run" in error.value.advice
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else original(name))
+    with pytest.raises(ModelNotSupported, match="torch is not installed") as error:
+        find_weights("smollm2-135m", cache=tmp_path)
+    assert "latentmas[models]" in error.value.advice
 
 
 def test_a_folders_digest_is_that_of_its_weights(tmp_path: Path) -> None:

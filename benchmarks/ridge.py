@@ -1,0 +1,90 @@
+"""Retention on the *selection* documents for several penalties and unified dimensions: how the defaults were chosen.
+
+    python -m benchmarks.ridge [SOURCE TARGET]
+
+Held-out documents are not touched. Uses the converted weights in the configured cache, and a scratch folder. Ends
+with one JSON line.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from factory.evaluation import Align
+    from factory.packs import CalibrationPack
+
+PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
+DIMENSIONS = (256, 512, 1024)
+Retained = Callable[["Align"], float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", nargs="?", default="smollm2-135m")
+    parser.add_argument("target", nargs="?", default="gemma-3-270m")
+    options = parser.parse_args()
+    root = Path(__file__).resolve().parent.parent
+    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ |= {"DATA_DIR": scratch, "DJANGO_SETTINGS_MODULE": "latentmas.settings"}
+        os.environ.pop("DATABASE_URL", None)
+        print(json.dumps(sweep(options.source, options.target)))
+
+
+def sweep(source: str, target: str) -> dict[str, object]:
+    import django
+
+    django.setup()
+    from django.conf import settings
+    from django.core.management import call_command
+
+    from factory.corpora import Split, load_corpus
+    from factory.evaluation import aligned_retention, bounds_of
+    from factory.passages import read_passages
+    from factory.progress import silent
+    from factory.workshop import Workshop
+    from latentmas.events.types import Metadata
+
+    call_command("migrate", verbosity=0)
+    workshop = Workshop(load_corpus, settings.CACHE_DIR, Metadata(actor="command:benchmark"), silent)
+    packs = workshop.pack(source), workshop.pack(target)
+    models = {"source": workshop.model(source), "target": workshop.model(target)}
+    documents = workshop.corpus.part(Split.SELECTION)
+    passages = read_passages(documents, **models, wanted=len(documents), progress=silent("read"))
+    bounds = bounds_of(passages, target=models["target"])
+
+    def retained(align: "Align") -> float:
+        interval = aligned_retention(align, passages, target=models["target"], bounds=bounds)
+        return round(interval.value, 4)
+
+    return {"source": source, "target": target, "documents": len(passages)} | fits(*packs, retained)
+
+
+def fits(source: "CalibrationPack", target: "CalibrationPack", retained: Retained) -> dict[str, object]:
+    """Accumulate the Gram matrices once and solve them for every penalty."""
+    from factory.alignment.fit import accumulate, solve
+    from factory.corpora import Split
+    from factory.pair_rows import paired_rows
+    from factory.progress import silent
+    from kvcache.align import aligner
+
+    statistics = accumulate(lambda: paired_rows(source, target, Split.CALIBRATION), progress=silent("fit"))
+    results: dict[str, object] = {}
+    for penalty in PENALTIES:
+        again = replace(statistics, gram=statistics.gram.copy())
+        fitted = solve(again, penalty=penalty, rank=max(DIMENSIONS))
+        for dimension in DIMENSIONS:
+            value = retained(aligner(fitted.truncated(dimension).arrays()))
+            results[f"lambda {penalty}, du {dimension}"] = value
+            print(penalty, dimension, value, flush=True)
+    return {"retention": results}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""What a web process loads: never JAX or torch, which are slow to import and must not be loaded before a fork."""
+
+import os
+import subprocess
+import sys
+
+PROBE = """
+import sys, django
+django.setup()
+from django.urls import get_resolver
+get_resolver().url_patterns
+print(",".join(sorted({"jax", "torch", "transformers"} & set(sys.modules))))
+"""
+
+
+def test_neither_jax_nor_torch_is_imported_at_start_up() -> None:
+    environment = {"DJANGO_SETTINGS_MODULE": "latentmas.settings"}
+    found = subprocess.run(
+        [sys.executable, "-c", PROBE], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == ""
