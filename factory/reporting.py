@@ -79,11 +79,11 @@ def result_table(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def summary(outcomes: Sequence[Outcome], *, seconds: float) -> list[str]:
+def summary(outcomes: Sequence[Outcome], *, planned: int, seconds: float) -> list[str]:
     """Return the specification's summaries (3.4): totals, tiers, grades, families; figures of each basis apart."""
     made = [outcome for outcome in outcomes if outcome.generated is not None]
     ready = sum(outcome.was_ready for outcome in made)
-    lines = [f"{len(made)} of {len(outcomes)} pairs: {len(made) - ready} made, {ready} ready before, {seconds:.1f} s"]
+    lines = [f"{len(made)} of {planned} pairs: {len(made) - ready} made, {ready} ready before, {seconds:.1f} s"]
     for basis in Basis:
         epsilons = [each.generated.quality.epsilon for each in made if each.generated and each.pair.basis is basis]
         if epsilons:

@@ -58,7 +58,7 @@ class Command(BaseCommand):
         started = time.monotonic()
         outcomes = self._make(pairs, options, console)
         console.print(reporting.result_table(outcomes))
-        for line in reporting.summary(outcomes, seconds=time.monotonic() - started):
+        for line in reporting.summary(outcomes, planned=len(pairs), seconds=time.monotonic() - started):
             console.print(line, markup=False, highlight=False)
         if len(outcomes) < len(pairs):
             self.stderr.write(f"Interrupted: {len(outcomes)} of {len(pairs)} pairs are done; run again to continue.")
