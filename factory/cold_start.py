@@ -12,7 +12,7 @@ from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from latentmas.protocol.quality import Basis
 
-RECIPE = "ridge/1"  # changes whenever the same inputs would give another W-Matrix
+RECIPE = "ridge/2"  # changes whenever the same inputs would give another W-Matrix
 
 
 @dataclass(frozen=True, slots=True)
