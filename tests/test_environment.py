@@ -1,0 +1,96 @@
+"""Configuration fails loudly: a wrong value stops the start and says what would be right."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from latentmas import environment as env
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("1", True), ("yes", True), ("Off", False), ("false", False), ("", True)]
+)
+def test_a_boolean_is_read(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
+    monkeypatch.setenv("FLAG", value)
+    assert env.boolean("FLAG", True) is expected
+
+
+def test_a_wrong_boolean_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAG", "maybe")
+    with pytest.raises(ImproperlyConfigured, match="FLAG is 'maybe'; it must be one of"):
+        env.boolean("FLAG", True)
+
+
+@pytest.mark.parametrize(("value", "reason"), [("ten", "must be a whole number"), ("3", "must be at least 5")])
+def test_a_wrong_number_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, reason: str) -> None:
+    monkeypatch.setenv("SIZE", value)
+    with pytest.raises(ImproperlyConfigured, match=reason):
+        env.integer("SIZE", 10, minimum=5)
+
+
+def test_a_word_outside_its_choices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "staging")
+    with pytest.raises(ImproperlyConfigured, match="must be one of local, production"):
+        env.text("ENVIRONMENT", "local", choices=("local", "production"))
+
+
+def test_a_list_is_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOSTS", "a.example, b.example,,")
+    assert env.words("HOSTS", []) == ["a.example", "b.example"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "file" / "below"))
+    with pytest.raises(ImproperlyConfigured, match="cannot be created"):
+        env.folder("DATA_DIR", tmp_path)
+
+
+def test_a_local_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    first = env.secret("ABSENT_SECRET", fallback_file=path)
+    assert env.secret("ABSENT_SECRET", fallback_file=path) == first
+    assert len(first) > 50
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from a file\n")
+    monkeypatch.setenv("MY_SECRET_FILE", str(tmp_path / "secret"))
+    assert env.secret("MY_SECRET", fallback_file=None) == "from a file"
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"ENVIRONMENT": "production"}, "SECRET_KEY must be set when ENVIRONMENT=production"),
+        ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 60, "DEBUG": "1"}, "DEBUG must be off"),
+        ({"MAX_JSON_BYTES": "lots"}, "MAX_JSON_BYTES is 'lots'"),
+    ],
+)
+def test_the_product_does_not_start_with_a_wrong_setting(
+    variables: dict[str, str], reason: str, tmp_path: Path
+) -> None:
+    environment = os.environ | {"DATA_DIR": str(tmp_path)} | variables
+    if "SECRET_KEY" not in variables:
+        environment.pop("SECRET_KEY", None)
+    started = subprocess.run(
+        [sys.executable, "-c", "import latentmas.settings"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode != 0
+    assert reason in started.stderr
+
+
+def test_debug_is_off_unless_asked_for() -> None:
+    from django.conf import settings
+
+    assert settings.DEBUG is False
+    assert settings.X_FRAME_OPTIONS == "DENY"
