@@ -7,6 +7,7 @@ Needs git, make and Python 3.11; packages are downloaded. Ends with one JSON lin
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import tempfile
@@ -28,7 +29,9 @@ def main() -> None:
         clone, home = Path(scratch) / "clone", Path(scratch) / "home"
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(root), str(clone)], check=True)
-        print(json.dumps({"first_run_seconds": served(clone, home), "second_run_seconds": served(clone, home)}))
+        figures = {"first_run_seconds": served(clone, home), "second_run_seconds": served(clone, home)}
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+        print(json.dumps(figures | {"peak_gigabytes": round(peak, 2)}))
 
 
 def served(clone: Path, home: Path) -> float:

@@ -44,10 +44,13 @@ def generate_measured(order: Order, workshop: Workshop) -> Generated:
     fitted = _fit(order, workshop)
     trials = _try_dimensions(order, fitted, workshop)
     arrays = _arrays(fitted.truncated(_smallest_good(trials)), workshop, target=order.target)
+    wanted = max(HELD_OUT_PASSAGES, passages_for(order.test_samples))
+    passages = _passages(order, workshop, Split.HELD_OUT, wanted)
+    workshop.unload_models(keep=order.target)
     evaluation = evaluate(
         aligner(arrays),
         aligner(random_like(arrays)),
-        _passages(order, workshop, Split.HELD_OUT, max(HELD_OUT_PASSAGES, passages_for(order.test_samples))),
+        passages,
         target=workshop.model(order.target),
         progress=workshop.stage(f"score {order.source} -> {order.target}"),
     )
@@ -129,12 +132,12 @@ def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Work
 
 
 def _build(order: Order, arrays: Mapping[str, Array], quality: Quality, workshop: Workshop) -> WMatrix:
-    source, target = workshop.model(order.source), workshop.model(order.target)
+    source, target = workshop.pack(order.source).document, workshop.pack(order.target).document
     rest = {name: array for name, array in arrays.items() if name not in ("encoder", "decoder")}
     return (
         WMatrixBuilder()
         .set_version(order.version)
-        .set_models(source.name, target.name, source_weights=source.weights, target_weights=target.weights)
+        .set_models(source.model, target.model, source_weights=source.weights, target_weights=target.weights)
         .set_geometry(source.geometry, target.geometry)
         .set_method(Method.LEARNED, token_alignment=TokenAlignment.CAUSAL_SPANS)
         .set_weights(arrays["encoder"], arrays["decoder"])

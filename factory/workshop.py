@@ -49,9 +49,9 @@ class Workshop:
             self._models[name] = load_model(self.weights(name))
         return self._models[name]
 
-    def unload_models(self) -> None:
-        """Free the models' memory before something large; they load again in seconds when they are wanted."""
-        self._models.clear()
+    def unload_models(self, *, keep: str | None = None) -> None:
+        """Free the models' memory, but for one; they load again in seconds when they are wanted."""
+        self._models = {name: model for name, model in self._models.items() if name == keep}
 
     def pack(self, name: str) -> CalibrationPack:
         """Return the model's pack for this corpus, captured and recorded now if it is not on record yet."""
@@ -67,6 +67,7 @@ class Workshop:
         return self._capture(name)
 
     def _capture(self, name: str) -> CalibrationPack:
+        self.unload_models(keep=name)
         model, progress = self.model(name), self.stage(f"capture {name}")
         digest = blobs.put(
             lambda file: capture_pack(

@@ -20,10 +20,15 @@ class OneDnnLinear(torch.nn.Module):
 
 
 def use_onednn(network: torch.nn.Module) -> None:
-    """Replace every linear layer of a network, in place, where oneDNN is available."""
+    """Replace every linear layer of a network, in place, where oneDNN is available.
+
+    The other parameters are copied out of the file they are mapped from, so that its pages can go.
+    """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
     for parent in list(network.modules()):
         for name, child in parent.named_children():
             if type(child) is torch.nn.Linear:
                 setattr(parent, name, OneDnnLinear(child))
+    for parameter in network.parameters():
+        parameter.data = parameter.data.clone()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.numpy import save
 
 from latentmas.protocol import tensors
@@ -42,6 +43,25 @@ def test_it_reads_what_it_wrote(tmp_path: Path) -> None:
     assert file.document == {"kind": "x", "n": 1}
     np.testing.assert_array_equal(file.read("a"), array)
     np.testing.assert_array_equal(file.read("a", first=1, count=2), array[1:3])
+
+
+def test_the_safetensors_library_reads_what_it_wrote(tmp_path: Path) -> None:
+    arrays = {
+        "odd": np.arange(3, dtype=np.uint8),
+        "half": np.ones((2, 3), dtype=np.float16),
+        "turned": np.arange(6, dtype=np.float64).reshape(2, 3).T,
+        "whole": np.array([-1, 2], dtype=np.int64),
+    }
+    path = written(tmp_path, arrays, {"text": "é"})
+    with safe_open(path, framework="np") as file:
+        assert file.metadata() == {"latentmas": '{"text":"é"}'}
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(file.get_tensor(name), array)
+
+
+def test_it_does_not_write_what_it_could_not_read(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="is complex128"):
+        written(tmp_path, {"a": np.ones(2, dtype=np.complex128)})
 
 
 def test_the_same_content_gives_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
