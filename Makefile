@@ -8,6 +8,7 @@ TEST_POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export TRANSFORMERS_VERBOSITY ?= error
+export TQDM_DISABLE ?= 1
 export HF_HUB_OFFLINE ?= 1
 
 .PHONY: setup run test lint types layers tests-sqlite tests-postgres clean

@@ -11,7 +11,7 @@ from factory.corpora import Split
 from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, random_like
 from factory.generated import Generated
 from factory.pair_rows import paired_rows, require_same_corpus
-from factory.passages import Passage, passages_for, read_passages
+from factory.passages import Passage, passages_for, read_passages, require_enough
 from factory.workshop import Workshop
 from kvcache.align import aligner
 from latentmas.protocol.quality import Basis, Corpus, Quality
@@ -46,6 +46,7 @@ def generate_measured(order: Order, workshop: Workshop) -> Generated:
     arrays = _arrays(fitted.truncated(_smallest_good(trials)), workshop, target=order.target)
     wanted = max(HELD_OUT_PASSAGES, passages_for(order.test_samples))
     passages = _passages(order, workshop, Split.HELD_OUT, wanted)
+    require_enough(passages, scored_tokens=order.test_samples)
     workshop.unload_models(keep=order.target)
     evaluation = evaluate(
         aligner(arrays),

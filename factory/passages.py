@@ -7,6 +7,7 @@ from factory.alignment.pairing import causal_pairs
 from factory.corpora import Document
 from factory.progress import Progress
 from factory.runners.model import Encoding, RunningModel
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
 CONTINUATION_TOKENS = 64  # the first is not scored
@@ -62,6 +63,17 @@ def read_passages(
             passages.append(passage)
     progress(len(passages), len(passages))
     return passages
+
+
+def require_enough(passages: Sequence[Passage], *, scored_tokens: int) -> None:
+    """Raise InvalidInput where the passages hold fewer scored continuation tokens than were asked for."""
+    found = sum(len(passage.continuation) - 1 for passage in passages)
+    if found < scored_tokens:
+        raise InvalidInput(
+            f"the held-out documents give {found} scored tokens in {len(passages)} passages, not {scored_tokens}",
+            resolution="Use a larger corpus or ask for fewer test samples.",
+            field="test_samples",
+        )
 
 
 def passages_for(scored_tokens: int) -> int:
