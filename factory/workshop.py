@@ -1,5 +1,6 @@
 """The factory's workbench: loads each model at most once, captures each pack at most once, and puts packs on record."""
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ class Workshop:
     def unload_models(self, *, keep: str | None = None) -> None:
         """Free the models' memory, but for one; they load again in seconds when they are wanted."""
         self._models = {name: model for name, model in self._models.items() if name == keep}
+        _return_freed_memory()
 
     def pack(self, name: str) -> CalibrationPack:
         """Return the model's pack for this corpus, captured and recorded now if it is not on record yet."""
@@ -90,3 +92,10 @@ class Workshop:
             metadata=self.metadata,
         )
         return pack
+
+
+def _return_freed_memory() -> None:
+    """Hand freed memory back to the system: glibc keeps gigabytes of it after thousands of arrays of middling size."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
