@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.usefixtures("committed"), pytest.mark.store]
 
 WRITERS = 4
 COMMANDS = 12
+PACE_SECONDS = 0.001
 
 
 class Reader:
@@ -38,12 +39,14 @@ class Reader:
         while True:
             with self._changed:
                 last = self.writers_left == 0
-            self.seen += [each.position for each in store.read_all(after=self.seen[-1] if self.seen else 0, limit=7)]
+            page = store.read_all(after=self.seen[-1] if self.seen else 0, limit=7)
+            self.seen += [each.position for each in page]
             with self._changed:
                 self._looks += 1
                 self._changed.notify_all()
-                if last and len(self.seen) == WRITERS * COMMANDS:
+                if last and not page:
                     return
+                self._changed.wait(PACE_SECONDS)  # leaves the interpreter to the writers
 
     def wait_for_a_look(self) -> None:
         with self._changed:
@@ -59,12 +62,14 @@ def test_a_follower_misses_nothing_and_sees_order_while_writers_hold_transaction
     reader = Reader()
 
     def write(number: int) -> None:
-        for index in range(COMMANDS):
-            with transaction.atomic():
-                store.append(New(f"note/{number}", [Noted(str(index))]), metadata=BY)
-                if index % 3 == 0:
-                    reader.wait_for_a_look()
-        reader.writer_done()
+        try:
+            for index in range(COMMANDS):
+                with transaction.atomic():
+                    store.append(New(f"note/{number}", [Noted(str(index))]), metadata=BY)
+                    if index % 3 == 0:
+                        reader.wait_for_a_look()
+        finally:
+            reader.writer_done()  # a writer that fails must not leave the reader waiting for it
 
     in_threads(reader.run, *(partial(write, number) for number in range(WRITERS)))
     assert reader.seen == list(range(1, WRITERS * COMMANDS + 1))
