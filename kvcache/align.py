@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 import numpy as np
 
+from kvcache.kernels.buckets import bucket
 from kvcache.kernels.project import project
 from latentmas.protocol.errors import DimensionMismatch
 from latentmas.protocol.tensors import Array
 
-SMALLEST_BUCKET = 64
 MATRIX_RULES = ("encoder", "decoder", "source_mean", "source_scale", "target_mean", "target_scale")
 
 
@@ -25,8 +25,7 @@ def aligner(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
         if rows.ndim != 2 or rows.shape[1] != wanted:
             raise DimensionMismatch(f"the rows have the shape {rows.shape}; this W-Matrix takes [tokens, {wanted}]")
         tokens = len(rows)
-        bucket = max(SMALLEST_BUCKET, 1 << (tokens - 1).bit_length())  # few shapes, so few compilations
-        padded = np.pad(rows.astype(np.float32), ((0, bucket - tokens), (0, 0)))
+        padded = np.pad(rows.astype(np.float32), ((0, bucket(tokens) - tokens), (0, 0)))
         return np.asarray(project(padded, *matrices))[:tokens]
 
     return align

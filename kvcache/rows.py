@@ -3,10 +3,9 @@
 import numpy as np
 
 from kvcache.kernels import rotary
+from kvcache.kernels.buckets import bucket
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
-
-SMALLEST_BUCKET = 64
 
 
 def pack_rows(keys: Array, values: Array, *, geometry: KVGeometry, first_position: int = 0) -> Array:
@@ -29,10 +28,9 @@ def _rotate(keys: Array, geometry: KVGeometry, first_position: int, *, inverse: 
     if not geometry.rotary_dim:
         return keys
     tokens = keys.shape[1]
-    # A few padded sizes instead of every length: each shape is compiled once.
-    bucket = max(SMALLEST_BUCKET, 1 << (tokens - 1).bit_length())
-    padded = np.pad(keys, ((0, 0), (0, bucket - tokens), (0, 0), (0, 0)))
+    size = bucket(tokens)
+    padded = np.pad(keys, ((0, 0), (0, size - tokens), (0, 0), (0, 0)))
     frequency = np.stack([rotary.frequencies(theta, geometry.rotary_dim) for theta in geometry.thetas])
-    positions = np.arange(first_position, first_position + bucket)
+    positions = np.arange(first_position, first_position + size)
     rotated = rotary.rotate(padded, positions, frequency, inverse=inverse)
     return np.asarray(rotated)[:, :tokens]
