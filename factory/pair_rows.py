@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from factory.alignment.pairing import causal_pairs
 from factory.corpora import Split
 from factory.packs import CalibrationPack
+from kvcache.exchange.pairing import causal_pairs
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from factory.alignment.pairing import causal_pairs
 from factory.corpora import Document
 from factory.progress import Progress
 from factory.runners.model import Encoding, RunningModel
+from kvcache.exchange.pairing import causal_pairs
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 

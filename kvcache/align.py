@@ -7,10 +7,11 @@ import numpy as np
 
 from kvcache.kernels.buckets import bucket
 from kvcache.kernels.project import project
+from latentmas.protocol.eight_bit import MATRICES, matrix_of
 from latentmas.protocol.errors import DimensionMismatch
 from latentmas.protocol.tensors import Array
 
-MATRIX_RULES = ("encoder", "decoder", "source_mean", "source_scale", "target_mean", "target_scale")
+STANDARD_RULES = ("source_mean", "source_scale", "target_mean", "target_scale")
 
 
 def aligner(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
@@ -18,7 +19,8 @@ def aligner(arrays: Mapping[str, Array]) -> Callable[[Array], Array]:
 
     `arrays` are those of a W-Matrix. The function raises DimensionMismatch for rows of another width.
     """
-    matrices = [jnp.asarray(arrays[rule], dtype=jnp.float32) for rule in MATRIX_RULES]
+    matrices = [jnp.asarray(matrix_of(arrays, name)) for name in MATRICES]
+    matrices += [jnp.asarray(arrays[rule], dtype=jnp.float32) for rule in STANDARD_RULES]
     wanted = arrays["encoder"].shape[0]
 
     def align(rows: Array) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
+from latentmas.protocol.eight_bit import MATRICES, scales_of
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import Basis
@@ -25,7 +26,9 @@ KIND = "w-matrix"
 STANDARDS = (4096, 8192, 16384)  # declared ceilings of the unified dimension
 MAX_BYTES = 4 << 30
 REQUIRED = ("encoder", "decoder", "source_mean", "source_scale", "target_mean", "target_scale")
-OPTIONAL = ("target_bos",)  # the target's attention sink, which goes in front of every memory
+# Attention sinks: the target's goes in front of every memory, the source's tells whether a snapshot begins with it.
+# `latent_scale` is the root mean square of each latent in calibration; the other scales belong to 8-bit matrices.
+OPTIONAL = ("target_bos", "source_bos", "latent_scale", "encoder_scale", "decoder_scale")
 
 
 class Method(StrEnum):
@@ -34,10 +37,20 @@ class Method(StrEnum):
     HYBRID = "hybrid"
 
 
+class Space(StrEnum):
+    """What a W-Matrix maps."""
+
+    KV_CACHE = "kv-cache"  # one token's whole cache
+    EMBEDDING = "embedding"  # one vector of a passage (the vectors of version 1.0)
+    REALIGNMENT = "realignment"  # a model's last hidden state, back into its own input-embedding space
+
+
 class TokenAlignment(StrEnum):
-    """Which source token a target token was paired with in calibration."""
+    """Which source row a target row was paired with in calibration."""
 
     CAUSAL_SPANS = "causal-spans"  # the last source token that ends no later
+    SAME_PASSAGE = "same-passage"  # vectors of the same passage
+    SAME_TOKEN = "same-token"  # noqa: S105 - both vectors of one vocabulary entry
     NONE = "none"  # simulated rows, paired by construction
 
 
@@ -49,6 +62,15 @@ class QualityMetrics:
     expected_quality: float  # retention where the target was run, information retention otherwise
     information_retention: float
     computational_cost: int  # multiply-adds per token
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Where the distances of whole documents lay in calibration (`kvcache.exchange.distribution` defines them)."""
+
+    low: float
+    high: float
+    documents: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,8 @@ class WMatrixDocument:
     target_weights: str | None = None
     source_geometry: KVGeometry | None = None
     target_geometry: KVGeometry | None = None
+    space: Space = Space.KV_CACHE
+    distribution: Distribution | None = None
     protocol: str = PROTOCOL
     kind: str = KIND
 
@@ -77,8 +101,7 @@ class WMatrixDocument:
         parse_version(self.version)
         if (self.protocol, self.kind) != (PROTOCOL, KIND):
             raise InvalidInput(f"this is a {self.kind!r} of {self.protocol!r}, not a {KIND!r} of {PROTOCOL!r}")
-        if self.source_model == self.target_model:
-            raise InvalidInput("source and target are the same model; its memory needs no W-Matrix")
+        _check_pair(self.source_model, self.target_model, self.space)
         if self.standard not in STANDARDS:
             raise InvalidInput(f"standard is {self.standard}; it must be one of {STANDARDS}", field="standard")
         if not 1 <= self.unified_dimension <= self.standard:
@@ -101,6 +124,10 @@ class WMatrixDocument:
             "target_mean": (target,),
             "target_scale": (target,),
             "target_bos": (target,),
+            "source_bos": (source,),
+            "latent_scale": (unified,),
+            "encoder_scale": scales_of((source, unified)),
+            "decoder_scale": scales_of((unified, target)),
         }
 
 
@@ -143,11 +170,16 @@ class WMatrixBuilder:
         return self
 
     def set_models(
-        self, source: str, target: str, *, source_weights: str | None = None, target_weights: str | None = None
+        self,
+        source: str,
+        target: str,
+        *,
+        source_weights: str | None = None,
+        target_weights: str | None = None,
+        space: Space = Space.KV_CACHE,
     ) -> "WMatrixBuilder":
-        if source == target:
-            raise InvalidInput("source and target are the same model; its memory needs no W-Matrix")
-        self.fields |= {"source_model": source, "target_model": target}
+        _check_pair(source, target, space)
+        self.fields |= {"source_model": source, "target_model": target, "space": space}
         self.fields |= {"source_weights": source_weights, "target_weights": target_weights}
         return self
 
@@ -157,6 +189,10 @@ class WMatrixBuilder:
 
     def set_method(self, method: Method, *, token_alignment: TokenAlignment) -> "WMatrixBuilder":
         self.fields |= {"method": method, "token_alignment": token_alignment}
+        return self
+
+    def set_distribution(self, distribution: Distribution) -> "WMatrixBuilder":
+        self.fields["distribution"] = distribution
         return self
 
     def set_weights(self, encoder: Array, decoder: Array, *, standard: int = STANDARDS[0]) -> "WMatrixBuilder":
@@ -209,6 +245,15 @@ def _document_of(file: tensors.TensorFile) -> WMatrixDocument:
     return document
 
 
+def _check_pair(source: str, target: str, space: Space) -> None:
+    if (source == target) != (space is Space.REALIGNMENT):
+        raise InvalidInput(
+            "source and target are the same model; its memory needs no W-Matrix"
+            if source == target
+            else f"a realignment stays within one model; this one goes from {source} to {target}"
+        )
+
+
 def _check_shapes(document: WMatrixDocument, shapes: dict[str, tuple[int, ...]]) -> None:
     expected = document.shapes
     for rule, shape in shapes.items():
@@ -217,6 +262,9 @@ def _check_shapes(document: WMatrixDocument, shapes: dict[str, tuple[int, ...]])
 
 
 def _check_scales(arrays: dict[str, Array]) -> None:
-    for name in ("source_scale", "target_scale"):
-        if not np.all(arrays[name] > 0):
+    for name in ("source_scale", "target_scale", "latent_scale"):
+        if name in arrays and not np.all(arrays[name] > 0):
             raise InvalidInput(f"{name} must be positive everywhere", field=name)
+    for name in MATRICES:
+        if (arrays[name].dtype == np.int8) != (f"{name}_scale" in arrays):
+            raise InvalidInput(f"an 8-bit {name} needs {name}_scale, and no other does", field=name)

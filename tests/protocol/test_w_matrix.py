@@ -5,12 +5,15 @@ import pytest
 
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
+from latentmas.protocol.eight_bit import to_eight_bit
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import (
+    Distribution,
     Method,
     QualityMetrics,
+    Space,
     TokenAlignment,
     WMatrixBuilder,
     read_document,
@@ -134,3 +137,36 @@ def test_reading_refuses_a_tensor_nobody_named(tmp_path: Path) -> None:
 def test_reading_refuses_values_that_are_not_finite(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="NaN or infinity"):
         read_w_matrix(saved(tmp_path, encoder=np.full((8, 3), np.inf, "f2")))
+
+
+def test_the_eight_bit_form_reads_back_with_its_scales_and_its_distribution(tmp_path: Path) -> None:
+    half = builder().build()
+    small = to_eight_bit(half.arrays)
+    rest = {name: array for name, array in small.items() if name not in ("encoder", "decoder")}
+    w_matrix = (
+        builder()
+        .set_weights(small["encoder"], small["decoder"])
+        .set_arrays(**rest, latent_scale=np.ones(3, "f4"), source_bos=np.zeros(8, "f4"))
+        .set_distribution(Distribution(low=0.5, high=2.0, documents=20))
+        .build()
+    )
+    path = tmp_path / "w.safetensors"
+    with path.open("wb") as file:
+        w_matrix.write(file)
+    again = read_w_matrix(path)
+    assert again.document.distribution == Distribution(0.5, 2.0, 20)
+    assert again.arrays["encoder"].dtype == np.int8
+    np.testing.assert_array_equal(again.arrays["encoder_scale"], small["encoder_scale"])
+
+
+def test_an_eight_bit_matrix_without_its_scales_is_refused() -> None:
+    small = to_eight_bit(builder().build().arrays)
+    with pytest.raises(InvalidInput, match="encoder_scale"):
+        builder().set_weights(small["encoder"], small["decoder"]).build()
+
+
+def test_a_realignment_stays_within_one_model() -> None:
+    same = builder().set_models("alpha", "alpha", space=Space.REALIGNMENT).build()
+    assert same.document.space is Space.REALIGNMENT
+    with pytest.raises(InvalidInput, match="stays within one model"):
+        builder().set_models("alpha", "beta", space=Space.REALIGNMENT)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.alignment.pairing import causal_pairs
+from kvcache.exchange.pairing import causal_pairs
 
 # "The cat sat": words for the source, pieces for the target.
 WORDS = [(0, 3), (3, 7), (7, 11)]
