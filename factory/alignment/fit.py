@@ -1,101 +1,85 @@
-"""Fit the linear map between two models from their calibration packs."""
-
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+"""Fit the linear map between two models from their paired rows, by any of the three methods."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from factory.alignment import ridge
+from factory.alignment.chunks import PairedChunks, Report, counted, standards_of
 from factory.alignment.gram import gram_matrices
-from factory.alignment.standardise import Moments, Standard
-from latentmas.protocol.tensors import Array
-
-PairedChunks = Callable[[], Iterator[tuple[Array, Array]]]  # may be called more than once
-
-
-@dataclass(frozen=True, slots=True)
-class LinearMap:
-    """Encoder `[ds, rank]` and decoder `[rank, dt]` in standardised space, strongest direction first."""
-
-    source: Standard
-    target: Standard
-    encoder: Array
-    decoder: Array
-    rows: int
-    ridge: float
-
-    def truncated(self, rank: int) -> "LinearMap":
-        return replace(self, encoder=self.encoder[:, :rank], decoder=self.decoder[:rank])
-
-    def arrays(self) -> dict[str, Array]:
-        """Return the map as a W-Matrix's arrays, in the precision of its file."""
-        return {
-            "encoder": self.encoder.astype(np.float16),
-            "decoder": self.decoder.astype(np.float16),
-            "source_mean": self.source.mean,
-            "source_scale": self.source.scale,
-            "target_mean": self.target.mean,
-            "target_scale": self.target.scale,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class PairStatistics:
-    """All that a fit needs to know of the paired rows; `gram` and `cross` are float64, of standardised rows."""
-
-    source: Standard
-    target: Standard
-    gram: jax.Array  # [ds, ds], lower triangle
-    cross: jax.Array  # [ds, dt]
-    rows: int
+from factory.alignment.hybrid import towards
+from factory.alignment.linear_map import LinearMap as LinearMap
+from factory.alignment.linear_map import PairStatistics as PairStatistics
+from factory.alignment.linear_map import balanced, require_penalty, require_rank
+from factory.alignment.orthogonal import procrustes
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.w_matrix import Method
 
 
 def fit_linear_map(
-    chunks: PairedChunks, *, penalty: float, rank: int, progress: Callable[[int, int], None]
+    chunks: PairedChunks, *, penalty: float, rank: int, progress: Report, method: Method = Method.LEARNED
 ) -> LinearMap:
-    """Return the ridge map of the paired rows, truncated to `rank`. Two passes over the data."""
-    return solve(accumulate(chunks, progress=progress), penalty=penalty, rank=rank)
+    """Return the map of the paired rows, truncated to `rank`. Two passes over the data. Raises as `solve` does."""
+    return solve(accumulate(chunks, progress=progress), method=method, penalty=penalty, rank=rank)
 
 
-def accumulate(chunks: PairedChunks, *, progress: Callable[[int, int], None]) -> PairStatistics:
-    """Return the statistics of the paired rows: one pass for mean and scale, one for the Gram matrices."""
-    ours, theirs = Moments(), Moments()
-    total = 0
-    for mine, others in chunks():
-        ours.add(mine)
-        theirs.add(others)
-        total += 1
-    source, target = ours.standard(), theirs.standard()
-    standardised = ((source.apply(mine), target.apply(others)) for mine, others in _counted(chunks(), total, progress))
+def accumulate(chunks: PairedChunks, *, progress: Report) -> PairStatistics:
+    """Return the statistics of the paired rows: one pass for mean and scale, one for the Gram matrices.
+
+    Raises InvalidInput as `standards_of` does.
+    """
+    standards = standards_of(chunks)
+    standardised = (standards.apply(chunk) for chunk in counted(chunks(), standards.chunks, progress))
+    source, target = standards.source, standards.target
     with jax.enable_x64(True):
         gram, cross, rows = gram_matrices(standardised, source=len(source.mean), target=len(target.mean))
     return PairStatistics(source, target, gram, cross, rows)
 
 
-def solve(statistics: PairStatistics, *, penalty: float, rank: int) -> LinearMap:
-    """Return the map for one penalty. The memory of `statistics.gram` is used up; hand in a copy to solve again."""
+def solve(statistics: PairStatistics, *, penalty: float, rank: int, method: Method = Method.LEARNED) -> LinearMap:
+    """Return the map for one penalty. The memory of `statistics.gram` is used up; hand in a copy to solve again.
+
+    Orthogonal has no penalty and ignores it. Raises InvalidInput where there are too few rows for the rank, the rank
+    is larger than a side, or the penalty is not positive.
+    """
+    require_rank(rank, rows=statistics.rows, largest=min(statistics.cross.shape))
     with jax.enable_x64(True):
-        lower = ridge.factor(statistics.gram, penalty).astype(np.float32)
-        whitened = ridge.whiten(lower, statistics.cross)
-        directions = ridge.leading_directions(whitened, rank=rank)
-        encoder, decoder = np.array(ridge.encode(lower, whitened, directions)), np.array(directions.T)
-    # One fp16 exponent range for both sides: without it the encoder's small entries would become subnormal.
-    balance = np.sqrt(np.linalg.norm(encoder, axis=0) / np.linalg.norm(decoder, axis=1))
+        if method is Method.ORTHOGONAL:
+            factors = procrustes(statistics.gram, statistics.cross, rank=rank)
+        else:
+            factors = _shrunken(statistics, penalty=penalty, rank=rank, method=method)
+        encoder, decoder, scale = balanced(*factors)
     return LinearMap(
         source=statistics.source,
         target=statistics.target,
-        encoder=encoder / balance,
-        decoder=decoder * balance[:, None],
+        encoder=encoder,
+        decoder=decoder,
+        latent_scale=scale,
         rows=statistics.rows,
-        ridge=penalty,
+        ridge=0.0 if method is Method.ORTHOGONAL else penalty,
+        method=method,
     )
 
 
-def _counted(
-    chunks: Iterator[tuple[Array, Array]], total: int, progress: Callable[[int, int], None]
-) -> Iterator[tuple[Array, Array]]:
-    for number, chunk in enumerate(chunks):
-        progress(number, total)
-        yield chunk
-    progress(total, total)
+def _shrunken(
+    statistics: PairStatistics, *, penalty: float, rank: int, method: Method
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return encoder, decoder and the mean squares of the latents of ridge, shrunk to nothing or to the rotation."""
+    require_penalty(penalty)
+    cross = statistics.cross
+    if method is Method.HYBRID:
+        left, right, _ = procrustes(statistics.gram, cross, rank=rank)
+        cross = towards(cross, left, right, penalty)
+    lower = ridge.factor(statistics.gram, penalty).astype(np.float32)
+    if not np.isfinite(lower[-1, -1]):  # what a pivot that is not positive leaves
+        raise InvalidInput(
+            f"the penalty {penalty} is below the rounding error of the Gram matrix",
+            field="penalty",
+            resolution="Use a larger penalty, such as 0.03.",
+        )
+    whitened = ridge.whiten(lower, cross)
+    directions = ridge.leading_directions(whitened, rank=rank)
+    encoder = ridge.encode(lower, whitened, directions)
+    # E^T (G + lambda I) E is V^T A^T A V: the mean squares of the latents without G, whose memory is the factor's now.
+    image, own = (jnp.square(each.astype(jnp.float64)).sum(axis=0) for each in (whitened @ directions, encoder))
+    return encoder, directions.T, image - penalty * own

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Float, Float32, Float64
 
 from latentmas.protocol.tensors import Array as NumpyArray
 
 BLOCK = 2304  # features; large enough for full speed, small enough that little is computed twice
+
+Strips = list[Float64[Array, "a b"]]  # strip i holds the features from i * BLOCK on, against the BLOCK from there
 
 
 def gram_matrices(
@@ -22,27 +24,48 @@ def gram_matrices(
 
     The chunks X `[rows, ds]` and Y `[rows, dt]` are standardised already.
     """
-    strips = [jnp.zeros((source - start, min(BLOCK, source - start))) for start in range(0, source, BLOCK)]
+    strips = empty_strips(source)
     cross = jnp.zeros((source, target))
     rows = 0
     for mine, theirs in pairs:
         x, y = jnp.asarray(mine, jnp.float32), jnp.asarray(theirs, jnp.float32)
-        strips = [_add(strip, x[:, i * BLOCK :], x[:, i * BLOCK : (i + 1) * BLOCK]) for i, strip in enumerate(strips)]
-        cross = _add(cross, x, y)
+        strips = add_own(strips, x)
+        cross = add_product(cross, x, y)
         rows += len(mine)
-    return _assemble(strips, 1 / rows), cross / rows, rows
+    return assemble(strips, 1 / rows), cross / rows, rows
+
+
+def empty_strips(width: int) -> Strips:
+    return [jnp.zeros((width - start, min(BLOCK, width - start))) for start in range(0, width, BLOCK)]
+
+
+def add_own(strips: Strips, x: Float32[Array, "rows ds"]) -> Strips:
+    """Return the strips with X^T X added. Their memory is used up."""
+    return [add_product(strip, x[:, i * BLOCK :], x[:, i * BLOCK : (i + 1) * BLOCK]) for i, strip in enumerate(strips)]
 
 
 @jax.jit(donate_argnums=0)
-def _add(
+def add_product(
     total: Float64[Array, "a b"], left: Float[Array, "rows a"], right: Float[Array, "rows b"]
 ) -> Float64[Array, "a b"]:
+    """Return the total with the product of a chunk added. Its memory is used up."""
     return total + (left.T @ right).astype(jnp.float64)
 
 
 @jax.jit
-def _assemble(strips: list[Float64[Array, "a b"]], factor: float) -> Float64[Array, "ds ds"]:
-    """Return the strips side by side, each padded on top: strip i holds rows from i * BLOCK on."""
+def assemble(strips: Strips, factor: float) -> Float64[Array, "ds ds"]:
+    """Return the strips side by side, each padded on top."""
     size = strips[0].shape[0]
     padded = [jnp.pad(strip * factor, ((size - strip.shape[0], 0), (0, 0))) for strip in strips]
     return jnp.concatenate(padded, axis=1)
+
+
+@jax.jit
+def second_moments(gram: Float64[Array, "ds ds"], encoder: Float[Array, "ds du"]) -> Float64[Array, " du"]:
+    """Return the mean square of every latent, the diagonal of E^T G E, from G's lower triangle."""
+    below = jnp.tril(gram, -1).astype(jnp.float32) @ encoder.astype(jnp.float32)
+    across = jnp.diagonal(gram)[:, None] * encoder.astype(jnp.float64)
+    moments: Float64[Array, " du"] = (encoder.astype(jnp.float64) * (2 * below.astype(jnp.float64) + across)).sum(
+        axis=0
+    )
+    return moments

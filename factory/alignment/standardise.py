@@ -24,28 +24,39 @@ class Standard:
 
 @dataclass(slots=True)
 class Moments:
-    """Running count, sum and sum of squares of rows `[rows, features]`."""
+    """Running count, weight, sum and sum of squares of rows `[rows, features]`."""
 
     count: int = 0
+    weight: float = 0.0  # the rows' number where they bear no weights
     shift: Array | None = None
     total: Array | float = 0.0
     squares: Array | float = 0.0
 
-    def add(self, rows: Array) -> None:
+    def add(self, rows: Array, *, weights: Array | None = None) -> None:
+        """Add rows `[rows, features]`, each counting 1 or as often as `weights` `[rows]` say."""
         # Around the first row, so that a large mean does not cancel the digits of a small variance.
         self.shift = rows[0].copy() if self.shift is None else self.shift
-        centred = rows - self.shift
+        centred = rows - self.shift[None]
         self.count += len(rows)
-        self.total = self.total + centred.sum(axis=0, dtype=np.float64)
-        self.squares = self.squares + np.einsum("ij,ij->j", centred, centred, dtype=np.float64)
+        if weights is None:
+            self.weight += len(rows)
+            self.total = self.total + centred.sum(axis=0, dtype=np.float64)
+            self.squares = self.squares + np.einsum("ij,ij->j", centred, centred, dtype=np.float64)
+        else:
+            self.weight += float(weights.sum(dtype=np.float64))
+            self.total = self.total + np.einsum("i,ij->j", weights, centred, dtype=np.float64)
+            self.squares = self.squares + np.einsum("i,ij,ij->j", weights, centred, centred, dtype=np.float64)
 
     def standard(self) -> Standard:
-        """Return mean and standard deviation. Raises InvalidInput where there were no rows."""
-        if self.shift is None:
+        """Return mean and standard deviation. Raises InvalidInput where there were no rows, or none that is finite."""
+        if self.shift is None or not self.weight > 0:
             raise InvalidInput("there are no rows to standardise")
-        mean = self.total / self.count
-        scale = np.sqrt(np.maximum(self.squares / self.count - np.square(mean), 0.0))
-        scale = np.maximum(scale, SCALE_FLOOR * scale.max())
+        if not np.isfinite(self.squares).all():
+            raise InvalidInput("the rows hold values that are not finite", resolution="Capture the rows again.")
+        mean = self.total / self.weight
+        scale = np.sqrt(np.maximum(self.squares / self.weight - np.square(mean), 0.0))
+        # Rows that are all alike have no scale at all; 1 leaves them the zeros that they become.
+        scale = np.maximum(scale, SCALE_FLOOR * scale.max()) if scale.max() > 0 else np.ones_like(scale)
         return Standard((mean + self.shift).astype(np.float32), scale.astype(np.float32))
 
 

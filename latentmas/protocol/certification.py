@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from latentmas.protocol.errors import QualityBelowThreshold
-from latentmas.protocol.quality import MEASURED, Basis, Quality, Retention
+from latentmas.protocol.quality import MEASURED, Basis, Quality, Retention, Retrieval
 
 
 class Tier(StrEnum):
@@ -70,6 +70,8 @@ def refusals(quality: Quality) -> tuple[str, ...]:
         return (f"figures on the basis {quality.basis.value!r} are never certified; only measured ones are",)
     if quality.basis is Basis.ACTIVATION:
         return ("the target model was not run, so the memory was never compared with its controls",)
+    if quality.retrieval is not None:
+        return tuple(_below_controls(quality.retrieval))
     if quality.retention is None:
         return ("the retention is missing",)
     return tuple(_below_bars(quality.retention))
@@ -83,6 +85,15 @@ def _below_bars(retention: Retention) -> list[str]:
         ("the last eighth of the context as text reaches", retention.text_eighth.value),
     )
     return [f"retention may be as low as {floor:.3f}, while {what} {bar:.3f}" for what, bar in bars if not floor > bar]
+
+
+def _below_controls(retrieval: Retrieval) -> list[str]:
+    floor = retrieval.top1.low
+    bars = (
+        ("a random W reaches up to", retrieval.random_w_top1.high),
+        (f"guessing among {retrieval.candidates} candidates reaches", retrieval.chance),
+    )
+    return [f"top-1 may be as low as {floor:.3f}, while {what} {bar:.3f}" for what, bar in bars if not floor > bar]
 
 
 def _a_year_after(moment: datetime) -> datetime:

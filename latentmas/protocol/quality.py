@@ -51,11 +51,28 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """How often an aligned vector finds its own passage among the target's vectors of held-out passages, by cosine.
+
+    Both models read every passage. `top1` and `top5` are shares of the passages; the control is a random W of the same
+    shape and scale, and `chance` is what guessing reaches.
+    """
+
+    top1: Interval
+    top5: Interval
+    random_w_top1: Interval
+    candidates: int
+    chance: float  # 1 / candidates
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """The summary that an event and a W-Matrix file carry. `None` means not measured, never zero.
 
-    `retention` is present exactly when the basis is functional. `epsilon` is 1 - retention clamped to [0, 1] there and
-    1 - information_retention otherwise. `confidence` is the lower end of the retention interval.
+    Where the basis is functional, exactly one of `retention` (of caches) and `retrieval` (of embeddings) is present.
+    `epsilon` is 1 - retention clamped to [0, 1], or 1 - top-1 retrieval, and 1 - information_retention elsewhere.
+    `confidence` is the lower end of that figure's interval. Where a W-Matrix can use the target's tokens, all figures
+    are with them, and `uncorrected` is the retention without.
     """
 
     basis: Basis
@@ -64,11 +81,13 @@ class Quality:
     cosine_similarity: float
     euclidean_distance: float  # relative: |predicted - true| / |true|
     computational_cost: int  # multiply-adds per token
-    test_samples: int  # scored continuation tokens, or held-out rows where the target was not run
+    test_samples: int  # scored continuation tokens; held-out passages, or rows where the target was not run
     documents: int
     confidence: float | None = None
     retention: Retention | None = None
     corpus: Corpus | None = None
+    retrieval: Retrieval | None = None
+    uncorrected: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A safetensors file: an encoder `[ds, du]`, a decoder `[du, dt]`, mean and scale 
 the target, and the `WMatrixStandard` document. Its identity is the SHA-256 of its bytes, kept outside the file.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -28,7 +29,9 @@ MAX_BYTES = 4 << 30
 REQUIRED = ("encoder", "decoder", "source_mean", "source_scale", "target_mean", "target_scale")
 # Attention sinks: the target's goes in front of every memory, the source's tells whether a snapshot begins with it.
 # `latent_scale` is the root mean square of each latent in calibration; the other scales belong to 8-bit matrices.
-OPTIONAL = ("target_bos", "source_bos", "latent_scale", "encoder_scale", "decoder_scale")
+# A correction uses the target's tokens where they are known (`kvcache.exchange.correction`).
+CORRECTION = ("correction_encoder", "correction_decoder")
+OPTIONAL = ("target_bos", "source_bos", "latent_scale", "encoder_scale", "decoder_scale", *CORRECTION)
 
 
 class Method(StrEnum):
@@ -129,6 +132,28 @@ class WMatrixDocument:
             "encoder_scale": scales_of((source, unified)),
             "decoder_scale": scales_of((unified, target)),
         }
+
+    def check_correction(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise unless both parts of a correction are there, and fit the first layer of the target and each other."""
+        present = [rule for rule in CORRECTION if rule in shapes]
+        if not present:
+            return
+        if len(present) < len(CORRECTION) or self.target_geometry is None:
+            raise InvalidInput(f"a correction needs {' and '.join(CORRECTION)} and the target's geometry")
+        encoder, decoder = (shapes[rule] for rule in CORRECTION)
+        width = self.target_geometry.layer_width
+        fits = (
+            len(encoder) == 2
+            and encoder[0]
+            and not encoder[0] % width
+            and decoder == (encoder[1], self.target_dimension)
+        )
+        if not fits:
+            raise DimensionMismatch(
+                f"correction_encoder {encoder} and correction_decoder {decoder} must be [n x {width}, rank] and "
+                f"[rank, {self.target_dimension}]",
+                field=CORRECTION[0],
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +281,9 @@ def _check_pair(source: str, target: str, space: Space) -> None:
 
 def _check_shapes(document: WMatrixDocument, shapes: dict[str, tuple[int, ...]]) -> None:
     expected = document.shapes
+    document.check_correction(shapes)
     for rule, shape in shapes.items():
-        if shape != expected[rule]:
+        if rule not in CORRECTION and shape != expected[rule]:
             raise DimensionMismatch(f"{rule} has the shape {shape}; the document asks for {expected[rule]}", field=rule)
 
 

@@ -1,0 +1,45 @@
+"""A factory of its own for a benchmark: an empty database in a scratch folder, converted weights from the cache."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from factory.packs import CalibrationPack
+    from factory.workshop import Workshop
+
+
+@contextmanager
+def scratch_workshop(corpus: str | None = None) -> Iterator["Workshop"]:
+    """Yield a workshop whose packs are thrown away at the end."""
+    root = Path(__file__).resolve().parent.parent
+    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ |= {"DATA_DIR": scratch, "DJANGO_SETTINGS_MODULE": "latentmas.settings"}
+        os.environ.pop("DATABASE_URL", None)
+        import django
+
+        django.setup()
+        from django.conf import settings
+        from django.core.management import call_command
+
+        from factory.corpora import load_corpus
+        from factory.progress import silent
+        from factory.workshop import Workshop
+        from latentmas.events.types import Metadata
+
+        call_command("migrate", verbosity=0)
+        yield Workshop(lambda: load_corpus(corpus), settings.CACHE_DIR, Metadata(actor="command:benchmark"), silent)
+
+
+def pack_of(name: str, workshop: "Workshop", *, space: str = "kv-cache") -> "CalibrationPack":
+    """Return the pack in the file of that name, or the one captured now from the model of that name."""
+    from factory.packs import open_pack
+    from factory.vectors.packs import embedding_pack
+
+    if Path(name).is_file():
+        return open_pack(Path(name))
+    return embedding_pack(name, workshop) if space == "embedding" else workshop.pack(name)

@@ -1,0 +1,57 @@
+"""Fit how the innovation of a target's first layer corrects the prediction of the other layers.
+
+How it is used: `kvcache.exchange.correction`. This is reduced-rank ridge (Izenman 1975) of a W-Matrix's residuals on
+the innovations of a token and of the one before it. The features are few, so all is float64 on the host.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from kvcache.align import aligner
+from kvcache.exchange.correction import lagged
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.tensors import Array
+
+LAGS = (
+    4  # tokens whose innovations are used; benchmarks/alignment.py chose lags, rank and penalty on selection documents
+)
+RANK = 64
+PENALTY = 0.003  # of the mean square of a standardised feature
+
+
+def fit_correction(
+    documents: Iterable[tuple[Array, Array]], arrays: Mapping[str, Array], *, width: int, rank: int = RANK
+) -> dict[str, Array]:
+    """Return `correction_encoder` `[LAGS * width, rank]` and `correction_decoder` `[rank, dt]`, float16.
+
+    A document is its paired rows `[n, ds]` and `[n, dt]` in the order of the text; `width` is that of the target's
+    first layer, whose own columns need no correction. Raises InvalidInput without rows.
+    """
+    align, scale = aligner(arrays), arrays["target_scale"]
+    features, dimension = LAGS * width, len(scale)
+    gram, cross, rows = np.zeros((features, features)), np.zeros((features, dimension)), 0
+    for mine, others in documents:
+        residuals = (others - align(mine)) / scale
+        innovations = lagged(residuals[:, :width], LAGS)
+        residuals[:, :width] = 0.0
+        gram += innovations.T @ innovations
+        cross += innovations.T @ residuals
+        rows += len(mine)
+    if not rows:
+        raise InvalidInput("there are no paired documents to fit a correction on")
+    encoder, decoder = _reduced(gram / rows, cross / rows, rank=rank)
+    return {"correction_encoder": encoder.astype(np.float16), "correction_decoder": decoder.astype(np.float16)}
+
+
+def _reduced(gram: Array, cross: Array, *, rank: int) -> tuple[Array, Array]:
+    """Return the factors of ridge, truncated along the leading directions of the fitted residuals."""
+    lower = np.linalg.cholesky(gram + PENALTY * np.eye(len(gram)))
+    whitened = np.linalg.solve(lower, cross)
+    values, left = np.linalg.eigh(whitened @ whitened.T)
+    leading = left[:, ::-1][:, : min(rank, len(gram))]
+    directions = (whitened.T @ leading) / np.sqrt(np.maximum(values[::-1][: leading.shape[1]], np.finfo(float).tiny))
+    encoder = np.linalg.solve(lower.T, whitened @ directions)
+    # One exponent range for both factors, which are kept in half precision.
+    balance = np.sqrt(np.linalg.norm(encoder, axis=0) + np.finfo(np.float32).tiny)
+    return encoder / balance, (directions * balance).T

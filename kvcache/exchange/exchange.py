@@ -1,0 +1,229 @@
+"""EXCHANGE_MEMORY: (kv_source, M_source, M_target, W) -> (kv_aligned, quality), between models of any two geometries.
+
+Rotation is undone at the source's positions and applied at the target's, the target's own attention sink goes in
+front, and its sliding-window layers keep what their windows hold. Cost and time grow linearly with the tokens.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kvcache.exchange import decision, places
+from kvcache.exchange.checks import UNSUPPORTED, check_document, check_held, check_source
+from kvcache.exchange.correction import Corrector
+from kvcache.exchange.decision import Decision, Policy, require_acceptable
+from kvcache.exchange.opened import OpenedWMatrix, open_w_matrix
+from kvcache.exchange.places import First, Mode, Places, TargetTokens
+from kvcache.exchange.quality import LEAST_TOKENS, AlignmentQuality, Evidence, judged, quality_of
+from kvcache.exchange.sinks import first_entry
+from kvcache.kernels.tiles import TILE
+from kvcache.rows import pack_rows, unpack_rows
+from kvcache.windows import needed
+from latentmas.protocol.errors import DimensionMismatch
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import WMatrix
+
+FLOAT16_LIMIT = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchanged:
+    """The target's memory, and what is to be said of it. `dropped` tokens found no place in it.
+
+    `corrected`: whether the target's first layer was given and the W-Matrix could correct the others by it.
+    """
+
+    snapshot: KVSnapshot
+    quality: AlignmentQuality
+    decision: Decision
+    mode: Mode
+    dropped: int
+    findings: tuple[str, ...]
+    corrected: bool
+
+
+def exchange(
+    snapshot: KVSnapshot,
+    w_matrix: WMatrix | OpenedWMatrix,
+    *,
+    target: TargetTokens | None = None,
+    policy: Policy | None = None,
+    evidence: Evidence | None = None,
+) -> Exchanged:
+    """Return the memory as the target model's own, from which it goes on; float16 where the source's was.
+
+    Without `target` there is one entry for each of the source's tokens, and the text need not be known; with it and
+    its first layer, a W-Matrix that has a correction applies it. The frame names the target model but no weights:
+    these did not produce it, and nobody may take it for an exact cache.
+
+    Raises QualityBelowThreshold (decision `fallback_reprefill`) below the policy, WMatrixNotFound, DimensionMismatch
+    or ModelNotSupported (`unsupported`) for a W-Matrix or a snapshot that does not fit, and InvalidInput.
+    """
+    opened = w_matrix if isinstance(w_matrix, OpenedWMatrix) else open_w_matrix(w_matrix)
+    policy, evidence = policy or Policy(), evidence or Evidence()
+    document = opened.document
+    frame = snapshot.frame
+    check_document(document)
+    check_source(frame, document)
+    sink = _target_sink(opened)
+    usable = check_held(frame, allow_partial=policy.allow_partial)
+    plain = opened.correction is not None and (target is None or target.first_layer is None)
+    quality = quality_of(document, evidence, plain=plain)
+    require_acceptable(document, quality, evidence=evidence, policy=policy, plain=plain)
+    first = first_entry(snapshot, opened)
+    placed = _placed(frame, target, opened, first=first, usable=usable)
+    latents = _latents(snapshot, opened, start=_first_mapped(placed))
+    quality = judged(quality, latents[1:], document=document, latent_scale=opened.latent_scale)
+    decision.require_inside(document, quality, policy=policy)
+    aligned = _built(latents, placed, opened, sink=sink, frame=frame)
+    return Exchanged(
+        snapshot=_as_precise_as(snapshot, needed(aligned)[0]),
+        quality=quality,
+        decision=Decision.APPLIED,
+        mode=placed.mode,
+        dropped=placed.dropped,
+        findings=tuple(_findings(snapshot.frame, first, placed, quality=quality, opened=opened)),
+        corrected=opened.correction is not None and placed.first_layer is not None,
+    )
+
+
+def _target_sink(opened: OpenedWMatrix) -> Array:
+    if opened.target_bos is None:
+        raise DimensionMismatch(
+            f"this W-Matrix lacks target_bos, the attention sink without which {opened.document.target_model} cannot "
+            "read a memory",
+            resolution=f"Regenerate the W-Matrix for these models: {decision.GENERATE}.",
+            decision=UNSUPPORTED,
+        )
+    return opened.target_bos
+
+
+def _placed(
+    frame: SnapshotFrame, target: TargetTokens | None, opened: OpenedWMatrix, *, first: First, usable: int
+) -> Places:
+    """Return the target's tokens with their partners. Raises DimensionMismatch where there are none."""
+    if target is None:
+        placed = places.source_places(frame, first=first, usable=usable)
+    else:
+        geometry = opened.document.target_geometry
+        assert geometry is not None  # check_document saw it
+        placed = places.span_places(frame, target, first=first, usable=usable, width=geometry.layer_width)
+    # Without its row in the file nobody knows what the source keeps for BOS.
+    if opened.source_bos is None and not (kept := placed.partners != places.BOS).all():
+        placed = placed.only(kept)
+    if not len(placed.partners):
+        raise DimensionMismatch(
+            "no token of the snapshot can be mapped",
+            resolution="Capture the context with BOS in front and every token in every layer.",
+            decision=UNSUPPORTED,
+        )
+    return placed
+
+
+def _first_mapped(placed: Places) -> int:
+    tokens = placed.partners[placed.partners >= 0]
+    return int(tokens.min()) if len(tokens) else 0
+
+
+def _latents(snapshot: KVSnapshot, opened: OpenedWMatrix, *, start: int) -> Array:
+    """Return the latents `[1 + tokens, du]` of BOS and of every token of the snapshot from `start` on.
+
+    Tokens before `start` are left out, so row i + 1 is token start + i.
+    """
+    frame = snapshot.frame
+    bos = np.zeros_like(opened.source_mean) if opened.source_bos is None else opened.source_bos
+    parts = [opened.encode(bos[None].copy())]
+    for begin in range(start, frame.tokens, TILE):
+        tile = slice(begin, begin + TILE)
+        keys, values = snapshot.keys[:, tile], snapshot.values[:, tile]
+        rows = pack_rows(keys, values, geometry=frame.geometry, positions=frame.positions[tile])
+        parts.append(opened.encode(rows))
+    return np.concatenate(parts)
+
+
+def _built(latents: Array, placed: Places, opened: OpenedWMatrix, *, sink: Array, frame: SnapshotFrame) -> KVSnapshot:
+    """Return the target's snapshot: its sink at position 0, then the mapped tokens, rotated at their positions."""
+    geometry = opened.document.target_geometry
+    assert geometry is not None  # check_document saw it
+    corrector = _corrector(placed, opened)
+    tokens = 1 + len(placed.partners)
+    shape = (geometry.layers, tokens, geometry.heads)
+    keys = np.empty((*shape, geometry.head_dim), np.float32)
+    values = np.empty((*shape, geometry.value_width), np.float32)
+    keys[:, :1], values[:, :1] = unpack_rows(sink[None], geometry=geometry)
+    wanted = np.where(placed.partners == places.BOS, 0, placed.partners - _first_mapped(placed) + 1)
+    for begin in range(0, len(wanted), TILE):
+        tile = slice(begin, begin + TILE)
+        into = slice(1 + begin, 1 + begin + len(wanted[tile]))
+        rows = opened.decode(latents[wanted[tile]])
+        if corrector is not None:
+            corrector.apply(rows)
+        keys[:, into], values[:, into] = unpack_rows(rows, geometry=geometry, positions=placed.positions[tile])
+    aligned = SnapshotFrame(
+        model=opened.document.target_model,
+        weights=None,
+        geometry=geometry,
+        positions=np.concatenate([[0], placed.positions]).astype(np.int32),
+        next_position=placed.next_position,
+        starts=(0,) * geometry.layers,
+        token_ids=placed.token_ids,
+        offsets=placed.offsets,
+        context=frame.context,
+    )
+    return KVSnapshot(aligned, keys, values)
+
+
+def _corrector(placed: Places, opened: OpenedWMatrix) -> Corrector | None:
+    correction = opened.correction
+    if correction is None or placed.first_layer is None:
+        return None
+    return Corrector(correction.of, placed.first_layer, positions=placed.positions, lags=correction.lags)
+
+
+def _as_precise_as(source: KVSnapshot, aligned: KVSnapshot) -> KVSnapshot:
+    if source.keys.dtype != np.float16:
+        return aligned
+    if max(np.abs(aligned.keys).max(), np.abs(aligned.values).max()) > FLOAT16_LIMIT:
+        return aligned
+    return KVSnapshot(aligned.frame, aligned.keys.astype(np.float16), aligned.values.astype(np.float16))
+
+
+def _findings(
+    frame: SnapshotFrame, first: First, placed: Places, *, quality: AlignmentQuality, opened: OpenedWMatrix
+) -> Iterator[str]:
+    """Yield what the receiver should know although the memory was handed over."""
+    if first is First.SINK:
+        yield (
+            "the context was read without BOS, so its first token took the attention sink's place and is not handed "
+            "over; read it with BOS in front, as in calibration"
+        )
+    if first is First.TOKEN:
+        yield "the context was read without BOS; calibration had BOS in front"
+    if frame.model is None:
+        yield "the snapshot does not name its model; only its geometry was compared"
+    elif frame.weights is None or opened.document.source_weights is None:
+        yield "the weights were not compared: snapshot or W-Matrix does not name them"
+    if placed.dropped:
+        whose = "target" if placed.mode is Mode.SPANS else "snapshot"
+        yield f"{placed.dropped} tokens of the {whose} are not in the memory"
+    if quality.inside is None:
+        few = opened.document.distribution is not None and quality.distance is not None
+        why = f"it has fewer than {LEAST_TOKENS} tokens" if few else "the W-Matrix states no distribution"
+        yield f"whether the snapshot is like what was calibrated was not judged: {why}"
+    if quality.inside is False:
+        yield "the snapshot lies outside the calibrated distribution"
+    yield from _of_correction(placed, opened)
+
+
+def _of_correction(placed: Places, opened: OpenedWMatrix) -> Iterator[str]:
+    """Yield which of the W-Matrix's two maps was applied where it matters."""
+    given = placed.first_layer is not None
+    if opened.correction is None and given:
+        yield "the W-Matrix has no correction, so the target's first layer was not used"
+    if opened.correction is not None and not given:
+        yield (
+            "retention is that of the plain map: the target's first layer was not given, by which this W-Matrix "
+            "corrects a memory; its certificate, where it has one, was issued for corrected memories"
+        )

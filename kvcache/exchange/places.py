@@ -1,0 +1,210 @@
+"""Which entry of the source's cache each entry of the target's is made from, and at which position it stands.
+
+Either the source's tokens are kept as they are, and the text need not be known, or the target's tokens of the text are
+given and each takes its causal partner (`pairing`). Position 0 is the target's own attention sink in both.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+
+import numpy as np
+
+from kvcache.exchange.pairing import Spans, causal_pairs
+from latentmas.protocol.errors import DimensionMismatch, InvalidInput
+from latentmas.protocol.snapshot import SnapshotFrame
+from latentmas.protocol.tensors import Array, require_finite
+
+BOS = -1  # the partner is the source's BOS entry
+NOBODY = -2  # the partner is not in the snapshot
+
+
+class Mode(StrEnum):
+    SOURCE_TOKENS = "source-tokens"
+    SPANS = "spans"
+
+
+class First(Enum):
+    """What the snapshot's first entry is."""
+
+    ABSENT = "absent"  # the snapshot begins after position 0
+    BOS = "bos"
+    SINK = "sink"  # a token of the text that was read without BOS and took the sink's place
+    TOKEN = "token"  # noqa: S105 - a token like any other
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTokens:
+    """The context in the target's own tokens: character spans `[tokens, 2]`, and ids if known.
+
+    BOS may come first, as the tokenizer gives it, with the span (0, 0). `source_spans` are those of *all* of the
+    source's tokens, also of those that a selection dropped; without them the snapshot's offsets serve, and a target
+    token whose partner may have been dropped is dropped too. `first_layer` `[tokens, w]` has a row for each span: the
+    token's keys, without RoPE and after any key norm, and values in the target's first layer, as it caches them.
+    """
+
+    spans: Spans
+    ids: Array | None = None
+    source_spans: Spans | None = None
+    first_layer: Array | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`partners` `[n]` are indices of snapshot tokens, or BOS; `positions` `[n]` ascend from 1 on.
+
+    `token_ids` and `offsets` `[1 + n]` are the target's, its sink's in front, where all of them are known, and
+    `first_layer` `[n, w]` is its first layer without the sink, float32.
+    """
+
+    mode: Mode
+    partners: Array
+    positions: Array
+    next_position: int
+    token_ids: Array | None
+    offsets: Array | None
+    dropped: int  # tokens of the target (in span mode) or of the snapshot that find no place
+    first_layer: Array | None = None
+
+    def only(self, kept: Array) -> "Places":
+        """Return the places of the tokens where the mask `kept` `[n]` is true."""
+        with_sink = np.concatenate([[True], kept])
+        return replace(
+            self,
+            partners=self.partners[kept],
+            positions=self.positions[kept],
+            token_ids=None if self.token_ids is None else self.token_ids[with_sink],
+            offsets=None if self.offsets is None else self.offsets[with_sink],
+            dropped=self.dropped + int((~kept).sum()),
+            first_layer=None if self.first_layer is None else self.first_layer[kept],
+        )
+
+
+def source_places(frame: SnapshotFrame, *, first: First, usable: int) -> Places:
+    """Keep the source's tokens from index `usable` on at their places; the sink's entry is not among them."""
+    kept = np.arange(max(usable, int(first in (First.BOS, First.SINK))), frame.tokens)
+    # A text token at position 0 moves up by one, with all that follow, since the target's sink comes first.
+    shift = int(first in (First.SINK, First.TOKEN))
+    return Places(
+        mode=Mode.SOURCE_TOKENS,
+        partners=kept,
+        positions=frame.positions[kept] + shift,
+        next_position=frame.next_position + shift,
+        token_ids=None,  # the snapshot's are of another tokenizer
+        offsets=None if frame.offsets is None else _after_sink(np.zeros(2), frame.offsets[kept]),
+        dropped=frame.tokens - len(kept) - int(first is First.BOS),
+    )
+
+
+def span_places(frame: SnapshotFrame, target: TargetTokens, *, first: First, usable: int, width: int) -> Places:
+    """Give every target token its causal partner, and leave out those whose partner is not there.
+
+    `width` is that of one layer of the target. Raises InvalidInput where the spans of one side are unknown or
+    malformed, and DimensionMismatch for a first layer of another shape.
+    """
+    given = _checked("target_spans", target.spans)
+    ids = _checked_ids(target.ids, len(given))
+    spans = _without_bos(given)
+    layer = _checked_layer(target.first_layer, len(given), width)
+    if target.source_spans is not None:
+        partners = _exact_partners(frame, spans, _without_bos(_checked("source_spans", target.source_spans)))
+    else:
+        partners = _known_partners(frame, spans, first=first)
+    skipped = max(usable, int(first in (First.BOS, First.SINK)))
+    partners = np.where((partners >= 0) & (partners < skipped), NOBODY, partners)
+    kept = np.flatnonzero(partners != NOBODY)
+    return Places(
+        mode=Mode.SPANS,
+        partners=partners[kept],
+        positions=(kept + 1).astype(np.int32),
+        next_position=len(spans) + 1,
+        token_ids=None if ids is None or len(spans) == len(given) else _after_sink(ids[0], ids[1:][kept]),
+        offsets=_after_sink(np.zeros(2), spans[kept]),
+        dropped=len(spans) - len(kept),
+        first_layer=None if layer is None else layer[len(given) - len(spans) :][kept],
+    )
+
+
+def _exact_partners(frame: SnapshotFrame, spans: Array, source_spans: Array) -> Array:
+    """Return snapshot indices by way of the positions of all source tokens."""
+    shift = frame.next_position - len(source_spans)
+    if shift not in (0, 1):
+        raise InvalidInput(
+            f"source_spans has {len(source_spans)} entries for a context of {frame.next_position} positions; it must "
+            "have one for every source token, those that were dropped too, and none for BOS",
+            field="source_spans",
+        )
+    rows = causal_pairs(source_spans, spans)
+    index = np.full(frame.next_position, NOBODY)
+    index[frame.positions] = np.arange(frame.tokens)
+    return np.where(rows == 0, BOS, index[np.maximum(rows - 1 + shift, 0)])
+
+
+def _known_partners(frame: SnapshotFrame, spans: Array, *, first: First) -> Array:
+    """Return snapshot indices by the snapshot's own offsets, NOBODY after a gap that may hide the partner."""
+    if frame.offsets is None:
+        raise InvalidInput(
+            "the snapshot does not say which characters its tokens stand for, so they cannot be paired with the "
+            "target's",
+            resolution="Capture it with offsets, give source_spans, or leave target_spans out: the source's tokens are "
+            "then kept as they are.",
+            field="offsets",
+        )
+    bos = int(first is First.BOS)
+    offsets, positions = frame.offsets[bos:], frame.positions[bos:]
+    rows = causal_pairs(offsets, spans)
+    ends = np.concatenate([[0], np.maximum.accumulate(offsets[:, 1])])  # of row 0, BOS, and of each token
+    places = np.concatenate([[bos - 1], positions, [frame.next_position]])
+    gap_follows = np.diff(places) > 1
+    hidden = gap_follows[rows] & (spans[:, 1] > ends[rows])
+    partners = np.where(rows == 0, BOS, rows - 1 + bos)
+    return np.where(hidden, NOBODY, partners)
+
+
+def _after_sink(sink: Array, tokens: Array) -> Array:
+    return np.concatenate([sink[None], tokens]).astype(np.int32)
+
+
+def _without_bos(spans: Array) -> Array:
+    return spans if spans[0].any() else spans[1:]
+
+
+def _checked_ids(given: Array | None, tokens: int) -> Array | None:
+    if given is None:
+        return None
+    ids = np.asarray(given)
+    if ids.shape != (tokens,) or ids.dtype.kind not in "iu":
+        raise InvalidInput(
+            f"target_ids has the shape {ids.shape} of {ids.dtype}; it must name {tokens} tokens, as the spans do",
+            field="target_ids",
+        )
+    return ids
+
+
+def _checked_layer(given: Array | None, tokens: int, width: int) -> Array | None:
+    """Return the target's first layer as float32."""
+    if given is None:
+        return None
+    layer, expected = np.asarray(given), (tokens, width)
+    if layer.shape != expected or layer.dtype not in (np.float16, np.float32):
+        raise DimensionMismatch(
+            f"target_first_layer has the shape {layer.shape} of {layer.dtype}; it must be {expected}, float16 or "
+            "float32: a row for each of target_spans, with the keys and values of the target's first layer",
+            resolution="Take it from awareness_sdk.first_layer.first_layer_of with the ids of the same tokens, or "
+            "leave it out: the memory is then handed over without the correction.",
+            field="target_first_layer",
+            expected=list(expected),
+            came=list(layer.shape),
+        )
+    require_finite("target_first_layer", layer)
+    return layer.astype(np.float32)
+
+
+def _checked(name: str, given: Spans) -> Array:
+    spans = np.asarray(given)
+    if spans.ndim != 2 or spans.shape[1] != 2 or not len(spans) or spans.dtype.kind not in "iu":
+        raise InvalidInput(
+            f"{name} has the shape {spans.shape} of {spans.dtype}; it must be [tokens, 2] whole numbers", field=name
+        )
+    if (spans < 0).any() or (spans[:, 1] < spans[:, 0]).any():
+        raise InvalidInput(f"{name} must hold [start, end) with 0 <= start <= end", field=name)
+    return spans
