@@ -1,11 +1,18 @@
 """The client: one object a server, one attribute a part of it."""
 
 from types import TracebackType
+from typing import Any
 
+from awareness_sdk import exchange, vectors
+from awareness_sdk.calibration_packs import CalibrationPacksClient
+from awareness_sdk.jobs import JobsClient, Progress
 from awareness_sdk.kv_cache import KVCacheClient
+from awareness_sdk.memories import MemoriesClient
 from awareness_sdk.transport import Transport
+from latentmas.protocol.w_matrix import PROTOCOL
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+ACCEPTED = 202
 DEFAULT_TIMEOUT = 120.0  # seconds; a first call may compile kernels
 
 
@@ -20,6 +27,59 @@ class AwarenessClient:
     ) -> None:
         self._transport = Transport(base_url=base_url, api_key=api_key, timeout=timeout)
         self.kv_cache = KVCacheClient(self._transport)
+        self.jobs = JobsClient(self._transport)
+        self.calibration_packs = CalibrationPacksClient(self._transport)
+        self.memories = MemoriesClient(self._transport)
+
+    def align_kv_cache(self, kv_cache: Any, source_model: str, target_model: str, **options: Any) -> dict[str, Any]:
+        """Return a memory of one model as another's: `aligned_kv_cache` (a KVSnapshot) and `alignment_quality`.
+
+        `kv_cache` is a KVSnapshot, the bytes of a raw or .kvz file, what `kv_cache.compress` returned, a mapping of
+        the model's own `keys` and `values`, or the id of a stored memory. Where the text is known, `target_tokens` is
+        what `transformers_bridge.target_tokens` returned. Options are the server's: target_spans, target_ids,
+        source_spans, target_first_layer, w_matrix_listing, w_matrix_version, minimum_retention, minimum_confidence,
+        require_certificate, require_inside, allow_partial. Raises AwarenessError with the protocol's code, and the
+        decision among its facts, where the target should read the text instead.
+        """
+        return exchange.align_kv_cache(
+            self._transport,
+            kv_cache,
+            adapter=self.kv_cache.model_adapter,
+            options={"source_model": source_model, "target_model": target_model, **options},
+        )
+
+    def align_vector(self, vector: Any, source_model: str, target_model: str, **options: Any) -> dict[str, Any]:
+        """Return a vector of one model in another's space: `aligned_vector`, `alignment_quality` and `w_matrix`.
+
+        `vector` is `[width]`, or `[count, width]` for `aligned_vectors`. Options are the server's: w_matrix_version,
+        minimum_quality, require_certificate, normalise, protocol ("LatentMAS/1.0" is understood). Raises
+        AwarenessError with the protocol's code.
+        """
+        return vectors.align_vectors(
+            self._transport, vector, options={"source_model": source_model, "target_model": target_model, **options}
+        )
+
+    def generate_w_matrix(
+        self,
+        source_model: str,
+        target_model: str,
+        *,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Return a W-Matrix that the server has made from calibration packs: version, `quality_metrics`, `basis`, url.
+
+        Options are the server's: method ("learned", "orthogonal" or "hybrid"), source_pack, target_pack,
+        unified_dimension. Waits for the job, `progress` hearing its stage and how far it is; `timeout` is in seconds.
+        Raises AwarenessError with the protocol's code.
+        """
+        body = {"protocol": PROTOCOL, "source_model": source_model, "target_model": target_model, **options}
+        response = self._transport.send("POST", "/api/latentmas/w-matrix/generate", body=body)
+        answer = dict(response.json())
+        if response.status_code != ACCEPTED:
+            return answer
+        return self.jobs.wait(answer, progress=progress, timeout=timeout)
 
     def close(self) -> None:
         self._transport.close()

@@ -2,6 +2,7 @@
 
     compress(snapshot_of(cache, config=model.config, model="smollm2-135m", weights=digest), adapter=adapter)
     cache = cache_of(decompress(data, profile=profile))
+    exchange(snapshot, w_matrix, target=target_tokens(model, tokenizer, text))
 
 The model continues from the restored cache with `model(ids, past_key_values=cache)`: positions go on after the last
 token of the context, also where tokens of it are missing.
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from awareness_sdk.configurations import geometry_of
+from awareness_sdk.first_layer import first_layer_of
+from kvcache.exchange.places import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
@@ -73,6 +76,25 @@ def cache_of(snapshot: KVSnapshot, *, config: Any = None) -> "DynamicCache":
     cache = DynamicCache()
     cache.layers.extend(_layer(snapshot, layer) for layer in range(frame.geometry.layers))
     return cache
+
+
+def target_tokens(model: Any, tokenizer: Any, text: str) -> TargetTokens:
+    """Return a text in the target's tokens: ids, character spans and the first layer, BOS in front where it has one.
+
+    The text must be what the source read. Raises InvalidInput for an empty text or a tokenizer that gives no spans,
+    and ModelNotSupported for a model whose first layer depends on more than the token.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise InvalidInput("this tokenizer does not say which characters a token stands for", field="tokenizer")
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    ids, spans = list(encoded["input_ids"]), list(encoded["offset_mapping"])
+    if not ids:
+        raise InvalidInput("the text has no tokens", field="text")
+    if tokenizer.bos_token_id is not None:  # many tokenizers know it and yet put none in front
+        ids, spans = [tokenizer.bos_token_id, *ids], [(0, 0), *spans]
+    return TargetTokens(
+        np.asarray(spans, np.int32), ids=np.asarray(ids, np.int32), first_layer=first_layer_of(model, ids)
+    )
 
 
 def _layers(cache: "DynamicCache", geometry: KVGeometry) -> list[Any]:

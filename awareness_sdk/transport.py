@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -29,11 +29,14 @@ class Transport:
         path: str,
         *,
         body: object = None,
-        content: bytes | None = None,
+        content: bytes | BinaryIO | None = None,
         params: Mapping[str, Any] | None = None,
         accept: str = JSON,
     ) -> httpx.Response:
-        """Send JSON (`body`) or a safetensors file (`content`) and return the answer. Raises AwarenessError."""
+        """Send JSON (`body`) or a safetensors file (`content`) and return the answer. Raises AwarenessError.
+
+        An open file is sent as it is read.
+        """
         headers = {"Accept": accept} | ({} if content is None else {"Content-Type": SAFETENSORS})
         with _reaching(path):
             response = self._client.request(method, path, json=body, content=content, params=params, headers=headers)

@@ -35,6 +35,7 @@ class Operation(models.TextChoices):
     VALIDATE = "validate"
     BENCHMARK = "benchmark"
     STREAM = "stream"
+    ALIGN = "align"
 
 
 class CompressionRun(models.Model):

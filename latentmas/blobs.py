@@ -75,6 +75,11 @@ def local_path(digest: str) -> Path:
     return path
 
 
+def delete(digest: str) -> None:
+    """Remove the file, where it is stored; for private files only, which no record names."""
+    _storage().delete(_name(digest))
+
+
 def exists(digest: str) -> bool:
     return _storage().exists(_name(digest))
 

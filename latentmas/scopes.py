@@ -10,9 +10,19 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 KV_CACHE_COMPUTE: Final = "kv-cache:compute"
+W_MATRICES_GENERATE: Final = "w-matrices:generate"
+CALIBRATION_PACKS_WRITE: Final = "calibration-packs:write"
+MEMORIES_READ: Final = "memories:read"
+MEMORIES_WRITE: Final = "memories:write"
+VECTORS_ALIGN: Final = "vectors:align"
 
 SCOPES: Final[Mapping[str, str]] = {
     KV_CACHE_COMPUTE: "Compress, decompress, judge, measure and stream KV-caches on this server.",
+    W_MATRICES_GENERATE: "Have W-Matrices fitted from calibration packs and listed.",
+    CALIBRATION_PACKS_WRITE: "Contribute calibration packs.",
+    VECTORS_ALIGN: "Map vectors of one model into the embedding space of another on this server.",
+    MEMORIES_READ: "Read, download and align your stored memories.",
+    MEMORIES_WRITE: "Store and delete memories of your own.",
 }
 
 
@@ -34,6 +44,26 @@ class ScopePermission(BasePermission):
 
 class ComputeKVCaches(ScopePermission):
     scope = KV_CACHE_COMPUTE
+
+
+class GenerateWMatrices(ScopePermission):
+    scope = W_MATRICES_GENERATE
+
+
+class WriteCalibrationPacks(ScopePermission):
+    scope = CALIBRATION_PACKS_WRITE
+
+
+class ReadMemories(ScopePermission):
+    scope = MEMORIES_READ
+
+
+class WriteMemories(ScopePermission):
+    scope = MEMORIES_WRITE
+
+
+class AlignVectors(ScopePermission):
+    scope = VECTORS_ALIGN
 
 
 class SessionOnly(BasePermission):

@@ -32,10 +32,12 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "latentmas.events",
+    "latentmas.jobs",
     "latentmas.registry",
     "kvcache",
     "marketplace.accounts",
     "marketplace.listings",
+    "marketplace.memories",
     "marketplace.web",
     "factory",
 ]
@@ -122,6 +124,11 @@ MAX_FILE_BYTES = env.integer("MAX_FILE_BYTES", 1 << 30, minimum=1024)
 KV_CACHE_MAX_BYTES = env.integer("KV_CACHE_MAX_BYTES", 1 << 28, minimum=1024)
 KV_CACHE_STREAMS = env.integer("KV_CACHE_STREAMS", 4, minimum=1)
 KV_CACHE_STREAM_SECONDS = env.integer("KV_CACHE_STREAM_SECONDS", 900, minimum=1)
+# Never more than MAX_FILE_BYTES, which holds for every body.
+CALIBRATION_PACK_MAX_BYTES = env.integer("CALIBRATION_PACK_MAX_BYTES", 1 << 30, minimum=1024)
+# Long work: a thread of the serving process does it, or `manage.py run_jobs` beside it.
+JOBS = env.text("JOBS", "thread", choices=("thread", "worker"))
+JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
 REST_FRAMEWORK = {
     # By name: the parts below marketplace ask for scopes (latentmas.scopes) and need not know how tokens are kept.

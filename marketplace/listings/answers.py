@@ -66,8 +66,9 @@ class StatisticsOutput(serializers.Serializer[Any]):
     by_grade = serializers.DictField(child=serializers.IntegerField())
     by_basis = serializers.DictField(child=serializers.IntegerField())
     by_method = serializers.DictField(child=serializers.IntegerField())
+    by_space = serializers.DictField(child=serializers.IntegerField())
     by_family = serializers.DictField(child=serializers.IntegerField())
-    epsilon = MeanEpsilonOutput(many=True)
+    epsilon = MeanEpsilonOutput(many=True, help_text="Of W-Matrices between KV-caches.")
 
 
 class VersionCompatibilityOutput(serializers.Serializer[Any]):

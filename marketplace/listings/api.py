@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas import blobs
+from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
 from marketplace.listings import answers, inputs, outputs, queries
 from marketplace.listings.best import best
@@ -112,6 +113,7 @@ def best_for_pair(request: Request) -> Response:
         at=now,
         min_certification=inputs.tier_of(wanted),
         include_simulated=wanted["include_simulated"],
+        space=Space(wanted["space"]),
     )
     return Response(outputs.version(found, at=now))
 
@@ -120,10 +122,11 @@ def best_for_pair(request: Request) -> Response:
 def compatible(request: Request) -> Response:
     """Return the models that a W-Matrix on offer leads to from one model, each with its first listing."""
     now = timezone.now()
-    source = get_model(inputs.read_query(request, inputs.CompatibleInput)["source_model"]).name
+    wanted = inputs.read_query(request, inputs.CompatibleInput)
+    source = get_model(wanted["source_model"]).name
     shown = ("target_model", "version", "basis", "epsilon", "retention", "certification", "url")
     targets = []
-    for row in queries.targets_of(source, at=now):
+    for row in queries.targets_of(source, at=now, space=Space(wanted["space"])):
         summary = outputs.summary(row, at=now)
         targets.append({"listing_id": row.id} | {name: summary[name] for name in shown})
     return Response({"source_model": source, "targets": targets})

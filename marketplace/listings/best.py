@@ -6,6 +6,7 @@ from datetime import datetime
 from latentmas.protocol.certification import RANK, Tier
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from latentmas.protocol.quality import MEASURED, Basis
+from latentmas.protocol.w_matrix import Space
 from marketplace.listings.models import ListingVersion
 
 BEST = "GET /api/w-matrices/best"
@@ -19,6 +20,7 @@ def best(
     at: datetime,
     min_certification: Tier | None = None,
     include_simulated: bool = False,
+    space: Space = Space.KV_CACHE,
 ) -> ListingVersion:
     """Return the version with a valid certificate of at least `min_certification` and the lowest epsilon.
 
@@ -34,7 +36,7 @@ def best(
         )
     offers = list(
         ListingVersion.objects.filter(
-            source_model=source_model, target_model=target_model, yanked_at__isnull=True
+            source_model=source_model, target_model=target_model, space=space, yanked_at__isnull=True
         ).order_by("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")
     )
     floor = min_certification or Tier.BRONZE
@@ -43,7 +45,7 @@ def best(
     last_resort = simulated if include_simulated and min_certification is None else []
     for offer in certified + last_resort:
         return offer
-    raise _not_found(offers, source_model, target_model, min_certification=min_certification, at=at)
+    raise _not_found(offers, source_model, target_model, min_certification=min_certification, at=at, space=space)
 
 
 def _not_found(
@@ -53,8 +55,10 @@ def _not_found(
     *,
     min_certification: Tier | None,
     at: datetime,
+    space: Space,
 ) -> WMatrixNotFound:
-    pair = f"source_model={source_model}&target_model={target_model}"
+    within = "" if space is Space.KV_CACHE else f"&space={space.value}"
+    pair = f"source_model={source_model}&target_model={target_model}{within}"
     lower = [tier for offer in offers if (tier := offer.tier_at(at))]
     uncertified = [offer for offer in offers if Basis(offer.basis) in MEASURED and not offer.tier_at(at)]
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
@@ -73,12 +77,13 @@ def _not_found(
         )
     else:
         advice = (
-            f"Ask what {source_model} can be mapped to: {BROWSE}/compatible?source_model={source_model}. "
+            f"Ask what {source_model} can be mapped to: {BROWSE}/compatible?source_model={source_model}{within}. "
             "Otherwise let the target model read the text itself."
         )
+    what = "" if space is Space.KV_CACHE else f" of {space.value}s"
     wanted = f"certified {min_certification.value} or better" if min_certification else "with a valid certificate"
     return WMatrixNotFound(
-        f"no W-Matrix from {source_model} to {target_model} {wanted}",
+        f"no W-Matrix{what} from {source_model} to {target_model} {wanted}",
         resolution=advice,
         source_model=source_model,
         target_model=target_model,

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from latentmas.events.types import event
+from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.certification import Grade, Tier
 from latentmas.protocol.quality import Quality
+from latentmas.protocol.w_matrix import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class StoredFile:
     size: int  # bytes
 
 
-@event("listing.created")
+@event("listing.created", schema=2)
 @dataclass(frozen=True, slots=True)
 class ListingCreated:
     listing_id: str
@@ -43,9 +44,10 @@ class ListingCreated:
     price: Money
     licences: tuple[ModelLicence, ...]
     tags: tuple[str, ...] = ()
+    space: Space = Space.KV_CACHE
 
 
-@event("listing.version_published")
+@event("listing.version_published", schema=2)
 @dataclass(frozen=True, slots=True)
 class VersionPublished:
     version: str
@@ -59,6 +61,7 @@ class VersionPublished:
     file: StoredFile
     report: StoredFile  # an EvaluationReport as canonical JSON
     quality: Quality
+    space: Space = Space.KV_CACHE  # that of its listing
 
 
 @event("listing.version_certified")
@@ -85,3 +88,10 @@ class VersionRefused:
 class VersionYanked:
     version: str
     reason: str
+
+
+@upcaster("listing.created", from_schema=1)
+@upcaster("listing.version_published", from_schema=1)
+def _of_kv_caches(payload: Payload) -> Payload:
+    """Every W-Matrix of the first schema maps KV-caches."""
+    return {**payload, "space": Space.KV_CACHE.value}

@@ -10,13 +10,15 @@ from latentmas.blobs import DIGEST
 from latentmas.inputs import StrictSerializer, read
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
-from latentmas.protocol.w_matrix import Method
+from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.queries import get_model
 from latentmas.spellings import snake_keys
 from marketplace.listings.queries import Filters
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
+SPACES = [space.value for space in Space]
+ANY = "any"
 # Shorter and older names of the same parameters.
 ALIASES = {
     "source": "source_model",
@@ -38,6 +40,7 @@ class FiltersInput(StrictSerializer):
     method = serializers.ChoiceField([method.value for method in Method], required=False)
     price_max = serializers.IntegerField(required=False, min_value=0, max_value=10**12, help_text="Minor units.")
     include_simulated = serializers.BooleanField(required=False, default=True)
+    space = serializers.ChoiceField([*SPACES, ANY], required=False, default=Space.KV_CACHE.value)
 
 
 class BrowseInput(FiltersInput):
@@ -52,10 +55,12 @@ class BestInput(StrictSerializer):
     include_simulated = serializers.BooleanField(
         required=False, default=False, help_text="Return a simulated version where nothing certified exists."
     )
+    space = serializers.ChoiceField(SPACES, required=False, default=Space.KV_CACHE.value)
 
 
 class CompatibleInput(StrictSerializer):
     source_model = serializers.CharField(help_text="Name, hub id or alias.")
+    space = serializers.ChoiceField(SPACES, required=False, default=Space.KV_CACHE.value)
 
 
 class VersionCompatibilityInput(StrictSerializer):
@@ -92,6 +97,7 @@ def filters_from(values: Mapping[str, Any]) -> Filters:
         method=values.get("method"),
         price_max=values.get("price_max"),
         include_simulated=values["include_simulated"],
+        space=None if values["space"] == ANY else Space(values["space"]),
     )
 
 

@@ -11,6 +11,7 @@ from latentmas.protocol.certification import certify
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound, QualityBelowThreshold
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.versions import parse_version
+from latentmas.protocol.w_matrix import Space
 from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.events import (
     ListingCreated,
@@ -45,9 +46,13 @@ class ListingState:
         raise NotFound(f"the listing has no version {name!r}")
 
 
-def listing_id_for(*, source: str, target: str, seller: str, basis: Basis) -> str:
-    """Return the id that the same pair, seller and basis always get, so that a repeated run makes nothing twice."""
-    return str(uuid5(NAMESPACE, "\n".join((source, target, seller, basis.value))))
+def listing_id_for(*, source: str, target: str, seller: str, basis: Basis, space: Space = Space.KV_CACHE) -> str:
+    """Return the id that the same pair, seller, basis and space always get, so that a second run makes nothing twice.
+
+    Ids of KV-caches are older than the other spaces and do not name theirs.
+    """
+    parts = (source, target, seller, basis.value)
+    return str(uuid5(NAMESPACE, "\n".join(parts if space is Space.KV_CACHE else (*parts, space.value))))
 
 
 def evolve(state: ListingState, recorded: Recorded) -> ListingState:
@@ -86,6 +91,11 @@ def decide_publish(state: ListingState, published: VersionPublished) -> Sequence
         raise NotFound("there is no such listing", resolution="Create the listing first.")
     wanted = parse_version(published.version)
     check_publication(published)
+    if published.space is not state.created.space:
+        raise InvalidInput(
+            f"the version maps {published.space.value} vectors, its listing {state.created.space.value} ones",
+            field="space",
+        )
     if any(each.published == published for each in state.versions):
         return ()
     last = max((parse_version(each.published.version) for each in state.versions), default=None)

@@ -7,8 +7,10 @@ from django.db.models import F, Q
 
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import Space
 
 BASES = [(basis.value, basis.value) for basis in Basis]
+SPACES = [(space.value, space.value) for space in Space]
 TIERS = [(tier.value, tier.value) for tier in Tier]
 # Measured first; figures of different bases are never compared with each other.
 BASIS_RANK = {Basis.FUNCTIONAL: 0, Basis.ACTIVATION: 1, Basis.DECLARED: 2, Basis.SIMULATED: 3}
@@ -22,6 +24,7 @@ class Listing(models.Model):
     description = models.TextField()
     source_model = models.CharField(max_length=100)
     target_model = models.CharField(max_length=100)
+    space = models.CharField(max_length=20, choices=SPACES)
     seller = models.CharField(max_length=100)
     price_amount = models.BigIntegerField(help_text="Minor units.")
     price_currency = models.CharField(max_length=3)
@@ -41,6 +44,9 @@ class Listing(models.Model):
     retention = models.FloatField(null=True)
     retention_low = models.FloatField(null=True)
     retention_high = models.FloatField(null=True)
+    top1 = models.FloatField(null=True)
+    top1_low = models.FloatField(null=True)
+    top1_high = models.FloatField(null=True)
     tier = models.CharField(max_length=20, choices=TIERS, null=True)  # noqa: DJ001
     grade = models.CharField(max_length=20, null=True)  # noqa: DJ001
     certified_until = models.DateTimeField(null=True)
@@ -72,6 +78,7 @@ class ListingVersion(models.Model):
     listing_id = models.CharField(max_length=36)
     source_model = models.CharField(max_length=100)
     target_model = models.CharField(max_length=100)
+    space = models.CharField(max_length=20, choices=SPACES)
     version = models.CharField(max_length=32)
     major = models.PositiveIntegerField()
     minor = models.PositiveIntegerField()
@@ -112,6 +119,7 @@ class ListingVersion(models.Model):
             models.Index(
                 "source_model",
                 "target_model",
+                "space",
                 "basis_rank",
                 "epsilon",
                 name="version_pair",

@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import Space
 from marketplace.listings.certificates import reasons_of, status_of
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.statistics import Statistics
@@ -43,6 +44,7 @@ class SummaryOutput(serializers.Serializer[Any]):
     title = serializers.CharField()
     source_model = serializers.CharField()
     target_model = serializers.CharField()
+    space = serializers.ChoiceField([space.value for space in Space])
     seller = serializers.CharField()
     price = MoneyOutput()
     version = serializers.CharField(allow_null=True)
@@ -51,7 +53,8 @@ class SummaryOutput(serializers.Serializer[Any]):
     unified_dimension = serializers.IntegerField(allow_null=True)
     basis = serializers.ChoiceField([basis.value for basis in Basis], allow_null=True)
     epsilon = serializers.FloatField(allow_null=True)
-    retention = IntervalOutput(allow_null=True)
+    retention = IntervalOutput(allow_null=True, help_text="Of KV-caches.")
+    top1 = IntervalOutput(allow_null=True, help_text="Of embeddings: share that finds its own passage first.")
     certification = CertificationOutput(allow_null=True)
     file = FileOutput(allow_null=True)
     published_at = serializers.DateTimeField(allow_null=True)
@@ -70,6 +73,7 @@ class VersionOutput(serializers.Serializer[Any]):
     version = serializers.CharField()
     source_model = serializers.CharField()
     target_model = serializers.CharField()
+    space = serializers.ChoiceField([space.value for space in Space])
     method = serializers.CharField()
     standard = serializers.IntegerField()
     source_dimension = serializers.IntegerField()
@@ -113,6 +117,7 @@ def summary(row: Listing, *, at: datetime) -> Json:
         "title": row.title,
         "source_model": row.source_model,
         "target_model": row.target_model,
+        "space": row.space,
         "seller": row.seller,
         "price": {"amount": row.price_amount, "currency": row.price_currency},
         "version": row.version,
@@ -121,7 +126,8 @@ def summary(row: Listing, *, at: datetime) -> Json:
         "unified_dimension": row.unified_dimension,
         "basis": row.basis,
         "epsilon": row.epsilon,
-        "retention": _interval(row),
+        "retention": _interval(row, "retention"),
+        "top1": _interval(row, "top1"),
         "certification": certification(row, at=at),
         "file": None if row.version is None else {"digest": row.file_digest, "size": row.file_size},
         "published_at": row.published_at,
@@ -144,7 +150,7 @@ def detail(row: Listing, versions: list[ListingVersion], *, at: datetime) -> Jso
 def version(row: ListingVersion, *, at: datetime) -> Json:
     url = f"/api/w-matrices/{row.listing_id}/versions/{row.version}"
     same = (
-        *("listing_id", "version", "source_model", "target_model", "method", "standard", "source_dimension"),
+        *("listing_id", "version", "source_model", "target_model", "space", "method", "standard", "source_dimension"),
         *("unified_dimension", "target_dimension", "source_weights", "target_weights", "basis", "epsilon", "quality"),
         *("published_at", "yanked_at", "yanked_reason"),
     )
@@ -166,7 +172,7 @@ def certification(row: Listing | ListingVersion, *, at: datetime) -> Json | None
 
 
 def statistics_document(totals: Statistics) -> Json:
-    names = ("listings", "versions", "bytes", "by_tier", "by_grade", "by_basis", "by_method", "by_family")
+    names = ("listings", "versions", "bytes", "by_tier", "by_grade", "by_basis", "by_method", "by_space", "by_family")
     epsilons: list[Json] = [
         {"basis": basis, "mean": epsilon.mean, "listings": epsilon.listings}
         for basis, epsilon in totals.epsilon.items()
@@ -177,7 +183,7 @@ def statistics_document(totals: Statistics) -> Json:
     return {name: getattr(totals, name) for name in names} | {"epsilon": epsilons}
 
 
-def _interval(row: Listing) -> Json | None:
-    if row.retention is None:
+def _interval(row: Listing, name: str) -> Json | None:
+    if getattr(row, name) is None:
         return None
-    return {"value": row.retention, "low": row.retention_low, "high": row.retention_high}
+    return {"value": getattr(row, name), "low": getattr(row, f"{name}_low"), "high": getattr(row, f"{name}_high")}

@@ -72,6 +72,7 @@ def _listing(event: Envelope, created: ListingCreated) -> Listing:
         description=created.description,
         source_model=created.source_model,
         target_model=created.target_model,
+        space=created.space.value,
         seller=created.seller,
         price_amount=created.price.amount,
         price_currency=created.price.currency,
@@ -88,6 +89,7 @@ def _version(event: Envelope, listing: Listing, published: VersionPublished) -> 
         listing_id=listing.id,
         source_model=listing.source_model,
         target_model=listing.target_model,
+        space=listing.space,
         version=published.version,
         major=number.major,
         minor=number.minor,
@@ -126,6 +128,8 @@ SHOWN = (
     "file_size",
     "published_at",
 )
+FIGURES = (("retention", "aligned"), ("retrieval", "top1"))
+INTERVAL = ("value", "low", "high")
 
 
 def _show_newest(listing: Listing, versions: Iterable[ListingVersion]) -> None:
@@ -134,10 +138,10 @@ def _show_newest(listing: Listing, versions: Iterable[ListingVersion]) -> None:
     newest = max(offered, key=lambda each: (each.major, each.minor, each.patch), default=None)
     for name in SHOWN:
         setattr(listing, name, getattr(newest, name, None))
-    aligned = ((newest.quality["retention"] or {}).get("aligned") or {}) if newest else {}
-    listing.retention = aligned.get("value")
-    listing.retention_low = aligned.get("low")
-    listing.retention_high = aligned.get("high")
+    quality = newest.quality if newest else {}
+    aligned, top1 = ((quality.get(name) or {}).get(part) or {} for name, part in FIGURES)
+    listing.retention, listing.retention_low, listing.retention_high = map(aligned.get, INTERVAL)
+    listing.top1, listing.top1_low, listing.top1_high = map(top1.get, INTERVAL)
 
 
 def _upsert(model: type[M], rows: Iterable[M]) -> None:

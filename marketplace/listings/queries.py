@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import NotFound
 from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
 from marketplace.listings.models import Listing, ListingVersion
 
@@ -26,6 +27,7 @@ class Filters:
     method: str | None = None
     price_max: int | None = None
     include_simulated: bool = True
+    space: Space | None = Space.KV_CACHE
 
 
 def browse(filters: Filters, *, at: datetime) -> QuerySet[Listing]:
@@ -36,6 +38,7 @@ def browse(filters: Filters, *, at: datetime) -> QuerySet[Listing]:
         "target_model": filters.target_model,
         "basis": filters.basis,
         "method": filters.method,
+        "space": filters.space,
         "price_amount__lte": filters.price_max,
     }
     offers = offers.filter(**{name: value for name, value in equal.items() if value is not None})
@@ -79,10 +82,10 @@ def versions_with_file(digest: str) -> list[ListingVersion]:
     return sorted(rows.order_by("-published_at", "id"), key=lambda row: row.yanked)
 
 
-def targets_of(source_model: str, *, at: datetime) -> list[Listing]:
+def targets_of(source_model: str, *, at: datetime, space: Space = Space.KV_CACHE) -> list[Listing]:
     """Return for each model that `source_model` can be mapped to the first listing in the catalogue's order."""
     first: dict[str, Listing] = {}
-    for row in browse(Filters(source_model=source_model), at=at):
+    for row in browse(Filters(source_model=source_model, space=space), at=at):
         first.setdefault(row.target_model, row)
     return list(first.values())
 

@@ -5,7 +5,7 @@ import re
 
 from latentmas.blobs import DIGEST
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis, Interval, Quality
+from latentmas.protocol.quality import Basis, Interval, Quality, Retrieval
 from latentmas.protocol.w_matrix import STANDARDS, Method
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
 
@@ -69,16 +69,21 @@ def check_quality(quality: Quality) -> None:
     """Refuse figures that contradict each other; a measurement is never completed here."""
     if not 0 <= quality.epsilon <= 1:
         raise InvalidInput(f"epsilon is {quality.epsilon}; it lies between 0 and 1", field="quality.epsilon")
-    if (quality.retention is not None) != (quality.basis is Basis.FUNCTIONAL):
-        raise InvalidInput("a retention is given exactly when the basis is functional", field="quality.retention")
+    given = [name for name in ("retention", "retrieval") if getattr(quality, name) is not None]
+    if len(given) != (quality.basis is Basis.FUNCTIONAL):
+        raise InvalidInput(
+            "a retention, or a retrieval for embeddings, is given exactly when the basis is functional; "
+            f"the basis is {quality.basis.value} and given is {' and '.join(given) or 'neither'}",
+            field="quality.retention",
+        )
     figures = (quality.information_retention, quality.cosine_similarity, quality.euclidean_distance)
     if not all(map(math.isfinite, figures)):
         raise InvalidInput("a quality figure is not a finite number", field="quality")
     if quality.retention is not None:
-        _check_interval(quality.retention.aligned)
-        loss = min(1.0, max(0.0, 1 - quality.retention.aligned.value))
-        if not math.isclose(quality.epsilon, loss, abs_tol=ROUNDING):
-            raise InvalidInput("epsilon is not 1 - retention, clamped to [0, 1]", field="quality.epsilon")
+        _check_loss(quality, quality.retention.aligned, "retention")
+    if quality.retrieval is not None:
+        _check_loss(quality, quality.retrieval.top1, "retrieval")
+        _check_retrieval(quality.retrieval)
 
 
 def check_reason(reason: str) -> str:
@@ -87,9 +92,20 @@ def check_reason(reason: str) -> str:
     return reason.strip()
 
 
-def _check_interval(interval: Interval) -> None:
-    if not interval.low <= interval.high:
-        raise InvalidInput("the interval's lower end is above its upper end", field="quality.retention")
+def _check_loss(quality: Quality, figure: Interval, name: str) -> None:
+    if not figure.low <= figure.high:
+        raise InvalidInput("the interval's lower end is above its upper end", field=f"quality.{name}")
+    loss = min(1.0, max(0.0, 1 - figure.value))
+    if not math.isclose(quality.epsilon, loss, abs_tol=ROUNDING):
+        raise InvalidInput(f"epsilon is not 1 - {name}, clamped to [0, 1]", field="quality.epsilon")
+
+
+def _check_retrieval(retrieval: Retrieval) -> None:
+    shares = (retrieval.top1.value, retrieval.top5.value, retrieval.random_w_top1.value)
+    if not all(0 <= share <= 1 for share in shares) or retrieval.top5.value < retrieval.top1.value:
+        raise InvalidInput("the shares of a retrieval lie in [0, 1], and top-5 holds top-1", field="quality.retrieval")
+    if retrieval.candidates < 2 or not math.isclose(retrieval.chance, 1 / retrieval.candidates, abs_tol=ROUNDING):
+        raise InvalidInput("chance is not 1 / candidates, of at least 2", field="quality.retrieval.chance")
 
 
 def _check_file(file: StoredFile, field: str) -> None:

@@ -9,6 +9,7 @@ from django.db.models import Avg, Count, QuerySet, Sum
 
 from latentmas.protocol.certification import Grade, Tier
 from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.queries import Filters, browse
@@ -31,25 +32,34 @@ class Statistics:
     by_grade: dict[str, int]
     by_basis: dict[str, int]
     by_method: dict[str, int]
+    by_space: dict[str, int]
     by_family: dict[str, int]
     epsilon: dict[str, MeanEpsilon]
 
 
 def statistics(*, at: datetime) -> Statistics:
-    """Count what is on offer. Epsilon is averaged within a basis, never across: the figures are not comparable."""
-    offers = browse(Filters(), at=at).order_by()
+    """Count what is on offer. Epsilon is averaged over KV-caches within a basis: other figures are not comparable."""
+    offers = browse(Filters(space=None), at=at).order_by()
     certified = offers.filter(certified_until__gt=at)
-    bases = list(offers.values("basis").annotate(listings=Count("id"), mean=Avg("epsilon")))
+    groups = list(offers.values("space", "basis").annotate(listings=Count("id"), mean=Avg("epsilon")))
+    by_space = Counter({space.value: 0 for space in Space})
+    for group in groups:
+        by_space[group["space"]] += group["listings"]
     return Statistics(
-        listings=sum(row["listings"] for row in bases),
+        listings=sum(by_space.values()),
         versions=ListingVersion.objects.filter(yanked_at__isnull=True).count(),
         bytes=offers.aggregate(total=Sum("file_size"))["total"] or 0,
         by_tier=_count(certified, "tier", Tier),
         by_grade=_count(certified, "grade", Grade),
         by_basis=_count(offers, "basis", Basis),
         by_method=_count(offers, "method"),
+        by_space=dict(by_space),
         by_family=_by_family(offers),
-        epsilon={str(row["basis"]): MeanEpsilon(row["mean"], row["listings"]) for row in bases},
+        epsilon={
+            str(group["basis"]): MeanEpsilon(group["mean"], group["listings"])
+            for group in groups
+            if group["space"] == Space.KV_CACHE
+        },
     )
 
 

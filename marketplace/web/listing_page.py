@@ -17,6 +17,7 @@ def figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "quality": quality,
         "retention": quality.retention,
+        "retrieval": quality.retrieval,
         "simulated": row.basis == "simulated",
         "certification_status": status_of(row, at=at),
         "reasons": reasons_of(row),

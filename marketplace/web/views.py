@@ -11,7 +11,7 @@ from latentmas.inputs import read
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import LatentMASError, NotFound
 from latentmas.protocol.quality import Basis
-from latentmas.protocol.w_matrix import Method
+from latentmas.protocol.w_matrix import Method, Space
 from marketplace.listings import inputs, queries
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
@@ -51,6 +51,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "tiers": list(Tier),
         "bases": list(Basis),
         "methods": list(Method),
+        "spaces": [space for space in Space if space is not Space.KV_CACHE],
     }
     return render(request, "home.html", context)
 

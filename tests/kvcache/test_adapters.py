@@ -19,7 +19,7 @@ from latentmas.protocol.snapshot import KVSnapshot, whole
 
 FILE = Path(__file__).parents[2] / "latentmas/registry/data/models.json"
 MODELS: dict[str, dict[str, Any]] = {row["name"]: row for row in json.loads(FILE.read_text())["models"]}
-DECODERS = sorted(set(MODELS) - {"bert"})
+DECODERS = sorted(set(MODELS) - {"bert", "all-minilm-l6-v2"})
 
 
 def adapter(name: str) -> ModelAdapter:

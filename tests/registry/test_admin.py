@@ -60,7 +60,7 @@ def test_saving_an_untouched_form_changes_nothing(curator: Client) -> None:
         address = f"{LIST}{name}/change/"
         response = curator.post(address, typed(curator, address, reason="looked at it"))
         assert response.status_code == 302, errors(response)
-    assert store.head_position() == 73
+    assert store.head_position() == 74
 
 
 def test_a_correction_becomes_an_event_of_the_curator(curator: Client) -> None:
@@ -192,7 +192,7 @@ def test_it_rejects_a_new_model_with_a_bad_or_taken_name(curator: Client, name: 
     response = curator.post(add, typed(curator, add, name=name, family="Example"))
     assert response.status_code == 200
     assert field in errors(response)
-    assert RegisteredModel.objects.count() == 73
+    assert RegisteredModel.objects.count() == 74
 
 
 def test_models_are_deactivated_only_with_a_reason(curator: Client) -> None:

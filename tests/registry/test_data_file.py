@@ -23,6 +23,7 @@ FAMILIES = {
     "Cohere": 2,
     "xAI Grok": 2,
     "BERT": 1,
+    "MiniLM": 1,
     "SmolLM": 1,
     "Google Gemma": 1,
 }
@@ -130,7 +131,7 @@ def test_every_family_has_its_models() -> None:
     for entry in ENTRIES.values():
         counted[entry.facts.family] += 1
     assert counted == FAMILIES
-    assert len(ENTRIES) == 73
+    assert len(ENTRIES) == 74
     assert all(entry.active for entry in ENTRIES.values())
 
 
@@ -172,7 +173,7 @@ def test_shapes_are_the_published_ones(name: str) -> None:
 def test_open_models_name_their_weights_and_shape(entry: Entry) -> None:
     assert entry.facts.hub_id is not None
     assert entry.facts.architecture.hidden_size is not None
-    assert (entry.facts.architecture.kv_width is None) == (entry.name == "bert")
+    assert (entry.facts.architecture.kv_width is None) == (entry.name in ("bert", "all-minilm-l6-v2"))
 
 
 def test_gemma_3_slides_in_all_but_every_sixth_layer() -> None:

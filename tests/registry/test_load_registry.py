@@ -38,20 +38,20 @@ def changed(tmp_path: Path, name: str, **values: Any) -> Path:
 
 
 def test_it_registers_every_model_once() -> None:
-    assert load() == "73 models registered, 0 corrected, 0 unchanged\n"
-    assert RegisteredModel.objects.count() == Event.objects.count() == 73
+    assert load() == "74 models registered, 0 corrected, 0 unchanged\n"
+    assert RegisteredModel.objects.count() == Event.objects.count() == 74
 
 
 def test_a_second_load_changes_nothing_and_asks_once(loaded: None) -> None:
     with CaptureQueriesContext(connection) as queries:
-        assert load() == "0 models registered, 0 corrected, 73 unchanged\n"
+        assert load() == "0 models registered, 0 corrected, 74 unchanged\n"
     assert len([query for query in queries if "SELECT" in query["sql"]]) == 1
-    assert Event.objects.count() == 73
+    assert Event.objects.count() == 74
 
 
 def test_only_the_changed_facts_become_an_event(loaded: None, tmp_path: Path) -> None:
     path = changed(tmp_path, "llama-3-8b", popularity=90, architecture={"max_context": 9000})
-    assert load(path) == "0 models registered, 1 corrected, 72 unchanged\n"
+    assert load(path) == "0 models registered, 1 corrected, 73 unchanged\n"
     _, popularity, corrected = store.read_stream("model/llama-3-8b")
     assert (popularity.data.old, popularity.data.new) == (87, 90)
     assert [(change.fact, change.old, change.new) for change in corrected.data.changes] == [
@@ -68,11 +68,11 @@ def test_what_a_curator_corrected_is_kept_and_reported(loaded: None, tmp_path: P
     path = changed(tmp_path, "llama-3-8b", family="Llama")
     assert load(path) == (
         "llama-3-8b: kept as a curator decided: architecture.max_context\n"
-        "0 models registered, 1 corrected, 72 unchanged\n"
+        "0 models registered, 1 corrected, 73 unchanged\n"
     )
     row = RegisteredModel.objects.get(name="llama-3-8b")
     assert (row.shape.max_context, row.family) == (9000, "Llama")
-    assert load(path).endswith("0 models registered, 0 corrected, 73 unchanged\n")
+    assert load(path).endswith("0 models registered, 0 corrected, 74 unchanged\n")
 
 
 def test_a_curators_popularity_and_deactivation_are_kept(loaded: None) -> None:

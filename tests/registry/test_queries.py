@@ -60,7 +60,7 @@ def test_the_list_is_narrowed_by_every_filter() -> None:
         return {model.name for model in queries.list_models(**filters)}  # type: ignore[arg-type]
 
     commands.deactivate_model(name="llama-2-7b", reason="old", metadata=CURATOR)
-    assert len(names()) == 73
+    assert len(names()) == 74
     assert len(names(family="meta llama")) == 8
     assert len(names(open_weights=False)) == 14
     assert names(active=False) == {"llama-2-7b"}
@@ -86,4 +86,4 @@ def test_encoders_exchange_vectors_and_decoders_their_cache() -> None:
 
 def test_families_are_listed_once() -> None:
     families = queries.families()
-    assert len(families) == len(set(families)) == 17
+    assert len(families) == len(set(families)) == 18

@@ -12,7 +12,7 @@ GROUP = "curators"
 PASSWORD_BYTES = 12
 # What a curator may do beside looking: add and correct models, certify and yank versions.
 CHANGES = ("add_registeredmodel", "change_registeredmodel", "change_listing", "change_listingversion")
-APPS = ("events", "registry", "kvcache", "listings", "factory")
+APPS = ("events", "jobs", "registry", "kvcache", "listings", "factory")
 
 
 class Command(BaseCommand):

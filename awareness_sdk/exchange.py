@@ -1,0 +1,92 @@
+"""Handing a memory to another model: `client.align_kv_cache(kv_cache, "smollm2-135m", "gemma-3-270m")`."""
+
+import io
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from awareness_sdk import snapshots
+from awareness_sdk.metrics import RESULT_HEADER, result_of
+from awareness_sdk.transport import SAFETENSORS, Transport
+from latentmas.protocol import tensors
+from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.tensors import Array
+
+if TYPE_CHECKING:
+    from kvcache.exchange.places import TargetTokens
+
+Result = dict[str, Any]
+ALIGN = "/api/latentmas/kv-cache/align"
+PROTOCOL = "LatentMAS/2.0"
+WHOLE = ("target_spans", "target_ids", "source_spans")
+FIRST_LAYER = "target_first_layer"
+
+
+def align_kv_cache(
+    transport: Transport, kv_cache: Any, *, adapter: Callable[[str], Mapping[str, Any]], options: Mapping[str, Any]
+) -> Result:
+    """Send a memory in whichever form it is given, and return the target's with what is said of it.
+
+    `adapter` names a model's geometry, which plain arrays need.
+    """
+    tokens, others = _tokens(options)
+    params = {"protocol": PROTOCOL} | {name: value for name, value in others.items() if value is not None}
+    memory = _memory_id(kv_cache)
+    if memory is not None and not tokens:
+        response = transport.send("POST", ALIGN, body=params | {"memory": memory}, accept=SAFETENSORS)
+    elif memory is not None:
+        params["memory"] = memory
+        response = transport.send("POST", ALIGN, content=_tokens_file(tokens), params=params, accept=SAFETENSORS)
+    else:
+        content = _file(kv_cache, tokens, options["source_model"], adapter)
+        response = transport.send("POST", ALIGN, content=content, params=params, accept=SAFETENSORS)
+    return result_of(response.headers[RESULT_HEADER]) | {"aligned_kv_cache": snapshots.from_bytes(response.content)}
+
+
+def _tokens(options: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the target's tokens as tensors, whether given one by one or together, and the other options."""
+    others = dict(options)
+    together: TargetTokens | None = others.pop("target_tokens", None)
+    given = {name: others.pop(name, None) for name in (*WHOLE, FIRST_LAYER)}
+    if together is not None:
+        if any(value is not None for value in given.values()):
+            raise ValueError("give the target's tokens together, as target_tokens, or one by one")
+        parts = (together.spans, together.ids, together.source_spans, together.first_layer)
+        given = dict(zip(given, parts, strict=True))
+    arrays = {name: np.asarray(given[name], np.int32) for name in WHOLE if given[name] is not None}
+    if given[FIRST_LAYER] is not None:
+        layer = np.asarray(given[FIRST_LAYER])
+        arrays[FIRST_LAYER] = layer if layer.dtype == np.float16 else layer.astype(np.float32)
+    return arrays, others
+
+
+def _tokens_file(arrays: Mapping[str, Array]) -> bytes:
+    file = io.BytesIO()
+    tensors.write(file, arrays, {"kind": "target-tokens", "version": 1})
+    return file.getvalue()
+
+
+def _memory_id(kv_cache: Any) -> str | None:
+    """Return the id of a stored memory, where that is what was given."""
+    if isinstance(kv_cache, str):
+        return kv_cache
+    return str(kv_cache["id"]) if isinstance(kv_cache, Mapping) and "id" in kv_cache else None
+
+
+def _file(kv_cache: Any, tokens: Mapping[str, Array], model: str, adapter: Callable[[str], Mapping[str, Any]]) -> bytes:
+    """Return the memory as a file. Raises ValueError for what is no memory."""
+    data = kv_cache.get("compressed") if isinstance(kv_cache, Mapping) else kv_cache
+    if isinstance(data, bytes):
+        if tokens:
+            raise ValueError("a file cannot carry the target's tokens; upload it with client.memories, and give its id")
+        return data
+    if isinstance(kv_cache, KVSnapshot):
+        return snapshots.to_bytes(kv_cache, **tokens)
+    if not isinstance(kv_cache, Mapping) or not {"keys", "values"} <= set(kv_cache):
+        raise ValueError(
+            f"a {type(kv_cache).__name__} is no memory; give a snapshot, its file, arrays or a memory's id"
+        )
+    weights = kv_cache.get("weights")
+    snapshot = snapshots.model_snapshot(kv_cache["keys"], kv_cache["values"], adapter=adapter(model), weights=weights)
+    return snapshots.to_bytes(snapshot, **tokens)

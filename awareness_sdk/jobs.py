@@ -1,0 +1,58 @@
+"""Long work on a server: look at a job of your own, or wait until it is done."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from awareness_sdk.errors import AwarenessError, error_of
+from awareness_sdk.transport import Transport
+
+Result = dict[str, Any]
+Progress = Callable[[str, int, int], None]  # stage, done, total
+POLL_SECONDS = 1.0
+OPEN = ("queued", "running")
+
+
+class JobsClient:
+    """`client.jobs`. A job is shown only to the API key that started it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def get(self, job_id: str) -> Result:
+        """Return a job: `state`, `progress`, and at the end `result` or `problem`. Raises NotFound."""
+        return dict(self._transport.json("GET", f"/api/jobs/{job_id}"))
+
+    def wait(
+        self,
+        job: str | Mapping[str, Any],
+        *,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> Result:
+        """Return the result of a job, given by its id or as it was answered; `progress` hears how far it is.
+
+        Raises AwarenessError: the job's own problem where it failed, or TIMEOUT after so many seconds; the job goes on.
+        """
+        identifier = job if isinstance(job, str) else str(job["id"])
+        deadline = None if timeout is None else time.monotonic() + timeout
+        heard = None
+        while True:
+            found = self.get(identifier)
+            far = (found["progress"]["stage"], found["progress"]["done"], found["progress"]["total"])
+            if progress is not None and far != heard and far[0]:
+                progress(*far)
+                heard = far
+            if found["state"] not in OPEN:
+                return _ended(found)
+            if deadline is not None and time.monotonic() + poll_seconds > deadline:
+                raise AwarenessError({"code": "TIMEOUT", "detail": f"the job {identifier} is not done in {timeout} s"})
+            time.sleep(poll_seconds)
+
+
+def _ended(job: Result) -> Result:
+    problem = job["problem"]
+    if problem is not None:
+        raise error_of(problem["status"], problem)
+    return dict(job["result"])

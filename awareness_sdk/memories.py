@@ -1,0 +1,45 @@
+"""Memories kept on a server, privately: `client.memories.upload(snapshot)`."""
+
+from pathlib import Path
+from typing import Any
+
+from awareness_sdk import snapshots
+from awareness_sdk.transport import SAFETENSORS, Transport
+from latentmas.protocol.snapshot import KVSnapshot
+
+Result = dict[str, Any]
+BASE = "/api/memories"
+
+
+class MemoriesClient:
+    """`client.memories`: one's own only. Every call raises AwarenessError with the server's code."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def upload(self, memory: KVSnapshot | bytes | Path) -> Result:
+        """Store a snapshot, or a raw or .kvz file, and return what is known of it; the same file is kept once."""
+        match memory:
+            case KVSnapshot():
+                data = snapshots.to_bytes(memory)
+            case Path():
+                data = memory.read_bytes()
+            case _:
+                data = memory
+        return dict(self._transport.send("POST", BASE, content=data).json())
+
+    def list(self) -> list[Result]:
+        """Return one's memories, newest first."""
+        return [*self._transport.json("GET", BASE)["results"]]
+
+    def get(self, memory_id: str) -> Result:
+        """Return what is known of one memory."""
+        return dict(self._transport.json("GET", f"{BASE}/{memory_id}"))
+
+    def download(self, memory_id: str) -> bytes:
+        """Return a memory's file, as it was uploaded."""
+        return self._transport.send("GET", f"{BASE}/{memory_id}/file", accept=SAFETENSORS).content
+
+    def delete(self, memory_id: str) -> None:
+        """Delete a memory and its file, for good."""
+        self._transport.send("DELETE", f"{BASE}/{memory_id}")

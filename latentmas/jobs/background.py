@@ -1,0 +1,97 @@
+"""The one thread of a serving process that does jobs (`JOBS=thread`); with `JOBS=worker`, `run_jobs` does them."""
+
+import atexit
+import logging
+import os
+import threading
+
+from django.conf import settings
+from django.db import Error, connections
+
+from latentmas.jobs import working
+from latentmas.jobs.models import Job
+
+THREAD = "thread"
+PATIENCE_SECONDS = 5.0  # for a job to notice that the process stops
+
+logger = logging.getLogger(__name__)
+
+
+class BackgroundWorker:
+    """Works while jobs wait, then ends; every wake starts it again."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._again = False
+        self._thread: threading.Thread | None = None
+        self._current: Job | None = None
+
+    def wake(self) -> None:
+        with self._lock:
+            self._again = True
+            if self._thread is None and not self._stop.is_set():
+                # A daemon: a kernel that computes for minutes must not hold up the end of the process.
+                self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """End, with the running job back in the queue."""
+        if self._process != os.getpid():  # a fork's copy: the job is the parent's
+            return
+        self._stop.set()
+        self.join(PATIENCE_SECONDS)
+        if (job := self._current) is not None and job.claim is not None:
+            try:
+                working.put_back(job.id, job.claim)
+            except Error:  # the database has ended before; the job is found by its heartbeat
+                logger.warning("the job %s could not be put back", job)
+
+    def join(self, seconds: float) -> None:
+        """Wait until no work is left, at most so long."""
+        if (thread := self._thread) is not None:
+            thread.join(seconds)
+
+    def _work(self) -> None:
+        try:
+            while self._is_wanted():
+                for _ended in working.work(report=self._note, stop=self._stop):
+                    self._current = None
+        except working.Stopped:
+            self._current = None
+        except Exception:  # such as a database that is away; the next wake tries again
+            logger.exception("the thread that does the jobs has ended")
+            with self._lock:
+                self._thread = None
+        finally:
+            connections.close_all()
+
+    def _note(self, job: Job) -> None:
+        self._current = job
+
+    def _is_wanted(self) -> bool:
+        """Return whether somebody woke the thread since it last looked; if not, the next wake starts another."""
+        with self._lock:
+            wanted, self._again = self._again, False
+            if not wanted:
+                self._thread = None
+            return wanted
+
+
+_workers: dict[int, BackgroundWorker] = {}
+
+
+def worker() -> BackgroundWorker:
+    """Return this process's own: a thread does not survive a fork."""
+    process = os.getpid()
+    if process not in _workers:
+        _workers[process] = BackgroundWorker()
+        atexit.register(_workers[process].stop)
+    return _workers[process]
+
+
+def wake() -> None:
+    """See to it that waiting jobs are done, where serving processes do them."""
+    if settings.JOBS == THREAD:
+        worker().wake()

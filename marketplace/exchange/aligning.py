@@ -1,0 +1,119 @@
+"""Hand a memory over on this server: choose the W-Matrix, open its file, apply it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+from kvcache import runs
+from kvcache.compiling import Clock, clocked
+from kvcache.exchange.decision import Policy
+from kvcache.exchange.quality import Evidence
+from kvcache.models import Operation
+from latentmas import blobs
+from latentmas.protocol.certification import Certification, Grade, Tier
+from latentmas.protocol.errors import TooLarge
+from latentmas.protocol.w_matrix import read_w_matrix
+from marketplace.exchange.bodies import Handed, adapter_of
+from marketplace.exchange.choosing import chosen, named
+from marketplace.listings.certificates import quality_of, reasons_of
+from marketplace.listings.models import ListingVersion
+
+if TYPE_CHECKING:
+    from kvcache.exchange.exchange import Exchanged
+    from kvcache.exchange.opened import OpenedWMatrix
+
+OPEN_W_MATRICES = 2  # kept in memory by each process; one is some ninety megabytes in float32
+WORKING_BYTES = 4  # a number is float32 while it is worked on
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Into which model, by which W-Matrix (None: the best certified one), and on which conditions."""
+
+    target_model: str
+    policy: Policy
+    listing: str | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    exchanged: "Exchanged"
+    w_matrix: ListingVersion
+    clock: Clock
+
+
+def align(handed: Handed, order: Order, *, at: datetime) -> Alignment:
+    """Return the memory as the target model's own, and record the run.
+
+    Raises what `kvcache.exchange.exchange` does, ModelNotSupported for a model without a cache, WMatrixNotFound,
+    VersionYankedError, and TooLarge for a memory that is more than KV_CACHE_MAX_BYTES on the target's side.
+    """
+    from kvcache.exchange.checks import require_unrotated
+    from kvcache.exchange.exchange import exchange
+
+    target = adapter_of(order.target_model)
+    frame, policy = handed.snapshot.frame, order.policy
+    row = named(order.listing, order.version, source_model=handed.source.model, target_model=target.model) or chosen(
+        source_model=handed.source.model,
+        target_model=target.model,
+        weights=frame.weights,
+        at=at,
+        require_certificate=policy.require_certificate,
+    )
+    tokens = frame.tokens if handed.target_tokens is None else len(handed.target_tokens.spans)
+    _check_size(row, 1 + tokens)
+    w_matrix = _opened(row.file_digest)
+    require_unrotated(handed.source, frame.geometry)
+    if (geometry := w_matrix.document.target_geometry) is not None:
+        require_unrotated(target, geometry)
+    with clocked() as clock:
+        exchanged = exchange(
+            handed.snapshot, w_matrix, target=handed.target_tokens, policy=policy, evidence=evidence_of(row, at=at)
+        )
+    runs.record(
+        Operation.ALIGN,
+        clock=clock,
+        basis=exchanged.quality.basis,
+        model=handed.source.model,
+        method=row.method,
+        width=frame.geometry.width,
+        tokens=frame.tokens,
+        tokens_kept=frame.tokens if handed.target_tokens else frame.tokens - exchanged.dropped,
+    )
+    return Alignment(exchanged, row, clock)
+
+
+def evidence_of(row: ListingVersion, *, at: datetime) -> Evidence:
+    """Return what is on record about a version."""
+    certificate = None
+    if row.tier and row.grade and row.certified_at and row.certified_until:
+        certificate = Certification(
+            tier=Tier(row.tier),
+            grade=Grade(row.grade),
+            epsilon=row.epsilon,
+            issued_at=row.certified_at,
+            expires_at=row.certified_until,
+        )
+    return Evidence(quality=quality_of(row), certificate=certificate, refusals=tuple(reasons_of(row)), at=at)
+
+
+def _check_size(row: ListingVersion, tokens: int) -> None:
+    size = tokens * row.target_dimension * WORKING_BYTES
+    if size > (limit := settings.KV_CACHE_MAX_BYTES):
+        raise TooLarge(
+            f"{tokens} tokens of {row.target_model} take {size} bytes to work on; the limit is {limit}",
+            resolution="Hand over a selection of the tokens: POST /api/kv-cache/compress with max_tokens, then align.",
+            limit=limit,
+            size=size,
+        )
+
+
+@lru_cache(maxsize=OPEN_W_MATRICES)
+def _opened(digest: str) -> "OpenedWMatrix":
+    from kvcache.exchange.opened import open_w_matrix
+
+    return open_w_matrix(read_w_matrix(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES))

@@ -1,0 +1,122 @@
+"""Keep memories, privately: store one, look at it, download it, delete it."""
+
+from typing import Any, cast
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import api_view, parser_classes, permission_classes
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.permissions import SAFE_METHODS
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from latentmas.downloads import CONTENT_TYPE, send_file
+from latentmas.parsers import BytesParser, SafetensorsParser, is_file, read_file
+from latentmas.problems import ProblemOutput
+from latentmas.scopes import ReadMemories, ScopePermission, WriteMemories
+from marketplace.memories import queries
+from marketplace.memories.commands import delete_memory, store_memory
+from marketplace.memories.models import Kind, StoredMemory
+
+PROBLEM = {(400, "application/problem+json"): ProblemOutput}
+PRIVATE = "private, no-store"
+
+
+class ReadOrWriteMemories(ScopePermission):
+    """Asks for `memories:read` where a request only looks, and for `memories:write` otherwise."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        self.scope = (ReadMemories if request.method in SAFE_METHODS else WriteMemories).scope
+        return super().has_permission(request, view)
+
+
+class MemoryOutput(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    kind = serializers.ChoiceField(Kind.choices)
+    model = serializers.CharField()
+    weights = serializers.CharField(allow_null=True)
+    context = serializers.CharField(  # type: ignore[assignment]  # declared fields never become attributes
+        allow_null=True, help_text="SHA-256 of the context's text, where it is known."
+    )
+    profile = serializers.CharField(allow_null=True, help_text="The codec profile that a .kvz file needs.")
+    tokens = serializers.IntegerField()
+    next_position = serializers.IntegerField()
+    width = serializers.IntegerField()
+    size = serializers.IntegerField()
+    digest = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    url = serializers.CharField()
+    file_url = serializers.CharField()
+
+
+class MemoriesOutput(serializers.Serializer[Any]):
+    results = MemoryOutput(many=True)
+
+
+@extend_schema(methods=["GET"], operation_id="memories_list", responses={200: MemoriesOutput, **PROBLEM})
+@extend_schema(
+    methods=["POST"],
+    operation_id="memories_create",
+    request={CONTENT_TYPE: OpenApiTypes.BINARY},
+    responses={201: MemoryOutput, 200: MemoryOutput, **PROBLEM},
+)
+@api_view(["GET", "POST"])
+@permission_classes([ReadOrWriteMemories])
+@parser_classes([SafetensorsParser, BytesParser])
+def memories(request: Request) -> Response:
+    """List your memories, newest first, or store one: a raw snapshot or a .kvz file. The same file is kept once."""
+    owner = cast(User, request.user)
+    if request.method == "GET":
+        return Response({"results": [shown(row) for row in queries.memories_of(owner)]})
+    if not is_file(request):
+        raise UnsupportedMediaType(request.content_type or "", detail=f"send the file itself, as {CONTENT_TYPE}")
+    limit = settings.KV_CACHE_MAX_BYTES
+    row, new = store_memory(owner, data=read_file(request, limit=limit), max_decoded_bytes=limit)
+    response = Response(shown(row), status=201 if new else 200)
+    response["Location"] = f"/api/memories/{row.id}"
+    return response
+
+
+@extend_schema(methods=["GET"], operation_id="memories_retrieve", responses={200: MemoryOutput, **PROBLEM})
+@extend_schema(methods=["DELETE"], operation_id="memories_delete", request=None, responses={204: None, **PROBLEM})
+@api_view(["GET", "DELETE"])
+@permission_classes([ReadOrWriteMemories])
+def memory(request: Request, memory_id: str) -> Response:
+    """Return what is known about one of your memories, or delete it with its file."""
+    owner = cast(User, request.user)
+    if request.method == "DELETE":
+        delete_memory(owner, memory_id=memory_id)
+        return Response(status=204)
+    return Response(shown(queries.get_memory(owner, memory_id=memory_id)))
+
+
+@extend_schema(
+    operation_id="memories_file",
+    responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (206, CONTENT_TYPE): OpenApiTypes.BINARY, **PROBLEM},
+)
+@api_view(["GET", "HEAD"])
+@permission_classes([ReadMemories])
+def file(request: Request, memory_id: str) -> HttpResponseBase:
+    """Download the file of one of your memories."""
+    row = queries.get_memory(cast(User, request.user), memory_id=memory_id)
+    suffix = "kvz" if row.kind == Kind.KVZ else "safetensors"
+    return send_file(
+        request._request,
+        digest=row.digest,
+        size=row.size,
+        name=f"{row.model}--{row.id}.{suffix}",
+        headers={"Cache-Control": PRIVATE},
+    )
+
+
+def shown(row: StoredMemory) -> dict[str, Any]:
+    same = ("id", "kind", "model", "weights", "context", "profile", "tokens", "next_position", "width", "size")
+    url = f"/api/memories/{row.id}"
+    return {name: getattr(row, name) for name in (*same, "digest", "created_at")} | {
+        "url": url,
+        "file_url": f"{url}/file",
+    }

@@ -1,0 +1,11 @@
+"""REST addresses of stored memories, below /api/."""
+
+from django.urls import path
+
+from marketplace.memories import api
+
+urlpatterns = [
+    path("memories", api.memories, name="memories"),
+    path("memories/<str:memory_id>", api.memory, name="memory"),
+    path("memories/<str:memory_id>/file", api.file, name="memory-file"),
+]

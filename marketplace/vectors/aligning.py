@@ -1,0 +1,113 @@
+"""Map vectors of one model into the embedding space of another on this server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
+from django.conf import settings
+
+from latentmas import blobs
+from latentmas.protocol.errors import DimensionMismatch, InvalidInput, QualityBelowThreshold, TooLarge
+from latentmas.protocol.quality import Quality
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import Space, read_w_matrix
+from latentmas.registry.queries import get_model
+from marketplace.listings.certificates import quality_of
+from marketplace.listings.models import ListingVersion
+from marketplace.vectors.choosing import chosen
+
+OPEN_W_MATRICES = 16  # kept in memory by each process; one is a megabyte or two
+WORKING_BYTES = 4  # a number is float32 while it is worked on
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Between which models, by which version (None: the best certified one), and on which conditions."""
+
+    source_model: str
+    target_model: str
+    version: str | None = None
+    minimum_quality: float | None = None
+    require_certificate: bool = True
+    normalise: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Vectors `[count, dt]` in the target's space, and what is known of the map."""
+
+    vectors: Array
+    w_matrix: ListingVersion
+    quality: Quality
+
+
+def align(vectors: Array, order: Order, *, at: datetime) -> Alignment:
+    """Return vectors `[count, ds]` of the source as vectors of the target.
+
+    Raises ModelNotSupported, WMatrixNotFound, DimensionMismatch for another width, QualityBelowThreshold for a map
+    that the policy rules out, InvalidInput for a vector of no length, or TooLarge.
+    """
+    row = chosen(
+        source_model=get_model(order.source_model).name,
+        target_model=get_model(order.target_model).name,
+        version=order.version,
+        at=at,
+        require_certificate=order.require_certificate,
+    )
+    quality = quality_of(row)
+    _require_quality(row, order.minimum_quality)
+    if vectors.shape[1] != row.source_dimension:
+        raise DimensionMismatch(
+            f"a vector of {row.source_model} has {row.source_dimension} numbers, these have {vectors.shape[1]}",
+            resolution=f"Send vectors of {row.source_model} as listing {row.listing_id} was calibrated on.",
+            expected=row.source_dimension,
+            came=int(vectors.shape[1]),
+            field="vectors",
+        )
+    _check_size(len(vectors), row)
+    aligned = _map_of(row.file_digest)(vectors)
+    return Alignment(_unit(aligned) if order.normalise else aligned, row, quality)
+
+
+def _require_quality(row: ListingVersion, least: float | None) -> None:
+    reached = 1 - row.epsilon
+    if least is not None and reached < least:
+        raise QualityBelowThreshold(
+            f"the best map from {row.source_model} to {row.target_model} reaches {reached:.3f}; asked for is {least}",
+            resolution=f"Ask for minimum_quality {reached:.3f} or less, or embed the text with {row.target_model} "
+            "itself.",
+            expected=least,
+            came=reached,
+            field="minimum_quality",
+        )
+
+
+def _check_size(count: int, row: ListingVersion) -> None:
+    size = count * max(row.source_dimension, row.target_dimension) * WORKING_BYTES
+    if size > (limit := settings.KV_CACHE_MAX_BYTES):
+        raise TooLarge(
+            f"{count} vectors take {size} bytes to work on; the limit is {limit}",
+            resolution="Send them in several requests.",
+            limit=limit,
+            size=size,
+        )
+
+
+@lru_cache(maxsize=OPEN_W_MATRICES)
+def _map_of(digest: str) -> Callable[[Array], Array]:
+    from kvcache.align import aligner
+
+    w_matrix = read_w_matrix(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES)
+    if w_matrix.document.space is not Space.EMBEDDING:
+        raise InvalidInput(f"the W-Matrix {digest} maps {w_matrix.document.space.value}, not embeddings")
+    return aligner(w_matrix.arrays)
+
+
+def _unit(vectors: Array) -> Array:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not lengths.all():
+        raise InvalidInput("an aligned vector is zero and has no direction", field="normalise")
+    unit: Array = vectors / lengths
+    return unit
