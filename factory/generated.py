@@ -15,7 +15,7 @@ from latentmas import blobs
 from latentmas.protocol.canonical import canonical, plain
 from latentmas.protocol.errors import StorageUnavailable
 from latentmas.protocol.quality import DocumentScore, EvaluationReport, LayerFidelity, ModelIdentity, Quality
-from latentmas.protocol.w_matrix import WMatrix
+from latentmas.protocol.w_matrix import Space, WMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Generated:
     report: str
     report_size: int
     quality: Quality
+    space: Space = Space.KV_CACHE
 
 
 def store(
@@ -65,6 +66,7 @@ def store(
         report=blobs.put_bytes(report),
         report_size=len(report),
         quality=quality,
+        space=document.space,
     )
 
 

@@ -1,25 +1,38 @@
-"""Make a W-Matrix between two models that can be run: packs, fit, choice of du, evaluation on the target, files."""
+"""Make a W-Matrix between two models that can be run: packs, fit, choice of du, refinement, evaluation, files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from factory import generated
+from factory.alignment.correction import fit_correction
 from factory.alignment.fit import LinearMap, fit_linear_map
 from factory.corpora import Split
-from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, random_like
+from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, mapped_by, random_like
 from factory.generated import Generated
-from factory.pair_rows import paired_rows, require_same_corpus
+from factory.pair_rows import paired_documents, paired_rows, require_same_corpus
 from factory.passages import Passage, passages_for, read_passages, require_enough
+from factory.refinement.descent import Refinement
+from factory.refinement.refined import refined
+from factory.runners.model import RunningModel
 from factory.workshop import Workshop
-from kvcache.align import aligner
-from latentmas.protocol.quality import Basis, Corpus, Quality
+from kvcache.exchange.distribution import calibrated, snapshot_distance
+from latentmas.protocol.eight_bit import MATRICES, to_eight_bit
+from latentmas.protocol.quality import Basis, Corpus, Interval, Quality
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import Method, QualityMetrics, TokenAlignment, WMatrix, WMatrixBuilder
+from latentmas.protocol.w_matrix import (
+    CORRECTION,
+    Distribution,
+    Method,
+    QualityMetrics,
+    TokenAlignment,
+    WMatrix,
+    WMatrixBuilder,
+)
 
 RIDGE = 0.03  # on the diagonal of the standardised Gram matrix, which is 1; benchmarks/ridge.py chose it
-UNIFIED_DIMENSIONS = (256, 512, 1024)
+UNIFIED_DIMENSIONS = (256, 512, 768)
 TOLERANCE = 0.005  # of retention: the smallest du this close to the best is taken
 SELECTION_PASSAGES = 16
 HELD_OUT_PASSAGES = 40
@@ -27,13 +40,19 @@ HELD_OUT_PASSAGES = 40
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made. Without a `unified_dimension` it is chosen on the selection documents."""
+    """What is to be made. Without a `unified_dimension` it is chosen on the selection documents.
+
+    With a `refinement` the map goes on to learn on the target's own loss. `eight_bit` halves the file.
+    """
 
     source: str
     target: str
     version: str
     test_samples: int
     unified_dimension: int | None = None
+    method: Method = Method.LEARNED
+    refinement: Refinement | None = None
+    eight_bit: bool = False
 
 
 def generate_measured(order: Order, workshop: Workshop) -> Generated:
@@ -42,26 +61,33 @@ def generate_measured(order: Order, workshop: Workshop) -> Generated:
     Raises ModelNotSupported, InvalidInput (corpus too small) or StorageUnavailable.
     """
     fitted = _fit(order, workshop)
-    trials = _try_dimensions(order, fitted, workshop)
-    arrays = _arrays(fitted.truncated(_smallest_good(trials)), workshop, target=order.target)
+    choices = _passages(order, workshop, Split.SELECTION, SELECTION_PASSAGES)
+    trials = _try_dimensions(order, fitted, choices, workshop)
+    chosen = fitted.truncated(_smallest_good(trials))
+    arrays = chosen.arrays() | _correction(chosen.arrays(), order, workshop)
+    if order.refinement is not None:
+        arrays |= refined(arrays, order.refinement, workshop, source=order.source, target=order.target)
+    arrays = _finished(arrays, order, workshop)
     wanted = max(HELD_OUT_PASSAGES, passages_for(order.test_samples))
     passages = _passages(order, workshop, Split.HELD_OUT, wanted)
     require_enough(passages, scored_tokens=order.test_samples)
     workshop.unload_models(keep=order.target)
     evaluation = evaluate(
-        aligner(arrays),
-        aligner(random_like(arrays)),
+        mapped_by(arrays),
+        mapped_by(random_like(arrays)),
         passages,
         target=workshop.model(order.target),
         progress=workshop.stage(f"score {order.source} -> {order.target}"),
     )
-    quality = _quality(evaluation, arrays, workshop)
+    plain = _uncorrected(arrays, passages, evaluation, workshop.model(order.target))
+    quality = replace(_quality(evaluation, arrays, workshop), uncorrected=plain)
+    distances = [snapshot_distance(passage.source_rows, arrays) for passage in choices]
     return generated.store(
-        _build(order, arrays, quality, workshop),
+        _build(order, arrays, quality, calibrated(distances), workshop),
         quality,
         layers=evaluation.layers,
         documents=evaluation.documents,
-        settings=_settings(fitted, trials),
+        settings=_settings(fitted, trials, order),
     )
 
 
@@ -73,21 +99,21 @@ def _fit(order: Order, workshop: Workshop) -> LinearMap:
         lambda: paired_rows(source, target, Split.CALIBRATION),
         penalty=RIDGE,
         rank=order.unified_dimension or max(UNIFIED_DIMENSIONS),
+        method=order.method,
         progress=workshop.stage(f"fit {order.source} -> {order.target}"),
     )
 
 
-def _try_dimensions(order: Order, fitted: LinearMap, workshop: Workshop) -> dict[int, float]:
+def _try_dimensions(order: Order, fitted: LinearMap, passages: list[Passage], workshop: Workshop) -> dict[int, float]:
     """Return the retention on the selection documents for each du that comes into question."""
     dimensions = UNIFIED_DIMENSIONS if order.unified_dimension is None else (order.unified_dimension,)
     target = workshop.model(order.target)
-    passages = _passages(order, workshop, Split.SELECTION, SELECTION_PASSAGES)
     progress = workshop.stage(f"choose du for {order.source} -> {order.target}")
     bounds = bounds_of(passages, target=target)
     trials = {}
     for number, dimension in enumerate(dimensions):
         progress(number, len(dimensions))
-        align = aligner(fitted.truncated(dimension).arrays())
+        align = mapped_by(fitted.truncated(dimension).arrays())
         trials[dimension] = aligned_retention(align, passages, target=target, bounds=bounds).value
     progress(len(dimensions), len(dimensions))
     return trials
@@ -108,9 +134,25 @@ def _passages(order: Order, workshop: Workshop, split: Split, wanted: int) -> li
     )
 
 
-def _arrays(fitted: LinearMap, workshop: Workshop, *, target: str) -> dict[str, Array]:
+def _correction(arrays: Mapping[str, Array], order: Order, workshop: Workshop) -> dict[str, Array]:
+    source, target = workshop.pack(order.source), workshop.pack(order.target)
+    documents = paired_documents(source, target, Split.CALIBRATION)
+    return fit_correction(documents, arrays, width=target.of_cache()[0].layer_width)
+
+
+def _uncorrected(
+    arrays: Mapping[str, Array], passages: list[Passage], evaluation: Evaluation, target: RunningModel
+) -> Interval:
+    """Return the retention where the target's tokens are not known."""
+    bounds = [(each.nll["nothing"], each.nll["own"]) for each in evaluation.documents]
+    return aligned_retention(mapped_by(arrays, by_tokens=False), passages, target=target, bounds=bounds)
+
+
+def _finished(arrays: Mapping[str, Array], order: Order, workshop: Workshop) -> dict[str, Array]:
     """Return a W-Matrix's arrays in the precision of its file: what is measured is what is shipped."""
-    return fitted.arrays() | {"target_bos": workshop.pack(target).bos}
+    sinks = {f"{side}_bos": workshop.pack(getattr(order, side)).of_cache()[1] for side in ("source", "target")}
+    whole = dict(arrays) | sinks
+    return to_eight_bit(whole) if order.eight_bit else whole
 
 
 def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Workshop) -> Quality:
@@ -123,7 +165,7 @@ def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Work
         information_retention=aligned.value,
         cosine_similarity=float(np.mean([(each.key_cosine + each.value_cosine) / 2 for each in layers])),
         euclidean_distance=float(np.mean([(each.key_error + each.value_error) / 2 for each in layers])),
-        computational_cost=arrays["encoder"].size + arrays["decoder"].size,
+        computational_cost=sum(arrays[name].size for name in (*MATRICES, *CORRECTION)),
         test_samples=sum(each.scored_tokens for each in evaluation.documents),
         documents=len(evaluation.documents),
         confidence=aligned.low,
@@ -132,17 +174,21 @@ def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Work
     )
 
 
-def _build(order: Order, arrays: Mapping[str, Array], quality: Quality, workshop: Workshop) -> WMatrix:
-    source, target = workshop.pack(order.source).document, workshop.pack(order.target).document
+def _build(
+    order: Order, arrays: Mapping[str, Array], quality: Quality, distribution: Distribution, workshop: Workshop
+) -> WMatrix:
+    packs = workshop.pack(order.source), workshop.pack(order.target)
+    source, target = packs[0].document, packs[1].document
     rest = {name: array for name, array in arrays.items() if name not in ("encoder", "decoder")}
     return (
         WMatrixBuilder()
         .set_version(order.version)
         .set_models(source.model, target.model, source_weights=source.weights, target_weights=target.weights)
-        .set_geometry(source.geometry, target.geometry)
-        .set_method(Method.LEARNED, token_alignment=TokenAlignment.CAUSAL_SPANS)
+        .set_geometry(packs[0].of_cache()[0], packs[1].of_cache()[0])
+        .set_method(order.method, token_alignment=TokenAlignment.CAUSAL_SPANS)
         .set_weights(arrays["encoder"], arrays["decoder"])
         .set_arrays(**rest)
+        .set_distribution(distribution)
         .set_quality(
             QualityMetrics(
                 basis=quality.basis,
@@ -155,6 +201,8 @@ def _build(order: Order, arrays: Mapping[str, Array], quality: Quality, workshop
     )
 
 
-def _settings(fitted: LinearMap, trials: Mapping[int, float]) -> dict[str, str]:
+def _settings(fitted: LinearMap, trials: Mapping[int, float], order: Order) -> dict[str, str]:
     chosen_on = {f"selection_retention_at_du_{du}": f"{value:.4f}" for du, value in trials.items()}
-    return {"ridge": str(fitted.ridge), "calibration_rows": str(fitted.rows), **chosen_on}
+    steps = 0 if order.refinement is None else order.refinement.steps
+    fit = {"ridge": str(fitted.ridge), "calibration_rows": str(fitted.rows), "refinement_steps": str(steps)}
+    return fit | chosen_on

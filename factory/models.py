@@ -2,6 +2,10 @@
 
 from django.db import models
 
+from latentmas.protocol.w_matrix import Space
+
+SPACES = [(space.value, space.value) for space in Space]
+
 
 class CalibrationPack(models.Model):
     digest = models.CharField(max_length=71, primary_key=True)
@@ -13,9 +17,15 @@ class CalibrationPack(models.Model):
     calibration_tokens = models.PositiveIntegerField()
     documents = models.PositiveIntegerField()
     width = models.PositiveIntegerField()
+    space = models.CharField(max_length=20, choices=SPACES)
+    contributor = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is "captured here"
     recorded_at = models.DateTimeField()
 
     class Meta:
         ordering = ("model", "digest")
-        # The factory asks: has this model read this corpus already?
-        indexes = [models.Index("model", "weights", "corpus_digest", name="pack_inputs")]
+        indexes = [
+            # The factory asks: has this model read this corpus already?
+            models.Index("model", "weights", "corpus_digest", name="pack_inputs"),
+            # An upload asks: is this corpus known?
+            models.Index("corpus_digest", name="pack_corpus"),
+        ]

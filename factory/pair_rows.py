@@ -21,35 +21,47 @@ def paired_rows(source: CalibrationPack, target: CalibrationPack, split: Split) 
     """
     pending: list[tuple[Array, Array]] = []
     waiting = 0
-    theirs = target.indices(split)
-    for digest, index in source.indices(split).items():
-        if digest not in theirs:
-            continue
-        partner = theirs[digest]
-        pairs = causal_pairs(source.spans_of(index), target.spans_of(partner))
-        pending.append((source.rows(index)[pairs], target.rows(partner)[1:]))
-        waiting += len(pairs)
+    for mine, others in paired_documents(source, target, split):
+        pending.append((mine, others))
+        waiting += len(mine)
         while waiting >= CHUNK_ROWS:
             mine, others = (np.concatenate(side) for side in zip(*pending, strict=True))
             yield mine[:CHUNK_ROWS], others[:CHUNK_ROWS]
             pending, waiting = [(mine[CHUNK_ROWS:], others[CHUNK_ROWS:])], waiting - CHUNK_ROWS
 
 
+def paired_documents(source: CalibrationPack, target: CalibrationPack, split: Split) -> Iterator[tuple[Array, Array]]:
+    """Yield `(source rows [n, ds], target rows [n, dt])` of every document that both packs hold, BOS left out."""
+    theirs = target.indices(split)
+    for digest, index in source.indices(split).items():
+        if digest in theirs:
+            partner = theirs[digest]
+            pairs = causal_pairs(source.spans_of(index), target.spans_of(partner))
+            yield source.rows(index)[pairs], target.rows(partner)[1:]
+
+
 def require_same_corpus(source: CalibrationPack, target: CalibrationPack) -> None:
     """Raise InvalidInput unless the packs were captured on the same corpus and share enough of it."""
     ours, theirs = source.document, target.document
+    if ours.space is not theirs.space:
+        raise InvalidInput(
+            f"the pack of {ours.model} holds {ours.space.value}s, that of {theirs.model} {theirs.space.value}s"
+        )
     if ours.corpus_digest != theirs.corpus_digest:
         raise InvalidInput(
             f"the pack of {ours.model} was captured on {ours.corpus!r}, that of {theirs.model} on {theirs.corpus!r}",
             resolution="Capture both packs on the same corpus.",
         )
-    shared = set(source.indices(Split.CALIBRATION)) & set(target.indices(Split.CALIBRATION))
-    tokens = sum(
-        len(target.spans_of(index)) for digest, index in target.indices(Split.CALIBRATION).items() if digest in shared
-    )
-    if tokens < CHUNK_ROWS:
+    if (tokens := shared_tokens(source, target)) < CHUNK_ROWS:
         raise InvalidInput(
             f"the corpus gives {tokens} calibration tokens; {CHUNK_ROWS} are the least to fit on",
             resolution="Use a larger corpus or a higher token budget.",
             field="corpus",
         )
+
+
+def shared_tokens(source: CalibrationPack, target: CalibrationPack) -> int:
+    """Return how many of the target's calibration tokens lie in documents that both packs hold."""
+    shared = source.indices(Split.CALIBRATION)
+    theirs = target.indices(Split.CALIBRATION)
+    return sum(len(target.spans_of(index)) for digest, index in theirs.items() if digest in shared)

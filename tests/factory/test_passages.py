@@ -8,7 +8,8 @@ SCORED = CONTINUATION_TOKENS - 1  # the first token of a continuation is not sco
 
 
 def passage() -> Passage:
-    return Passage("0" * 16, (1, 2), tuple(range(CONTINUATION_TOKENS)), np.zeros((2, 4)), np.zeros((3, 4)))
+    rows = np.zeros((3, 4))
+    return Passage("0" * 16, (1, 2), tuple(range(CONTINUATION_TOKENS)), np.zeros((2, 4)), rows, rows[1:, :2])
 
 
 @pytest.mark.parametrize(("tokens", "passages"), [(1, 1), (SCORED, 1), (SCORED + 1, 2), (1000, 16)])

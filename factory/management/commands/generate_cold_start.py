@@ -14,6 +14,7 @@ from factory.packs import CALIBRATION_TOKENS
 from factory.workshop import Workshop
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError, ModelNotSupported
+from latentmas.protocol.w_matrix import Method
 
 METADATA = Metadata(actor="command:generate_cold_start")
 INTERRUPTED = 130
@@ -35,6 +36,15 @@ class Command(BaseCommand):
         parser.add_argument("--corpus", help="Text file, folder or JSONL; default: the Lee background corpus.")
         parser.add_argument("--unified-dimension", type=int, help="Default: chosen on the selection documents.")
         parser.add_argument("--calibration-tokens", type=int, default=CALIBRATION_TOKENS)
+        methods = [method.value for method in Method]
+        parser.add_argument("--method", choices=methods, default=Method.LEARNED.value, help="Of measured pairs.")
+        parser.add_argument(
+            "--refinement-steps",
+            type=int,
+            default=0,
+            help="Go on with so many gradient steps on the target's own loss (a second each); 1200 are a good number.",
+        )
+        parser.add_argument("--eight-bit", action="store_true", help="Write encoders and decoders as int8.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -43,6 +53,8 @@ class Command(BaseCommand):
             raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
 
     def _run(self, options: dict[str, Any]) -> None:
+        if options["refinement_steps"] < 0:
+            raise CommandError(f"--refinement-steps is {options['refinement_steps']}; it must be at least 0")
         for name in ("max_pairs", "test_samples", "calibration_tokens"):
             if options[name] < 1:
                 raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least 1")
@@ -96,7 +108,14 @@ class Command(BaseCommand):
                 stage=reporting.stage_in(display),
                 calibration_tokens=options["calibration_tokens"],
             )
-            wanted = cold_start.Options(options["test_samples"], options["publish"], options["unified_dimension"])
+            wanted = cold_start.Options(
+                options["test_samples"],
+                options["publish"],
+                options["unified_dimension"],
+                Method(options["method"]),
+                options["refinement_steps"],
+                options["eight_bit"],
+            )
             whole = workshop.stage("all pairs")
             whole(0, len(pairs))
             try:

@@ -1,0 +1,58 @@
+"""Does a cache look as the registry says that the model's does? What is not published cannot be contradicted."""
+
+from collections.abc import Iterator
+
+from kvcache.queries import get_adapter
+from latentmas.protocol.errors import DimensionMismatch, ModelNotSupported
+from latentmas.protocol.geometry import KVGeometry
+from latentmas.registry.models import RegisteredModel
+
+
+def require_cache(model: RegisteredModel) -> None:
+    """Raise ModelNotSupported for a model that reads in both directions and so keeps no KV-cache."""
+    if not model.has_kv_cache:
+        raise ModelNotSupported(
+            f"{model.name} reads in both directions and keeps no KV-cache",
+            resolution="Exchange its vectors instead: POST /api/latentmas/vectors/align.",
+            model=model.name,
+        )
+
+
+def require_geometry(model: RegisteredModel, geometry: KVGeometry) -> None:
+    """Raise DimensionMismatch where a cache contradicts a published fact of its model, ModelNotSupported without one.
+
+    Facts that the registry is unsure of, and a rotation that it cannot describe, contradict nothing.
+    """
+    require_cache(model)
+    unsure = set(model.shape.unsure)
+    for name, expected, rests_on in _facts(model):
+        given = getattr(geometry, name)
+        if expected is not None and given != expected and not unsure & set(rests_on):
+            raise DimensionMismatch(
+                f"{name} is {_short(given)}; the registry says that {model.name} has {_short(expected)}",
+                resolution=f"GET /api/models/{model.name} shows the facts; a curator can correct them.",
+                field=name,
+                expected=expected,
+                given=given,
+            )
+
+
+def _facts(model: RegisteredModel) -> Iterator[tuple[str, object, tuple[str, ...]]]:
+    """Yield each part of a geometry, what it must be (None: not known), and the facts that this rests on."""
+    shape, adapter = model.shape, get_adapter(model.name)
+    latent = shape.attention_type == "mla"
+    yield "layers", shape.num_layers, ("num_layers",)
+    yield "heads", 1 if latent else shape.num_kv_heads, ("num_kv_heads",)
+    yield "head_dim", shape.qk_rope_head_dim if latent else shape.head_dim, ("head_dim", "qk_rope_head_dim")
+    yield "value_width", shape.kv_lora_rank if latent else shape.head_dim, ("head_dim", "kv_lora_rank")
+    if adapter.geometry is None:
+        return
+    yield "windows", adapter.geometry.windows, ("attention_type", "layer_pattern", "sliding_window")
+    if adapter.rotation != "kept":
+        yield "rotary_dim", adapter.geometry.rotary_dim, ("rope", "rope.rotary_dim")
+        yield "thetas", adapter.geometry.thetas, ("rope", "rope.theta", "local_theta")
+
+
+def _short(value: object) -> str:
+    """Return a value for a sentence: thetas and windows as their distinct entries."""
+    return f"{sorted(set(value), key=str)} over {len(value)} layers" if isinstance(value, tuple) else str(value)

@@ -1,0 +1,120 @@
+"""One agent continues from another's memory, beside the same agent with the text, with nothing, and with a stranger's.
+
+Every arm ends in transformers' own greedy `generate`; only what stands before the question differs.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from awareness_sdk.transformers_bridge import cache_of
+from factory.demonstration.memories import Packed, opened, target_tokens
+from factory.runners.model import RunningModel
+from kvcache.exchange.decision import Policy
+from kvcache.exchange.exchange import Exchanged, exchange
+from kvcache.exchange.opened import OpenedWMatrix
+from kvcache.exchange.places import TargetTokens
+from latentmas.protocol.snapshot import KVSnapshot
+
+if TYPE_CHECKING:
+    from transformers import DynamicCache
+
+REPETITIONS = 3  # of the time to the first token, after one that warms up
+MS_PER_SECOND = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What stands before the question: tokens to read, or a cache that holds them already."""
+
+    ids: Sequence[int]  # of a cache's entries only their number counts
+    cache: "DynamicCache | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """`start` does everything that the receiver has to do with what was `moved` to it, in bytes."""
+
+    name: str
+    start: Callable[[], Start]
+    moved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver wrote, and the median time from what was moved to its first token."""
+
+    arm: str
+    tokens: tuple[int, ...]
+    text: str
+    first_token_ms: float
+    moved: int
+
+
+def text_arm(model: RunningModel, name: str, text: str) -> Arm:
+    """Let the receiver read a text itself; an empty one leaves it with BOS alone."""
+    return Arm(name, lambda: Start([model.bos, *model.encode(text).ids]), len(text.encode()))
+
+
+def own_memory_arm(model: RunningModel, name: str, packed: Packed) -> Arm:
+    """Let a model continue from its own packed memory."""
+    return Arm(name, lambda: start_of(model, opened(packed)), len(packed.data))
+
+
+def memory_arm(
+    model: RunningModel, name: str, packed: Packed, *, w_matrix: OpenedWMatrix, text: str | None = None
+) -> Arm:
+    """Let the receiver continue from a sender's packed memory; a `text` that comes along gives it its own tokens."""
+
+    def start() -> Start:
+        known = None if text is None else target_tokens(model, text)
+        return start_of(model, handed_over(opened(packed), w_matrix, target=known).snapshot)
+
+    return Arm(name, start, len(packed.data) + len((text or "").encode()))
+
+
+def handed_over(snapshot: KVSnapshot, w_matrix: OpenedWMatrix, *, target: TargetTokens | None = None) -> Exchanged:
+    """Return a sender's memory as the receiver's. Whether the W-Matrix may be used was decided when it was chosen."""
+    return exchange(snapshot, w_matrix, target=target, policy=Policy(require_certificate=False))
+
+
+def start_of(model: RunningModel, snapshot: KVSnapshot) -> Start:
+    """Return the start that a snapshot of the model's own cache gives."""
+    cache = cache_of(snapshot, config=model.network.config)
+    return Start([model.bos] * snapshot.frame.next_position, cache)
+
+
+def answered(
+    model: RunningModel, arms: Sequence[Arm], question: str, *, tokens: int, repetitions: int = REPETITIONS
+) -> list[Answer]:
+    """Ask every arm. Times are taken in turns, so that whatever else the machine does falls on all of them."""
+    asked = model.encode(question).ids
+    said = [generated(model, arm.start(), asked, tokens=tokens) for arm in arms]  # also warms up
+    times: list[list[float]] = [[] for _ in arms]
+    for _ in range(repetitions):
+        for arm, taken in zip(arms, times, strict=True):
+            started = time.perf_counter()
+            generated(model, arm.start(), asked, tokens=1)
+            taken.append(MS_PER_SECOND * (time.perf_counter() - started))
+    return [
+        Answer(arm.name, each, str(model.tokenizer.decode(each, skip_special_tokens=True)), median(taken), arm.moved)
+        for arm, each, taken in zip(arms, said, times, strict=True)
+    ]
+
+
+def generated(model: RunningModel, start: Start, asked: Sequence[int], *, tokens: int) -> tuple[int, ...]:
+    """Return what the model writes greedily after a start and the question's tokens."""
+    import torch
+
+    ids = torch.tensor([[*start.ids, *asked]])
+    output = model.network.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        past_key_values=start.cache,
+        max_new_tokens=tokens,
+        do_sample=False,
+        pad_token_id=model.bos,  # nothing is padded; without one generate warns
+    )
+    return tuple(output[0, ids.shape[1] :].tolist())

@@ -1,0 +1,109 @@
+"""A sender's memory of a text: read, packed as a `.kvz` file, opened again."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from awareness_sdk.first_layer import first_layer_of
+from awareness_sdk.latent_rollout import Realignment, roll_out
+from awareness_sdk.transformers_bridge import snapshot_of
+from factory.runners.model import RunningModel
+from kvcache.adapters import ModelAdapter
+from kvcache.compressor import compress, decompress
+from kvcache.exchange.places import TargetTokens
+from latentmas.protocol.snapshot import KVSnapshot
+
+if TYPE_CHECKING:
+    from kvcache.coding.profile import CodecProfile
+
+MS_PER_SECOND = 1000.0
+NOT_SELECTED = 1.0  # tokens are chosen only where queries are given
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A `.kvz` file, and what it took: `raw_bytes` are those of the cache at float16."""
+
+    data: bytes
+    profile: "CodecProfile | None"
+    method: str
+    tokens: int
+    raw_bytes: int
+    packing_ms: float
+
+
+def adapter_of(model: RunningModel) -> ModelAdapter:
+    """Return how a loaded model's cache is compressed without queries, from the model alone: no registry is asked."""
+    config = model.network.config
+    return ModelAdapter(
+        model=model.name,
+        family=config.model_type,
+        attention_type="sliding-window" if any(model.geometry.windows) else "causal",
+        position_encoding="rope",
+        rotation="undone" if model.geometry.rotary_dim else "none",
+        geometry=model.geometry,
+        query_heads=config.num_attention_heads,
+        scale=None,
+        softcap=None,
+        recommended_threshold=NOT_SELECTED,
+    )
+
+
+def target_tokens(model: RunningModel, text: str) -> TargetTokens:
+    """Return what a receiver knows of a text without reading it: its tokens, their spans and their first layer."""
+    encoding = model.encode(text)
+    ids = np.array(encoding.ids)
+    return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=first_layer_of(model.network, ids))
+
+
+def read_memory(model: RunningModel, text: str) -> KVSnapshot:
+    """Return what the model keeps of BOS and a text, every token in every layer, with the text's spans and digest."""
+    encoding = model.encode(text)
+    snapshot = snapshot_of(
+        model.prefill(encoding.ids),
+        geometry=model.geometry,
+        model=model.name,
+        weights=model.weights,
+        token_ids=[model.bos, *encoding.ids],
+        offsets=np.array([(0, 0), *encoding.spans], np.int32),
+    )
+    return _of_text(snapshot, text)
+
+
+def think_about(model: RunningModel, text: str, *, steps: int, realignment: Realignment) -> KVSnapshot:
+    """Return what the model keeps of BOS, a text and so many latent thoughts behind it."""
+    ids: Sequence[Sequence[int]] = [[model.bos, *model.encode(text).ids]]
+    return _of_text(roll_out(model.network, ids, steps=steps, realignment=realignment)[0], text)
+
+
+def pack(
+    snapshot: KVSnapshot, *, model: RunningModel, method: str = "auto", profile: "CodecProfile | None" = None
+) -> Packed:
+    """Return the snapshot's file: the transform code where there is a profile, else quantised; "raw" keeps every bit.
+
+    Raises InvalidInput or DimensionMismatch.
+    """
+    started = time.perf_counter()
+    made = compress(snapshot, adapter=adapter_of(model), method=method, profile=profile)
+    return Packed(
+        data=made.data,
+        profile=profile,
+        method=made.method,
+        tokens=snapshot.frame.tokens,
+        raw_bytes=made.metrics.original_bytes,
+        packing_ms=MS_PER_SECOND * (time.perf_counter() - started),
+    )
+
+
+def opened(packed: Packed) -> KVSnapshot:
+    """Return the snapshot in a packed file."""
+    return decompress(packed.data, profile=packed.profile)
+
+
+def _of_text(snapshot: KVSnapshot, text: str) -> KVSnapshot:
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return KVSnapshot(replace(snapshot.frame, context=digest), snapshot.keys, snapshot.values)

@@ -1,0 +1,165 @@
+"""Make a W-Matrix from two calibration packs alone: closed-form fit, du by the selection rows, judged on held-out rows.
+
+Neither model is run, so a closed model takes part as soon as its owner contributes a pack.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from factory import generated
+from factory.activation_quality import Judgement, information_retention, judge
+from factory.alignment.fit import LinearMap, fit_linear_map
+from factory.alignment.sketched import fit_sketched
+from factory.corpora import Split
+from factory.generated import Generated
+from factory.packs import CalibrationPack
+from factory.pair_rows import paired_rows
+from factory.progress import Stage
+from kvcache.exchange.distribution import calibrated, snapshot_distance
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import (
+    Distribution,
+    Method,
+    QualityMetrics,
+    TokenAlignment,
+    WMatrix,
+    WMatrixBuilder,
+)
+
+RIDGE = 0.03  # on the diagonal of the standardised Gram matrix, which is 1; benchmarks/ridge.py chose it
+UNIFIED_DIMENSIONS = (256, 512, 1024)
+TOLERANCE = 0.005  # of information retention: the smallest du this close to the best is taken
+FULL_GRAM = 24_576  # the widest source whose Gram matrix is made: 4.8 GB; beyond it the fit is sketched
+DISTANCE_DOCUMENTS = 64  # whose distances give the bounds of the distribution
+
+
+@dataclass(frozen=True, slots=True)
+class FromPacks:
+    """A fitted and judged W-Matrix that only lacks its version."""
+
+    source: CalibrationPack
+    target: CalibrationPack
+    method: Method
+    arrays: Mapping[str, Array]
+    distribution: Distribution
+    judgement: Judgement
+    settings: Mapping[str, str]
+
+
+def fit_packs(
+    source: CalibrationPack, target: CalibrationPack, *, method: Method, unified_dimension: int | None, stage: Stage
+) -> FromPacks:
+    """Fit, choose du on the selection documents unless it is given, and judge on the held-out ones.
+
+    Raises InvalidInput for a rank that rows or widths do not bear, or packs that share too little.
+    """
+    fitted = _fit(source, target, method=method, unified_dimension=unified_dimension, stage=stage)
+    largest = fitted.encoder.shape[1]
+    dimensions = [unified_dimension or largest]
+    if unified_dimension is None:
+        dimensions = sorted({min(each, largest) for each in UNIFIED_DIMENSIONS})
+    trials = {}
+    if len(dimensions) > 1:
+        progress = stage("choose the unified dimension")
+        for number, dimension in enumerate(dimensions):
+            progress(number, len(dimensions))
+            arrays = fitted.truncated(dimension).arrays()
+            trials[dimension] = information_retention(arrays, source, target, Split.SELECTION)
+        progress(len(dimensions), len(dimensions))
+    arrays = fitted.truncated(_smallest_good(trials) if trials else dimensions[0]).arrays()
+    assert source.bos is not None
+    assert target.bos is not None
+    arrays |= {"source_bos": source.bos, "target_bos": target.bos}
+    return FromPacks(
+        source=source,
+        target=target,
+        method=method,
+        arrays=arrays,
+        distribution=distribution_of(arrays, source),
+        judgement=judge(arrays, source, target, progress=stage("judge on held-out rows")),
+        settings=_settings(fitted, trials),
+    )
+
+
+def store(made: FromPacks, *, version: str, provenance: Mapping[str, str]) -> Generated:
+    """Give the W-Matrix its version and store its files, `provenance` in its report. Raises StorageUnavailable."""
+    judgement = made.judgement
+    interval, control = judgement.information_retention, judgement.random_w
+    figures = {
+        "information_retention_interval": f"[{interval.low:.4f}, {interval.high:.4f}]",
+        "information_retention_of_random_w": f"{control.value:.4f}",
+    }
+    return generated.store(
+        _build(made, version),
+        judgement.quality,
+        layers=judgement.layers,
+        settings={**provenance, **made.settings, **figures},
+    )
+
+
+def distribution_of(arrays: Mapping[str, Array], source: CalibrationPack) -> Distribution:
+    """Return where the distances of whole documents lie: those of selection, and of calibration to make up a number."""
+    indices = [*source.indices(Split.SELECTION).values(), *source.indices(Split.CALIBRATION).values()]
+    chosen = itertools.islice(indices, DISTANCE_DOCUMENTS)
+    return calibrated([snapshot_distance(source.rows(index)[1:], arrays) for index in chosen])
+
+
+def _fit(
+    source: CalibrationPack, target: CalibrationPack, *, method: Method, unified_dimension: int | None, stage: Stage
+) -> LinearMap:
+    ds, dt = source.document.width, target.document.width
+    progress = stage("fit")
+    rank = unified_dimension or min(max(UNIFIED_DIMENSIONS), ds, dt)
+    if ds <= FULL_GRAM:
+        return fit_linear_map(
+            lambda: paired_rows(source, target, Split.CALIBRATION),
+            method=method,
+            penalty=RIDGE,
+            rank=rank,
+            progress=progress,
+        )
+    if method is not Method.LEARNED:
+        raise InvalidInput(
+            f"the source is {ds} wide; beyond {FULL_GRAM} only the method 'learned' is offered", field="method"
+        )
+    return fit_sketched(
+        lambda: paired_rows(source, target, Split.CALIBRATION), penalty=RIDGE, rank=rank, progress=progress
+    )
+
+
+def _smallest_good(trials: Mapping[int, float]) -> int:
+    best = max(trials.values())
+    return min(dimension for dimension, kept in trials.items() if kept >= best - TOLERANCE)
+
+
+def _settings(fitted: LinearMap, trials: Mapping[int, float]) -> dict[str, str]:
+    chosen_on = {f"selection_information_retention_at_du_{du}": f"{kept:.4f}" for du, kept in trials.items()}
+    return {"ridge": str(fitted.ridge), "calibration_rows": str(fitted.rows), **chosen_on}
+
+
+def _build(made: FromPacks, version: str) -> WMatrix:
+    source, target, quality = made.source.document, made.target.document, made.judgement.quality
+    assert source.geometry is not None
+    assert target.geometry is not None
+    rest = {name: array for name, array in made.arrays.items() if name not in ("encoder", "decoder")}
+    return (
+        WMatrixBuilder()
+        .set_version(version)
+        .set_models(source.model, target.model, source_weights=source.weights, target_weights=target.weights)
+        .set_geometry(source.geometry, target.geometry)
+        .set_method(made.method, token_alignment=TokenAlignment.CAUSAL_SPANS)
+        .set_weights(made.arrays["encoder"], made.arrays["decoder"])
+        .set_arrays(**rest)
+        .set_distribution(made.distribution)
+        .set_quality(
+            QualityMetrics(
+                basis=quality.basis,
+                expected_quality=quality.information_retention,
+                information_retention=quality.information_retention,
+                computational_cost=quality.computational_cost,
+            )
+        )
+        .build()
+    )

@@ -1,0 +1,119 @@
+"""One agent reads a document, another continues from its memory."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from rich.console import Console
+
+from factory.demonstration import whole
+from factory.demonstration.texts import DOCUMENT, QUESTIONS, STRANGER
+from factory.demonstration.whole import Demonstration
+from factory.runners.model import RunningModel, load_model
+from factory.runners.weights import find_weights
+from kvcache import queries
+from kvcache.exchange.opened import OpenedWMatrix, open_w_matrix
+from latentmas import blobs
+from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge
+from latentmas.protocol.w_matrix import read_w_matrix
+from marketplace.listings.best import best
+
+LOG_WIDTH = 140  # characters, where the output is no terminal
+MAX_DOCUMENT_BYTES = 1 << 20
+SOURCE, TARGET = "smollm2-135m", "gemma-3-270m"
+
+
+class Command(BaseCommand):
+    help = "Let one model read a document and another answer from its memory, beside text, nothing and another memory."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--source", default=SOURCE, help="Model that reads.")
+        parser.add_argument("--target", default=TARGET, help="Model that answers.")
+        parser.add_argument("--document", type=Path, help="Text file to read; default: a short invented report.")
+        parser.add_argument("--question", action="append", help="Line for the model to complete; may be repeated.")
+        parser.add_argument("--tokens", type=int, default=16, help="Tokens of each answer.")
+        parser.add_argument("--w-matrix", type=Path, help="W-Matrix file; default: the best certified one listed.")
+        parser.add_argument("--same-model", action="store_true", help="Hand over to the same model, bit by bit.")
+        parser.add_argument("--latent-steps", type=int, default=0, help="With --same-model: thoughts after reading.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for name, least in (("tokens", 1), ("latent_steps", 0)):
+            if options[name] < least:
+                raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least {least}")
+        if options["latent_steps"] and not options["same_model"]:
+            raise CommandError("--latent-steps needs --same-model: thoughts stand for no text that could be paired")
+        self.stdout.ending = ""  # rich ends its own lines
+        stdout = cast(TextIO, self.stdout)
+        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
+        try:
+            shown = _shown(options)
+        except LatentMASError as error:
+            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+        for table in whole.tables(shown):
+            console.print(table)
+        for line in shown.facts:
+            console.print(line, markup=False, highlight=False)
+        if options["same_model"] and not shown.identical:
+            raise CommandError("the handed-over memory did not give the model's own continuation to the last token")
+
+
+def _shown(options: dict[str, Any]) -> Demonstration:
+    text = DOCUMENT if options["document"] is None else _text(options["document"])
+    asked = tuple(options["question"] or QUESTIONS)
+    if options["same_model"]:
+        return whole.same_model(
+            _model(options["target"]),
+            text,
+            stranger=STRANGER,
+            questions=asked,
+            tokens=options["tokens"],
+            steps=options["latent_steps"],
+        )
+    w_matrix = _w_matrix(options["source"], options["target"], options["w_matrix"])  # before any model is loaded
+    source, target = _model(options["source"]), _model(options["target"])
+    row = queries.profile_for(source.name, source.weights)
+    return whole.two_models(
+        whole.Pair(source, target, w_matrix, None if row is None else queries.open_profile(row)),
+        text,
+        stranger=STRANGER,
+        questions=asked,
+        tokens=options["tokens"],
+    )
+
+
+def _model(name: str) -> RunningModel:
+    return load_model(find_weights(name, cache=settings.CACHE_DIR))
+
+
+def _w_matrix(source: str, target: str, path: Path | None) -> OpenedWMatrix:
+    """Return the W-Matrix of a file, or the best certified one of the pair. Raises WMatrixNotFound or InvalidInput."""
+    if path is None:
+        listed = best(source_model=source, target_model=target, at=timezone.now())
+        return open_w_matrix(read_w_matrix(blobs.local_path(listed.file_digest)))
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {str(path)!r}", field="w_matrix")
+    found = open_w_matrix(read_w_matrix(path))
+    if (found.document.source_model, found.document.target_model) != (source, target):
+        raise InvalidInput(
+            f"the W-Matrix goes from {found.document.source_model} to {found.document.target_model}",
+            resolution=f"Name these models with --source and --target, or a file from {source} to {target}.",
+            field="w_matrix",
+        )
+    return found
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise InvalidInput(f"there is no file {str(path)!r}", field="document")
+    if (size := path.stat().st_size) > MAX_DOCUMENT_BYTES:
+        raise TooLarge(f"the document has {size} bytes; the limit is {MAX_DOCUMENT_BYTES}")
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"the document is not UTF-8 text (byte {error.start})", field="document") from error
+    if not text:
+        raise InvalidInput("the document is empty", field="document")
+    return text

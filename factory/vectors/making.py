@@ -1,0 +1,133 @@
+"""Make a W-Matrix between the embedding spaces of two models, judged by retrieval on held-out passages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from factory import generated
+from factory.corpora import Split
+from factory.evaluation import random_like
+from factory.generated import Generated
+from factory.packs import CalibrationPack
+from factory.vectors.fit import Trial, fit_vectors, same_passages
+from factory.vectors.packs import PASSAGES, embedding_pack
+from factory.vectors.retrieval import ranks, retrieval
+from factory.workshop import Workshop
+from kvcache.align import aligner
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis, Corpus, Quality
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import QualityMetrics, Space, TokenAlignment, WMatrix, WMatrixBuilder
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made, from how many passages of the corpus at most."""
+
+    source: str
+    target: str
+    version: str
+    passages: int = PASSAGES
+
+
+def generate_vectors(order: Order, workshop: Workshop) -> Generated:
+    """Fit a pair, choose its penalty on the selection passages, measure it on the held-out ones and store its files.
+
+    Raises ModelNotSupported, InvalidInput (same model twice, corpus too small) or StorageUnavailable.
+    """
+    if order.source == order.target:
+        raise InvalidInput(f"source and target are the same model, {order.source!r}", field="models")
+    source, target = (embedding_pack(name, workshop, passages=order.passages) for name in (order.source, order.target))
+    best, trials = fit_vectors(source, target)
+    arrays = best.fitted.arrays()
+    quality = judge(arrays, source, target, corpus_documents=len(workshop.corpus.documents))
+    return generated.store(
+        _build(order, arrays, quality, best=best, source=source, target=target),
+        quality,
+        settings={
+            "space": Space.EMBEDDING.value,
+            "passages": str(order.passages),
+            "calibration_rows": str(best.fitted.rows),
+            "ridge": str(best.fitted.ridge),
+            "gain": str(best.gain),
+            **{f"selection_mrr_{_name(trial)}": f"{trial.reciprocal_rank:.4f}" for trial in trials},
+        },
+    )
+
+
+def judge(
+    arrays: Mapping[str, Array], source: CalibrationPack, target: CalibrationPack, *, corpus_documents: int
+) -> Quality:
+    """Return what the map does on the held-out passages, beside a random W of its shape and scale."""
+    held_out = same_passages(source, target, Split.HELD_OUT)
+    predicted = aligner(arrays)(held_out.source)
+    control = aligner(random_like(arrays))(held_out.source)
+    found = retrieval(ranks(predicted, held_out.target), ranks(control, held_out.target), documents=held_out.documents)
+    truth = held_out.target
+    errors, lengths = (np.linalg.norm(each, axis=1) for each in (predicted - truth, truth))
+    document = target.document
+    return Quality(
+        basis=Basis.FUNCTIONAL,
+        epsilon=1 - found.top1.value,
+        information_retention=_shared_variance(arrays, predicted, truth),
+        cosine_similarity=float(np.mean((predicted * truth).sum(1) / (np.linalg.norm(predicted, axis=1) * lengths))),
+        euclidean_distance=float(np.mean(errors / lengths)),
+        computational_cost=arrays["encoder"].size + arrays["decoder"].size,
+        test_samples=len(truth),
+        documents=len(np.unique(held_out.documents)),
+        confidence=found.top1.low,
+        corpus=Corpus(document.corpus, document.corpus_digest, corpus_documents),
+        retrieval=found,
+    )
+
+
+def _shared_variance(arrays: Mapping[str, Array], predicted: Array, truth: Array) -> float:
+    """Return the squared correlation of all deviations from the target's mean, standardised: a gain leaves it as it is.
+
+    With the best gain it is the share of the variance that is explained.
+    """
+    mine, own = ((each - arrays["target_mean"]) / arrays["target_scale"] for each in (predicted, truth))
+    products: float = (mine * own).sum(dtype=np.float64)
+    return float(products**2 / (np.square(mine, dtype=np.float64).sum() * np.square(own, dtype=np.float64).sum()))
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.fitted.method.value}_ridge_{trial.fitted.ridge}_gain_{trial.gain}"
+
+
+def _build(
+    order: Order,
+    arrays: Mapping[str, Array],
+    quality: Quality,
+    *,
+    best: Trial,
+    source: CalibrationPack,
+    target: CalibrationPack,
+) -> WMatrix:
+    assert quality.retrieval is not None
+    ours, theirs = source.document, target.document
+    rest = {name: array for name, array in arrays.items() if name not in ("encoder", "decoder")}
+    return (
+        WMatrixBuilder()
+        .set_version(order.version)
+        .set_models(
+            ours.model,
+            theirs.model,
+            source_weights=ours.weights,
+            target_weights=theirs.weights,
+            space=Space.EMBEDDING,
+        )
+        .set_method(best.fitted.method, token_alignment=TokenAlignment.SAME_PASSAGE)
+        .set_weights(arrays["encoder"], arrays["decoder"])
+        .set_arrays(**rest)
+        .set_quality(
+            QualityMetrics(
+                basis=quality.basis,
+                expected_quality=quality.retrieval.top1.value,
+                information_retention=quality.information_retention,
+                computational_cost=quality.computational_cost,
+            )
+        )
+        .build()
+    )

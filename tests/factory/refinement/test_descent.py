@@ -1,0 +1,167 @@
+"""Gradient steps on the target's own loss: right gradients, less divergence, and a stop that costs nothing."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from factory.alignment.correction import fit_correction
+from factory.progress import silent
+from factory.refinement.descent import STANDARDS, Refinement, _gradients, refine
+from factory.refinement.lessons import CONTINUATION_TOKENS, Lesson, read_lesson, stretches
+from factory.runners.distillation import divergence_and_gradient, own_log_probabilities
+from kvcache.exchange.correction import corrected
+from latentmas.protocol.w_matrix import CORRECTION
+from tests.factory.codec.tiny import corpus, tiny_model
+
+RANK = 24
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def lessons(model) -> list[Lesson]:
+    texts = stretches([corpus(characters=2600)], seed=3)
+    read = (read_lesson(stretch, source=model, target=model) for stretch in texts)
+    return list(islice((lesson for lesson in read if lesson), 4))
+
+
+@pytest.fixture(scope="module")
+def arrays(lessons) -> dict[str, np.ndarray]:
+    """A map of the model onto itself that loses much: the leading directions, and noise."""
+    rows = np.concatenate([lesson.own_rows[1:] for lesson in lessons])
+    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    _, _, directions = np.linalg.svd((rows - mean) / scale, full_matrices=False)
+    noise = np.random.default_rng(0).normal(0, 0.02, (RANK, rows.shape[1]))
+    basis = (directions[:RANK] + noise).astype(np.float32)
+    moments = {"source_mean": mean, "source_scale": scale, "target_mean": mean, "target_scale": scale}
+    return {"encoder": basis.T, "decoder": basis, **moments}
+
+
+@pytest.fixture(scope="module")
+def corrected_arrays(model, lessons, arrays) -> dict[str, np.ndarray]:
+    documents = [(lesson.source_rows, lesson.own_rows[1:]) for lesson in lessons]
+    return arrays | fit_correction(documents, arrays, width=model.geometry.layer_width)
+
+
+def test_a_lesson_pairs_the_context_and_goes_on_with_the_text(model, lessons) -> None:
+    lesson = lessons[0]
+    assert len(lesson.source_rows) == len(lesson.own_rows) - 1
+    assert len(lesson.continuation) == CONTINUATION_TOKENS
+    np.testing.assert_allclose(lesson.source_rows, lesson.own_rows[1:], atol=1e-5)
+
+
+def test_stretches_come_from_calibration_documents_alone_and_in_the_same_order() -> None:
+    made = corpus(characters=2600)
+    first = list(islice(stretches([made], seed=1), 30))
+    assert first == list(islice(stretches([made], seed=1), 30))
+    assert first != list(islice(stretches([made], seed=2), 30))
+    calibration = [document.text for document in made.documents if document.split == "calibration"]
+    quotes = [each for each in first if each.following.startswith("\n")]
+    assert 0 < len(quotes) < len(first)
+    assert all(each.following[1:] in each.context for each in quotes)
+    others = [each for each in first if each not in quotes]
+    assert all(any(each.context + each.following in text for text in calibration) for each in others)
+
+
+def test_the_gradient_is_that_of_the_divergence(model, lessons) -> None:
+    lesson = lessons[0]
+    generator = np.random.default_rng(1)
+    memory = lesson.own_rows + generator.normal(0, 0.2, lesson.own_rows.shape).astype(np.float32)
+    wanted = own_log_probabilities(model, lesson.own_rows, lesson.continuation)
+    divergence, gradient = divergence_and_gradient(model, memory, lesson.continuation, wanted=wanted)
+    assert divergence > 0
+    direction = gradient / np.linalg.norm(gradient)
+    ahead, behind = (
+        divergence_and_gradient(model, memory + step * direction, lesson.continuation, wanted=wanted)[0]
+        for step in (0.02, -0.02)
+    )
+    assert (ahead - behind) / 0.04 == pytest.approx(np.linalg.norm(gradient), rel=0.02)
+
+
+def test_its_own_memory_diverges_by_nothing(model, lessons) -> None:
+    lesson = lessons[0]
+    wanted = own_log_probabilities(model, lesson.own_rows, lesson.continuation)
+    divergence, _ = divergence_and_gradient(model, lesson.own_rows, lesson.continuation, wanted=wanted)
+    assert divergence == pytest.approx(0, abs=1e-6)
+
+
+def test_steps_lower_the_divergence(model, lessons, arrays, tmp_path) -> None:
+    settings = Refinement(steps=40, learning_rate=5e-3)
+    before = _divergence(model, lessons, arrays)
+    after = _divergence(model, lessons, _refined(model, lessons, arrays, settings, tmp_path / "state"))
+    assert after < 0.8 * before
+
+
+def test_an_interrupted_refinement_goes_on_to_the_same_result(model, lessons, arrays, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("factory.refinement.descent.CHECKPOINT_STEPS", 3)
+    settings = Refinement(steps=8)
+    whole = _refined(model, lessons, arrays, settings, tmp_path / "whole")
+    again = _refined(model, lessons, arrays, settings, tmp_path / "again")
+    np.testing.assert_array_equal(again["encoder"], whole["encoder"])
+    with pytest.raises(KeyboardInterrupt):
+        _refined(model, lessons, arrays, settings, tmp_path / "stopped", stop_at=7)
+    resumed = _refined(model, lessons, arrays, settings, tmp_path / "stopped")
+    for name in ("encoder", "decoder", "target_mean"):
+        np.testing.assert_array_equal(resumed[name], whole[name])
+
+
+def test_the_gradient_goes_through_the_correction_into_every_matrix(model, lessons, corrected_arrays) -> None:
+    """Checked against differences along random directions of each parameter."""
+    generator = np.random.default_rng(4)
+    standard = {name: np.asarray(corrected_arrays[name], np.float32) for name in STANDARDS}
+    names = ("encoder", "decoder", *CORRECTION)
+    parameters = {name: np.asarray(corrected_arrays[name], np.float32) for name in names}
+    parameters["bias"] = np.zeros_like(standard["target_mean"])
+    divergence, gradients = _gradients(parameters, standard, lessons[0], model, by_tokens=True)
+    assert divergence > 0
+    for name in parameters:
+        direction = generator.normal(size=parameters[name].shape).astype(np.float32)
+        direction += gradients[name] * (np.linalg.norm(direction) / np.linalg.norm(gradients[name]))
+        direction /= np.linalg.norm(direction)
+        ahead, behind = (
+            _gradients(
+                parameters | {name: parameters[name] + step * direction}, standard, lessons[0], model, by_tokens=True
+            )[0]
+            for step in (0.02, -0.02)
+        )
+        assert (ahead - behind) / 0.04 == pytest.approx(float((gradients[name] * direction).sum()), rel=0.05), name
+
+
+def test_steps_lower_the_divergence_of_a_corrected_map_too(model, lessons, corrected_arrays, tmp_path) -> None:
+    settings = Refinement(steps=30, learning_rate=5e-3)
+    refined = _refined(model, lessons, corrected_arrays, settings, tmp_path / "state")
+    before, after = (_divergence(model, lessons, each, by_tokens=True) for each in (corrected_arrays, refined))
+    assert after < 0.9 * before
+
+
+def test_the_correction_helps_where_the_tokens_are_known(model, lessons, arrays, corrected_arrays) -> None:
+    plain = _divergence(model, lessons, arrays)
+    assert _divergence(model, lessons, corrected_arrays, by_tokens=True) < 0.9 * plain
+    assert _divergence(model, lessons, corrected_arrays) == pytest.approx(plain)
+
+
+def _refined(model, lessons, arrays, settings, checkpoint, *, stop_at: int | None = None):
+    def progress(done: int, _total: int) -> None:
+        if done == stop_at:
+            raise KeyboardInterrupt
+
+    endless = iter(lessons * 100)
+    report = silent("refine") if stop_at is None else progress
+    return refine(arrays, endless, target=model, settings=settings, checkpoint=checkpoint, progress=report)
+
+
+def _divergence(model, lessons, arrays, *, by_tokens: bool = False) -> float:
+    total = 0.0
+    for lesson in lessons:
+        latents = (lesson.source_rows - arrays["source_mean"]) / arrays["source_scale"] @ arrays["encoder"]
+        rows = latents @ arrays["decoder"] * arrays["target_scale"] + arrays["target_mean"]
+        if by_tokens:
+            rows = corrected(rows, lesson.own_rows[1:, : model.geometry.layer_width], arrays)
+        memory = np.concatenate([lesson.own_rows[:1], rows]).astype(np.float32)
+        wanted = own_log_probabilities(model, lesson.own_rows, lesson.continuation)
+        total += divergence_and_gradient(model, memory, lesson.continuation, wanted=wanted)[0]
+    return total / len(lessons)
