@@ -70,9 +70,9 @@ def fits(source: "CalibrationPack", target: "CalibrationPack", retained: Retaine
     """Accumulate the Gram matrices once and solve them for every penalty."""
     from factory.alignment.fit import accumulate, solve
     from factory.corpora import Split
+    from factory.evaluation import mapped_by
     from factory.pair_rows import paired_rows
     from factory.progress import silent
-    from kvcache.align import aligner
 
     statistics = accumulate(lambda: paired_rows(source, target, Split.CALIBRATION), progress=silent("fit"))
     results: dict[str, object] = {}
@@ -80,7 +80,7 @@ def fits(source: "CalibrationPack", target: "CalibrationPack", retained: Retaine
         again = replace(statistics, gram=statistics.gram.copy())
         fitted = solve(again, penalty=penalty, rank=max(DIMENSIONS))
         for dimension in DIMENSIONS:
-            value = retained(aligner(fitted.truncated(dimension).arrays()))
+            value = retained(mapped_by(fitted.truncated(dimension).arrays()))
             results[f"lambda {penalty}, du {dimension}"] = value
             print(penalty, dimension, value, flush=True)
     return {"retention": results}

@@ -1,0 +1,240 @@
+"""How much of a context's help a W-Matrix keeps: the three methods, a published recipe, files of refined maps.
+
+    python -m benchmarks.alignment [--split selection] [--methods]          # closed form, on the documents that choose
+    python -m benchmarks.alignment --w-matrix FILE [--w-matrix FILE ...]    # files, half and 8-bit precision, controls
+
+Held-out documents were seen by neither calibration nor selection. The recipe is that of arXiv 2608.03893, written
+again (`alignment_peer.py`), fitted on the same rows. Ends with one JSON line.
+"""
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.alignment_peer import fit_peer, peer_aligner, peer_bytes
+from benchmarks.tables import print_table
+from benchmarks.workbench import scratch_workshop
+
+if TYPE_CHECKING:
+    from factory.alignment.linear_map import PairStatistics
+    from factory.evaluation import Align
+    from factory.passages import Passage
+    from factory.workshop import Workshop
+
+MODELS = ("smollm2-135m", "gemma-3-270m")
+DIMENSIONS = (256, 768, 1024)
+CORRECTED = 0.03  # the penalty at which the correction is fitted too
+PENALTIES = (0.03, 0.1)
+Row = dict[str, object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--w-matrix", type=Path, action="append", default=[])
+    parser.add_argument("--methods", action="store_true", help="fit and compare the closed-form methods")
+    parser.add_argument("--split", choices=("selection", "held-out"), default="held-out")
+    parser.add_argument("--corpora", nargs="+", default=["lee", "wikipedia"])
+    parser.add_argument("--documents", type=int, default=40, help="at most, of each corpus")
+    parser.add_argument("--directions", choices=("both", "forward", "back"), default="both")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    with scratch_workshop() as workshop:
+        for source, target in directions(options.directions):
+            courts = [Court(name, source, target, options, workshop) for name in options.corpora]
+            if options.methods:
+                rows += closed_form(source, target, courts, workshop)
+            for path in options.w_matrix:
+                rows += of_file(path, (source, target), courts)
+    print_table(f"retention on {options.split} documents", rows)
+    peak = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2)
+    print(json.dumps({"split": options.split, "rows": rows, "peak_gigabytes": peak}))
+
+
+def directions(which: str) -> list[tuple[str, str]]:
+    both = [MODELS, (MODELS[1], MODELS[0])]
+    return {"both": both, "forward": both[:1], "back": both[1:]}[which]
+
+
+@dataclass
+class Court:
+    """The passages of one corpus that judge one direction, with the bounds of every passage."""
+
+    corpus: str
+    source: str
+    target: str
+    options: argparse.Namespace
+    workshop: "Workshop"
+    _read: "tuple[list[Passage], list[tuple[float, float]]] | None" = None
+
+    def judge(self, align: "Align") -> Row:
+        from factory.evaluation import aligned_retention
+
+        passages, bounds = self.read()
+        interval = aligned_retention(align, passages, target=self.workshop.model(self.target), bounds=bounds)
+        return {self.corpus: round(interval.value, 4), f"{self.corpus} low": round(interval.low, 4)}
+
+    def everything(self, align: "Align", random_align: "Align") -> Row:
+        """Return the controls and the text baselines of the same passages."""
+        from factory.evaluation import evaluate
+
+        found = evaluate(
+            align,
+            random_align,
+            self.read()[0],
+            target=self.workshop.model(self.target),
+            progress=lambda _done, _total: None,
+        ).retention
+        return {
+            arm: [round(getattr(each, part), 4) for part in ("value", "low", "high")]
+            for arm in found.__dataclass_fields__
+            if (each := getattr(found, arm))
+        }
+
+    def read(self) -> "tuple[list[Passage], list[tuple[float, float]]]":
+        if self._read is None:
+            from factory.corpora import Split, load_corpus
+            from factory.evaluation import bounds_of
+            from factory.passages import read_passages
+
+            documents = load_corpus(self.corpus).part(Split(self.options.split))
+            source, target = self.workshop.model(self.source), self.workshop.model(self.target)
+            passages = read_passages(
+                documents,
+                source=source,
+                target=target,
+                wanted=self.options.documents,
+                progress=lambda _done, _total: None,
+            )
+            self._read = passages, bounds_of(passages, target=target)
+        return self._read
+
+
+def closed_form(source: str, target: str, courts: list[Court], workshop: "Workshop") -> Iterator[Row]:
+    """Yield a row for every method, penalty and unified dimension, the correction, and the published recipe."""
+    from factory.alignment.fit import accumulate
+    from factory.corpora import Split
+    from factory.pair_rows import paired_rows
+
+    packs = workshop.pack(source), workshop.pack(target)
+    workshop.unload_models()
+    started = time.monotonic()
+    statistics = accumulate(lambda: paired_rows(*packs, Split.CALIBRATION), progress=lambda _done, _total: None)
+    gathered = round(time.monotonic() - started, 1)
+    for row, align in candidates(statistics, packs):
+        verdicts = [court.judge(align) for court in courts]
+        yield _shown({"direction": f"{source} -> {target}", **row, "gather s": gathered}, verdicts)
+
+
+def candidates(
+    statistics: "PairStatistics", packs: "tuple[CalibrationPack, CalibrationPack]"
+) -> "Iterator[tuple[Row, Align]]":
+    """Yield every closed-form map as its row and what applies it."""
+    from factory.alignment.fit import solve
+    from factory.evaluation import mapped_by
+    from latentmas.protocol.w_matrix import Method
+
+    tried = [(Method.ORTHOGONAL, 0.0)] + [
+        (method, penalty) for method in (Method.LEARNED, Method.HYBRID) for penalty in PENALTIES
+    ]
+    for method, penalty in tried:
+        started = time.monotonic()
+        again = replace(statistics, gram=statistics.gram.copy())
+        fitted = solve(again, method=method, penalty=penalty, rank=max(DIMENSIONS))
+        seconds = round(time.monotonic() - started, 1)
+        for dimension in DIMENSIONS:
+            arrays = fitted.truncated(dimension).arrays()
+            row: Row = {"method": method.value, "lambda": penalty, "du": dimension, "MB": _megabytes(arrays)}
+            yield row | {"solve s": seconds}, mapped_by(arrays)
+        if penalty == CORRECTED:
+            yield from corrections(fitted, packs, {"method": method.value, "lambda": penalty})
+    source, target = (pack.of_cache()[0] for pack in packs)
+    maps = fit_peer(statistics, source, target)
+    peer = peer_aligner(maps, statistics)
+    named: Row = {"method": "2608.03893", "lambda": 0.01, "MB": round(peer_bytes(maps) / 1e6, 1)}
+    yield named, lambda passage: peer(passage.source_rows)
+
+
+def corrections(
+    fitted: "LinearMap", packs: "tuple[CalibrationPack, CalibrationPack]", row: Row
+) -> "Iterator[tuple[Row, Align]]":
+    """Yield the map with the correction by the target's tokens, and what that makes of a blank source memory."""
+    from factory.alignment.correction import fit_correction
+    from factory.corpora import Split
+    from factory.evaluation import mapped_by
+    from factory.pair_rows import paired_documents
+
+    width = packs[1].of_cache()[0].layer_width
+    for dimension, rank in ((1024, 64), (768, 512)):
+        started = time.monotonic()
+        arrays = fitted.truncated(dimension).arrays()
+        arrays |= fit_correction(paired_documents(*packs, Split.CALIBRATION), arrays, width=width, rank=rank)
+        common = row | {"du": dimension, "correction": rank, "MB": _megabytes(arrays)}
+        yield common | {"solve s": round(time.monotonic() - started, 1)}, mapped_by(arrays)
+    yield common | {"source": "blank"}, blank_source(arrays)
+
+
+def blank_source(arrays: "dict[str, Array]") -> "Align":
+    """Return what the target's tokens alone give: the same map of a memory that is the mean everywhere."""
+    from factory.evaluation import mapped_by
+
+    align = mapped_by(arrays)
+
+    def without(passage: "Passage") -> "Array":
+        blank = np.broadcast_to(arrays["source_mean"], passage.source_rows.shape)
+        return align(replace(passage, source_rows=np.array(blank)))
+
+    return without
+
+
+def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[Row]:
+    """Yield a row for the file with and without the target's tokens, its 8-bit form, and a blank source memory.
+
+    Controls and text baselines of the file are printed on a line of their own.
+    """
+    from factory.evaluation import mapped_by, random_like
+    from latentmas.protocol.eight_bit import MATRICES, matrix_of, to_eight_bit
+    from latentmas.protocol.w_matrix import read_w_matrix
+
+    w_matrix = read_w_matrix(path)
+    document = w_matrix.document
+    if (document.source_model, document.target_model) != pair:
+        return
+    whole = {name: array for name, array in w_matrix.arrays.items() if name not in ("encoder_scale", "decoder_scale")}
+    whole |= {name: matrix_of(w_matrix.arrays, name) for name in MATRICES}
+    small = to_eight_bit(whole)
+    common: Row = {"direction": " -> ".join(pair), "method": document.method.value, "du": document.unified_dimension}
+    arms = {
+        f"arms, {court.corpus}": court.everything(mapped_by(whole), mapped_by(random_like(whole))) for court in courts
+    }
+    print(json.dumps({**common, **arms}), flush=True)
+    forms = (
+        ("file", _megabytes(w_matrix.arrays), mapped_by(w_matrix.arrays)),
+        ("8 bit", _megabytes(small), mapped_by(small)),
+        ("without the target's tokens", None, mapped_by(w_matrix.arrays, by_tokens=False)),
+        ("blank source", None, blank_source(whole)),
+    )
+    for name, size, align in forms:
+        yield _shown({**common, "form": name, "MB": size}, [court.judge(align) for court in courts])
+
+
+def _megabytes(arrays: "dict[str, Array]") -> float:
+    return round(sum(array.nbytes for array in arrays.values()) / 1e6, 1)
+
+
+def _shown(row: Row, verdicts: list[Row]) -> Row:
+    """Return the whole row, printed at once: the run is long."""
+    for verdict in verdicts:
+        row |= verdict
+    print(json.dumps(row), flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What a handed-over memory knows: facts stated in a context and asked afterwards, beside text, nothing, a stranger's.
+
+    python -m benchmarks.exchange [--contexts N] [--w-matrix FILE]... [--method auto|raw] [--threads N] [--skip-speed]
+
+Four questions a context, 26 contexts by default; every direction that a W-Matrix is given for, or both from the
+catalogue. Times are measured in the same run. Ends with one JSON line.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+MODELS = ("smollm2-135m", "gemma-3-270m")
+CONTEXTS = 26  # of four facts: 104 cases
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--contexts", type=int, default=CONTEXTS)
+    parser.add_argument("--w-matrix", type=Path, action="append", help="of one direction; default: the best listed")
+    parser.add_argument("--method", choices=("auto", "raw"), default="auto", help="of packing the memory")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--skip-speed", action="store_true")
+    options = parser.parse_args()
+    if options.contexts < 2:
+        parser.error("--contexts must be at least 2: the wrong document is another one's")
+    root = Path(__file__).resolve().parent.parent
+    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "latentmas.settings")
+    print(json.dumps(_rounded(measure(options))))
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of each direction by name."""
+    import django
+    import torch
+
+    django.setup()
+    torch.set_num_threads(options.threads)
+    from django.conf import settings
+
+    from benchmarks import exchange_run, exchange_speed, qa_probe
+    from benchmarks.tables import print_table
+    from factory.corpora import WIKIPEDIA, Split, load_corpus
+    from factory.runners.model import load_model
+    from factory.runners.weights import find_weights
+
+    matrices = _w_matrices(options.w_matrix)
+    documents = load_corpus(WIKIPEDIA).part(Split.HELD_OUT)
+    probes = qa_probe.probes(documents, wanted=options.contexts)
+    names = {name for matrix in matrices for name in (matrix.document.source_model, matrix.document.target_model)}
+    models = {name: load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in sorted(names)}
+    figures: dict[str, Any] = {"contexts": len(probes), "cases": sum(len(each.facts) for each in probes)}
+    for matrix in matrices:
+        source, target = models[matrix.document.source_model], models[matrix.document.target_model]
+        direction = exchange_run.Direction(source, target, matrix, options.method)
+        outcomes = exchange_run.ask(direction, probes)
+        arms = exchange_run.rows(outcomes)
+        print_table(f"{direction.name}: {figures['cases']} questions, chance {1 / qa_probe.ALTERNATIVES:.2f}", arms)
+        outside = exchange_run.outside(outcomes)
+        print(f"  memories outside the calibrated distribution: {'not judged' if outside is None else outside}")
+        figures[direction.name] = {"arms": arms, "outside": outside}
+        if not options.skip_speed:
+            times = exchange_speed.speed(direction, documents)
+            print_table(f"{direction.name}: time", [times])
+            figures[direction.name]["speed"] = times
+    return figures
+
+
+def _w_matrices(paths: list[Path] | None) -> list[Any]:
+    """Return the W-Matrices of the files, or the best certified ones of both directions."""
+    from kvcache.exchange.opened import open_w_matrix
+    from latentmas import blobs
+    from latentmas.protocol.w_matrix import read_w_matrix
+
+    if not paths:
+        from django.utils import timezone
+
+        from marketplace.listings.best import best
+
+        pairs = (MODELS, MODELS[::-1])
+        listed = [best(source_model=one, target_model=two, at=timezone.now()) for one, two in pairs]
+        paths = [blobs.local_path(each.file_digest) for each in listed]
+    return [open_w_matrix(read_w_matrix(path)) for path in paths]
+
+
+def _rounded(figures: Any) -> Any:
+    """Return the figures with floats at four significant digits."""
+    match figures:
+        case dict():
+            return {name: _rounded(value) for name, value in figures.items()}
+        case list():
+            return [_rounded(value) for value in figures]
+        case float():
+            return float(f"{figures:.4g}")
+    return figures
+
+
+if __name__ == "__main__":
+    main()
