@@ -1,9 +1,6 @@
-"""Lessons for the refinement: a stretch of calibration text that both models have read, and how it goes on.
+"""Lessons for the refinement: a stretch of calibration text that both models have read, and how it goes on."""
 
-Some go on as the document does, some by quoting the stretch itself: then the target says word for word what it has
-read, which takes a memory that knows who and what was named, and not only what the text is about.
-"""
-
+import math
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,18 +8,17 @@ from dataclasses import dataclass
 from factory.corpora import Split, TextCorpus
 from factory.runners.model import RunningModel
 from kvcache.exchange.pairing import causal_pairs
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
 CONTEXT_CHARACTERS = (500, 800, 1100, 1300)  # about 100 to 300 tokens of English
 CONTINUATION_TOKENS = 64
 CONTINUATION_CHARACTERS = 700  # more than that many tokens take
-QUOTED = 0.3  # of the stretches
-LEAST_QUOTE = 400  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A context, cut at a blank, and the text that follows it: in the same document, or a quote from the context."""
+    """A context, cut at a blank, and the text that follows it in the same document."""
 
     context: str
     following: str
@@ -38,19 +34,22 @@ class Lesson:
 
 
 def stretches(corpora: Sequence[TextCorpus], *, seed: int) -> Iterator[Stretch]:
-    """Yield stretches of the corpora's calibration documents for ever, each corpus as often as any other.
+    """Yield stretches of the corpora's calibration documents for ever, a corpus as often as the root of its size says.
 
-    A corpus that is through begins again in another order. The same seed gives the same stretches.
+    A corpus that is through begins again in another order: a small one is not to be learnt by heart, nor to be lost
+    among the others. The same seed gives the same stretches.
     """
     generator = random.Random(seed)  # noqa: S311 - an order, not a secret
-    every = [_stretches_of(corpus, generator) for corpus in corpora]
+    every = [found for corpus in corpora if (found := _stretches_of(corpus, generator))]
+    if not every:
+        raise InvalidInput("no calibration document is long enough to learn from", resolution="Use a larger corpus.")
+    weights = [math.sqrt(len(found)) for found in every]
     waiting: list[list[Stretch]] = [[] for _ in every]
     while True:
-        for mine, stack in zip(every, waiting, strict=True):
-            if not stack:
-                stack.extend(mine)
-                generator.shuffle(stack)
-            yield stack.pop()
+        number = generator.choices(range(len(every)), weights)[0]
+        if not waiting[number]:
+            waiting[number] = generator.sample(every[number], len(every[number]))
+        yield waiting[number].pop()
 
 
 def read_lesson(stretch: Stretch, *, source: RunningModel, target: RunningModel) -> Lesson | None:
@@ -74,13 +73,6 @@ def _stretches_of(corpus: TextCorpus, generator: random.Random) -> list[Stretch]
             end = text.rfind(" ", start + 1, start + min(generator.choice(CONTEXT_CHARACTERS), longest))
             if end < 0:
                 break
-            found.append(_continued(text[start:end], text[end : end + CONTINUATION_CHARACTERS], generator))
+            found.append(Stretch(text[start:end], text[end : end + CONTINUATION_CHARACTERS]))
             start = end + 1
     return found
-
-
-def _continued(context: str, following: str, generator: random.Random) -> Stretch:
-    if generator.random() >= QUOTED or len(context) <= LEAST_QUOTE:
-        return Stretch(context, following)
-    blank = context.find(" ", generator.randrange(len(context) - LEAST_QUOTE))
-    return Stretch(context, "\n" + context[blank + 1 :][:CONTINUATION_CHARACTERS])
