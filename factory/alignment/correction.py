@@ -17,6 +17,7 @@ from latentmas.protocol.tensors import Array
 LAGS = 2  # tokens whose innovations are used: its own and that of the token before
 RANK = 512
 PENALTY = 0.003  # on the Gram matrix of standardised innovations
+LEAST_VALUE = 1e-9  # of the largest eigenvalue: below it lies only rounding
 
 
 def fit_correction(
@@ -37,8 +38,8 @@ def fit_correction(
         gram += innovations.T @ innovations
         cross += innovations.T @ residuals
         rows += len(mine)
-    if not rows:
-        raise InvalidInput("there are no paired documents to fit a correction on")
+    if not rows or not cross.any():
+        raise InvalidInput("there are no paired documents with anything to correct")
     encoder, decoder = _reduced(gram / rows, cross / rows, rank=rank)
     return {"correction_encoder": encoder.astype(np.float16), "correction_decoder": decoder.astype(np.float16)}
 
@@ -48,8 +49,9 @@ def _reduced(gram: Array, cross: Array, *, rank: int) -> tuple[Array, Array]:
     lower = np.linalg.cholesky(gram + PENALTY * np.eye(len(gram)))
     whitened = np.linalg.solve(lower, cross)
     values, left = np.linalg.eigh(whitened @ whitened.T)
-    leading = left[:, ::-1][:, : min(rank, len(gram))]
-    directions = (whitened.T @ leading) / np.sqrt(np.maximum(values[::-1][: leading.shape[1]], np.finfo(float).tiny))
+    kept = min(rank, max(1, int((values > LEAST_VALUE * values[-1]).sum())))
+    leading = left[:, ::-1][:, :kept]
+    directions = (whitened.T @ leading) / np.sqrt(values[::-1][:kept])
     encoder = np.linalg.solve(lower.T, whitened @ directions)
     # One exponent range for both factors, which are kept in half precision.
     balance = np.sqrt(np.linalg.norm(encoder, axis=0) + np.finfo(np.float32).tiny)
