@@ -59,7 +59,9 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         made = generate_measured(order, workshop)
         retention = made.quality.retention
         assert retention is not None
+        assert made.quality.uncorrected is not None
         arms = {arm: getattr(retention, arm) for arm in retention.__dataclass_fields__}
+        arms["without the target's tokens"] = made.quality.uncorrected
         figures[f"{pair.source.name} -> {pair.target.name}"] = {
             **{arm: [round(each.value, 4), round(each.low, 4), round(each.high, 4)] for arm, each in arms.items()},
             "documents": made.quality.documents,
