@@ -42,7 +42,7 @@ class Refinement:
     `corpora` are read beside the one that calibrates; of all of them only the calibration documents.
     """
 
-    steps: int = 1200
+    steps: int = 250
     learning_rate: float = 8e-4
     seed: int = 0
     corpora: tuple[str, ...] = (LEE, WIKIPEDIA)
