@@ -42,7 +42,7 @@ class Command(BaseCommand):
             "--refinement-steps",
             type=int,
             default=0,
-            help="Go on with so many gradient steps on the target's own loss (one to two seconds each); 250 are a good number.",
+            help="Go on with so many gradient steps on the target's own loss (a second or two each), such as 250.",
         )
         parser.add_argument("--eight-bit", action="store_true", help="Write encoders and decoders as int8.")
 
