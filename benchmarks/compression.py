@@ -16,7 +16,8 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+
+from benchmarks.tables import rounded
 
 MODELS = ("smollm2-135m", "gemma-3-270m")
 PARTS = ("ratio", "shift", "probe", "speed", "table")
@@ -43,19 +44,7 @@ def main() -> None:
         os.environ.pop("DATABASE_URL", None)
         from benchmarks.compression_run import run
 
-        print(json.dumps(_rounded(run(options, Path(scratch)))))
-
-
-def _rounded(figures: Any) -> Any:
-    """Return the figures with floats at four significant digits."""
-    match figures:
-        case dict():
-            return {name: _rounded(value) for name, value in figures.items()}
-        case list():
-            return [_rounded(value) for value in figures]
-        case float():
-            return float(f"{figures:.4g}")
-    return figures
+        print(json.dumps(rounded(run(options, Path(scratch)))))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tables import rounded
+
 MODELS = ("smollm2-135m", "gemma-3-270m")
 CONTEXTS = 26  # of four facts: 104 cases
 
@@ -29,7 +31,7 @@ def main() -> None:
     root = Path(__file__).resolve().parent.parent
     os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "latentmas.settings")
-    print(json.dumps(_rounded(measure(options))))
+    print(json.dumps(rounded(measure(options))))
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -84,18 +86,6 @@ def _w_matrices(paths: list[Path] | None) -> list[Any]:
         listed = [best(source_model=one, target_model=two, at=timezone.now()) for one, two in pairs]
         paths = [blobs.local_path(each.file_digest) for each in listed]
     return [open_w_matrix(read_w_matrix(path)) for path in paths]
-
-
-def _rounded(figures: Any) -> Any:
-    """Return the figures with floats at four significant digits."""
-    match figures:
-        case dict():
-            return {name: _rounded(value) for name, value in figures.items()}
-        case list():
-            return [_rounded(value) for value in figures]
-        case float():
-            return float(f"{figures:.4g}")
-    return figures
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Plain tables for a terminal and a log."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -26,3 +27,15 @@ def _text(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def rounded(figures: Any) -> Any:
+    """Return the figures with floats at four significant digits."""
+    match figures:
+        case dict():
+            return {name: rounded(value) for name, value in figures.items()}
+        case list():
+            return [rounded(value) for value in figures]
+        case float():
+            return float(f"{figures:.4g}")
+    return figures

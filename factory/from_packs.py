@@ -11,6 +11,7 @@ from factory import generated
 from factory.activation_quality import Judgement, information_retention, judge
 from factory.alignment.fit import LinearMap, fit_linear_map
 from factory.alignment.sketched import fit_sketched
+from factory.choices import RIDGE, smallest_good
 from factory.corpora import Split
 from factory.generated import Generated
 from factory.packs import CalibrationPack
@@ -28,9 +29,7 @@ from latentmas.protocol.w_matrix import (
     WMatrixBuilder,
 )
 
-RIDGE = 0.03  # on the diagonal of the standardised Gram matrix, which is 1; benchmarks/ridge.py chose it
 UNIFIED_DIMENSIONS = (256, 512, 1024)
-TOLERANCE = 0.005  # of information retention: the smallest du this close to the best is taken
 FULL_GRAM = 24_576  # the widest source whose Gram matrix is made: 4.8 GB; beyond it the fit is sketched
 DISTANCE_DOCUMENTS = 64  # whose distances give the bounds of the distribution
 
@@ -68,7 +67,7 @@ def fit_packs(
             arrays = fitted.truncated(dimension).arrays()
             trials[dimension] = information_retention(arrays, source, target, Split.SELECTION)
         progress(len(dimensions), len(dimensions))
-    arrays = fitted.truncated(_smallest_good(trials) if trials else dimensions[0]).arrays()
+    arrays = fitted.truncated(smallest_good(trials) if trials else dimensions[0]).arrays()
     assert source.bos is not None
     assert target.bos is not None
     arrays |= {"source_bos": source.bos, "target_bos": target.bos}
@@ -127,11 +126,6 @@ def _fit(
     return fit_sketched(
         lambda: paired_rows(source, target, Split.CALIBRATION), penalty=RIDGE, rank=rank, progress=progress
     )
-
-
-def _smallest_good(trials: Mapping[int, float]) -> int:
-    best = max(trials.values())
-    return min(dimension for dimension, kept in trials.items() if kept >= best - TOLERANCE)
 
 
 def _settings(fitted: LinearMap, trials: Mapping[int, float]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import numpy as np
 from factory import generated
 from factory.alignment.correction import fit_correction
 from factory.alignment.fit import LinearMap, fit_linear_map
+from factory.choices import RIDGE, smallest_good
 from factory.corpora import Split
 from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, mapped_by, random_like
 from factory.generated import Generated
@@ -31,9 +32,7 @@ from latentmas.protocol.w_matrix import (
     WMatrixBuilder,
 )
 
-RIDGE = 0.03  # on the diagonal of the standardised Gram matrix, which is 1; benchmarks/ridge.py chose it
 UNIFIED_DIMENSIONS = (256, 512, 768)
-TOLERANCE = 0.005  # of retention: the smallest du this close to the best is taken
 SELECTION_PASSAGES = 16
 HELD_OUT_PASSAGES = 40
 
@@ -63,7 +62,7 @@ def generate_measured(order: Order, workshop: Workshop) -> Generated:
     fitted = _fit(order, workshop)
     choices = _passages(order, workshop, Split.SELECTION, SELECTION_PASSAGES)
     trials = _try_dimensions(order, fitted, choices, workshop)
-    chosen = fitted.truncated(_smallest_good(trials))
+    chosen = fitted.truncated(smallest_good(trials))
     arrays = chosen.arrays() | _correction(chosen.arrays(), order, workshop)
     if order.refinement is not None:
         arrays |= refined(arrays, order.refinement, workshop, source=order.source, target=order.target)
@@ -117,11 +116,6 @@ def _try_dimensions(order: Order, fitted: LinearMap, passages: list[Passage], wo
         trials[dimension] = aligned_retention(align, passages, target=target, bounds=bounds).value
     progress(len(dimensions), len(dimensions))
     return trials
-
-
-def _smallest_good(trials: Mapping[int, float]) -> int:
-    best = max(trials.values())
-    return min(dimension for dimension, retention in trials.items() if retention >= best - TOLERANCE)
 
 
 def _passages(order: Order, workshop: Workshop, split: Split, wanted: int) -> list[Passage]:

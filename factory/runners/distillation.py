@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from factory.runners.continuation import Leaves, gradient_rows, logits_after
 from factory.runners.model import RunningModel
-from kvcache.rows import pack_rows
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
@@ -35,33 +33,17 @@ def divergence_and_gradient(
     predicted = _log_probabilities(model, leaves, continuation, first_position=len(rows))
     divergence = (wanted.exp() * (wanted - predicted)).sum(-1).mean()
     divergence.backward()  # type: ignore[no-untyped-call]
-    keys, values = (np.stack([_numpy(pair[index].grad) for pair in leaves]) for index in (0, 1))
-    # A rotation's transpose is its inverse: the gradient of unrotated keys is the rotated gradient turned back.
-    return divergence.item(), pack_rows(keys, values, geometry=model.geometry)
+    return divergence.item(), gradient_rows(model, leaves)
 
 
-def _leaves(model: RunningModel, rows: Array) -> "list[list[torch.Tensor]]":
+def _leaves(model: RunningModel, rows: Array) -> Leaves:
     return [[layer.keys, layer.values] for layer in model.cache_of(rows).layers]
 
 
 def _log_probabilities(
-    model: RunningModel, leaves: "list[list[torch.Tensor]]", continuation: Sequence[int], *, first_position: int
+    model: RunningModel, leaves: Leaves, continuation: Sequence[int], *, first_position: int
 ) -> "torch.Tensor":
     import torch
-    from transformers import DynamicCache
 
-    cache: DynamicCache = DynamicCache()
-    for number, (keys, values) in enumerate(leaves):
-        cache.update(keys, values, number)
-    positions = torch.arange(first_position, first_position + len(continuation))[None]
-    output = model.network.model(
-        torch.tensor([list(continuation)]), past_key_values=cache, position_ids=positions, use_cache=True
-    )
-    logits: torch.Tensor = model.network.lm_head(output.last_hidden_state[0])
+    logits = logits_after(model, leaves, continuation, first_position=first_position)
     return torch.log_softmax(logits.float(), -1)
-
-
-def _numpy(gradient: "torch.Tensor | None") -> Array:
-    """Return `[tokens, heads, dim]`."""
-    assert gradient is not None
-    return np.asarray(gradient[0].float().numpy().transpose(1, 0, 2))

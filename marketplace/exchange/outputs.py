@@ -36,7 +36,7 @@ class AlignmentQualityOutput(serializers.Serializer[Any]):
     outside_share = serializers.FloatField(allow_null=True, help_text="Share of its tokens beyond them.")
 
 
-class UsedWMatrixOutput(serializers.Serializer[Any]):
+class AppliedWMatrixOutput(serializers.Serializer[Any]):
     listing_id = serializers.CharField()
     version = serializers.CharField()
     digest = serializers.CharField()
@@ -71,7 +71,7 @@ class AlignmentOutput(serializers.Serializer[Any]):
     corrected = serializers.BooleanField(help_text="Whether the target's first layer corrected the others.")
     findings = serializers.ListField(child=serializers.CharField())
     alignment_quality = AlignmentQualityOutput()
-    w_matrix = UsedWMatrixOutput()
+    w_matrix = AppliedWMatrixOutput()
     metrics = serializers.DictField()
     aligned_kv_cache = AlignedOutput(help_text="Not beside a file, which is the cache itself.")
 
