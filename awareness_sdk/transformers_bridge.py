@@ -78,18 +78,23 @@ def cache_of(snapshot: KVSnapshot, *, config: Any = None) -> "DynamicCache":
     return cache
 
 
-def target_tokens(model: Any, tokenizer: Any, text: str) -> TargetTokens:
+def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0) -> TargetTokens:
     """Return a text in the target's tokens: ids, character spans and the first layer, BOS in front where it has one.
 
-    The text must be what the source read. Raises InvalidInput for an empty text or a tokenizer that gives no spans,
-    and ModelNotSupported for a model whose first layer depends on more than the token.
+    The text must be what the source read. The last `leave` tokens are left out, for the target to read itself after the
+    memory of the others. Raises InvalidInput for a text of no more tokens than that or a tokenizer that gives no
+    spans, and ModelNotSupported for a model whose first layer depends on more than the token.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise InvalidInput("this tokenizer does not say which characters a token stands for", field="tokenizer")
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, spans = list(encoded["input_ids"]), list(encoded["offset_mapping"])
-    if not ids:
-        raise InvalidInput("the text has no tokens", field="text")
+    if leave < 0 or len(ids) <= leave:
+        raise InvalidInput(
+            f"the text has {len(ids)} tokens; {leave} cannot be left out" if leave else "the text has no tokens",
+            field="leave" if leave else "text",
+        )
+    ids, spans = ids[: len(ids) - leave], spans[: len(spans) - leave]
     if tokenizer.bos_token_id is not None:  # many tokenizers know it and yet put none in front
         ids, spans = [tokenizer.bos_token_id, *ids], [(0, 0), *spans]
     return TargetTokens(

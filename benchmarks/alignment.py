@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from factory.workshop import Workshop
 
 MODELS = ("smollm2-135m", "gemma-3-270m")
-DIMENSIONS = (256, 768, 1024)
-CORRECTED = 0.03  # the penalty at which the correction is fitted too
-PENALTIES = (0.03, 0.1)
+DIMENSIONS = (256, 768)
 Row = dict[str, object]
 
 
@@ -73,11 +71,12 @@ class Court:
     workshop: "Workshop"
     _read: "tuple[list[Passage], list[tuple[float, float]]] | None" = None
 
-    def judge(self, align: "Align") -> Row:
+    def judge(self, align: "Align", *, reread: int = 0) -> Row:
         from factory.evaluation import aligned_retention
 
         passages, bounds = self.read()
-        interval = aligned_retention(align, passages, target=self.workshop.model(self.target), bounds=bounds)
+        target = self.workshop.model(self.target)
+        interval = aligned_retention(align, passages, target=target, bounds=bounds, reread=reread)
         return {self.corpus: round(interval.value, 4), f"{self.corpus} low": round(interval.low, 4)}
 
     def everything(self, align: "Align", random_align: "Align") -> Row:
@@ -137,27 +136,24 @@ def candidates(
 ) -> "Iterator[tuple[Row, Align]]":
     """Yield every closed-form map as its row and what applies it."""
     from factory.alignment.fit import solve
+    from factory.choices import RIDGE
     from factory.evaluation import mapped_by
     from latentmas.protocol.w_matrix import Method
 
-    tried = [(Method.ORTHOGONAL, 0.0)] + [
-        (method, penalty) for method in (Method.LEARNED, Method.HYBRID) for penalty in PENALTIES
-    ]
-    for method, penalty in tried:
+    for method in Method:
         started = time.monotonic()
         again = replace(statistics, gram=statistics.gram.copy())
-        fitted = solve(again, method=method, penalty=penalty, rank=max(DIMENSIONS))
+        fitted = solve(again, method=method, penalty=RIDGE, rank=max(DIMENSIONS))
         seconds = round(time.monotonic() - started, 1)
         for dimension in DIMENSIONS:
             arrays = fitted.truncated(dimension).arrays()
-            row: Row = {"method": method.value, "lambda": penalty, "du": dimension, "MB": _megabytes(arrays)}
-            yield row | {"solve s": seconds}, mapped_by(arrays)
-        if penalty == CORRECTED:
-            yield from corrections(fitted, packs, {"method": method.value, "lambda": penalty})
+            row: Row = {"method": method.value, "du": dimension, "MB": _megabytes(arrays), "solve s": seconds}
+            yield row, mapped_by(arrays)
+        yield from corrections(fitted, packs, {"method": method.value})
     source, target = (pack.of_cache()[0] for pack in packs)
     maps = fit_peer(statistics, source, target)
     peer = peer_aligner(maps, statistics)
-    named: Row = {"method": "2608.03893", "lambda": 0.01, "MB": round(peer_bytes(maps) / 1e6, 1)}
+    named: Row = {"method": "2608.03893", "MB": round(peer_bytes(maps) / 1e6, 1)}
     yield named, lambda passage: peer(passage.source_rows)
 
 
@@ -170,13 +166,12 @@ def corrections(
     from factory.evaluation import mapped_by
     from factory.pair_rows import paired_documents
 
+    started = time.monotonic()
+    arrays = fitted.arrays()
     width = packs[1].of_cache()[0].layer_width
-    for dimension, rank in ((1024, 64), (768, 512)):
-        started = time.monotonic()
-        arrays = fitted.truncated(dimension).arrays()
-        arrays |= fit_correction(paired_documents(*packs, Split.CALIBRATION), arrays, width=width, rank=rank)
-        common = row | {"du": dimension, "correction": rank, "MB": _megabytes(arrays)}
-        yield common | {"solve s": round(time.monotonic() - started, 1)}, mapped_by(arrays)
+    arrays |= fit_correction(paired_documents(*packs, Split.CALIBRATION), arrays, width=width)
+    common = row | {"du": max(DIMENSIONS), "correction": True, "MB": _megabytes(arrays)}
+    yield common | {"solve s": round(time.monotonic() - started, 1)}, mapped_by(arrays)
     yield common | {"source": "blank"}, blank_source(arrays)
 
 
@@ -198,7 +193,7 @@ def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[
 
     Controls and text baselines of the file are printed on a line of their own.
     """
-    from factory.evaluation import mapped_by, random_like
+    from factory.evaluation import REREAD_TOKENS, mapped_by, random_like
     from latentmas.protocol.eight_bit import MATRICES, matrix_of, to_eight_bit
     from latentmas.protocol.w_matrix import read_w_matrix
 
@@ -222,6 +217,8 @@ def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[
     )
     for name, size, align in forms:
         yield _shown({**common, "form": name, "MB": size}, [court.judge(align) for court in courts])
+    last = [court.judge(mapped_by(whole), reread=REREAD_TOKENS) for court in courts]
+    yield _shown({**common, "form": f"the last {REREAD_TOKENS} tokens read by the target", "MB": None}, last)
 
 
 def _megabytes(arrays: "dict[str, Array]") -> float:

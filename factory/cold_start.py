@@ -13,7 +13,7 @@ from latentmas.protocol.errors import LatentMASError
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
 
-RECIPE = "align/1"  # changes whenever the same inputs would give another W-Matrix
+RECIPE = "align/2"  # changes whenever the same inputs would give another W-Matrix
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import bz2
 import hashlib
 import importlib.util
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from latentmas.protocol.errors import InvalidInput, TooLarge
 LEE = "lee"
 LEE_SHA256 = "5d78d6dafd953bbf65797bef09a9ffb9ec430583381be705f8fd460000f370fb"
 WIKIPEDIA = "wikipedia"
+BOTH = f"{LEE}+{WIKIPEDIA}"
 WIKIPEDIA_FILE = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 WIKIPEDIA_SHA256 = "a53f4648dec40467ebdcbc7a1307eddb51fe6e28e9309f6ebde81ba0d04bea2d"
 MARKUP = re.compile(r"'{2,}|^[=*#:; ]+|=+[ \t]*$", re.MULTILINE)  # what gensim's filter leaves
@@ -59,7 +61,8 @@ class TextCorpus:
 def load_corpus(location: str | None = None) -> TextCorpus:
     """Return a corpus from a text file, a folder of .txt files or JSONL with a `text` field; by default the Lee corpus.
 
-    "lee" (300 news items) and "wikipedia" (106 long articles) are the samples that come with gensim.
+    "lee" (300 news items) and "wikipedia" (106 long articles) are the samples that come with gensim; "lee+wikipedia" is
+    both together.
     A text file holds one document a paragraph, or one a line where it has no blank lines.
     Raises InvalidInput where it is missing, not text or too small, TooLarge past 1 GiB.
     """
@@ -67,6 +70,8 @@ def load_corpus(location: str | None = None) -> TextCorpus:
         return _corpus("lee-background", _paragraphs(_lee_text()))
     if location == WIKIPEDIA:
         return _corpus("wikipedia-sample", _articles())
+    if location == BOTH:
+        return _corpus("lee-background+wikipedia-sample", itertools.chain(_paragraphs(_lee_text()), _articles()))
     assert location is not None
     path = Path(location).expanduser()
     if path.is_dir():

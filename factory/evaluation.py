@@ -19,6 +19,7 @@ from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION
 
 CONTROL_SEED = 7
+REREAD_TOKENS = 32  # an eighth of the longest context that is judged
 TEXT_ARMS = {"text_half": 2, "text_quarter": 4, "text_eighth": 8}
 LEAST_PASSAGES = 2
 
@@ -73,10 +74,18 @@ def evaluate(
 
 
 def aligned_retention(
-    align: Align, passages: Sequence[Passage], *, target: RunningModel, bounds: Sequence[tuple[float, float]]
+    align: Align,
+    passages: Sequence[Passage],
+    *,
+    target: RunningModel,
+    bounds: Sequence[tuple[float, float]],
+    reread: int = 0,
 ) -> Interval:
-    """Return the retention of the aligned arm alone; `bounds` are the NLLs (nothing, own) from `bounds_of`."""
-    aligned = [_nll(target, memory_of(passage, align(passage)), passage) for passage in passages]
+    """Return the retention of the aligned arm alone; `bounds` are the NLLs (nothing, own) from `bounds_of`.
+
+    So many of the context's last tokens the target does not get as memory: it reads them itself, after the others.
+    """
+    aligned = [_nll(target, memory_of(passage, align(passage)), passage, reread=reread) for passage in passages]
     nothing, own = np.array(bounds).T
     return retention(np.array(aligned), nothing=nothing, own=own)
 
@@ -119,8 +128,10 @@ def _score(passage: Passage, memories: dict[str, Array], target: RunningModel) -
     return nll, np.column_stack([rows, attention])
 
 
-def _nll(target: RunningModel, rows: Array, passage: Passage) -> float:
-    return float(target.continuation_nll(target.cache_of(rows), passage.continuation).mean())
+def _nll(target: RunningModel, rows: Array, passage: Passage, *, reread: int = 0) -> float:
+    remembered = len(rows) - reread
+    read = passage.context[len(passage.context) - reread :] + passage.continuation
+    return float(target.continuation_nll(target.cache_of(rows[:remembered]), read)[reread:].mean())
 
 
 def _interval(scores: Sequence[DocumentScore], arm: str) -> Interval:

@@ -1,5 +1,6 @@
 """Make a W-Matrix between two models that can be run: packs, fit, choice of du, refinement, evaluation, files."""
 
+import functools as ft
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from factory.alignment.correction import fit_correction
 from factory.alignment.fit import LinearMap, fit_linear_map
 from factory.choices import RIDGE, smallest_good
 from factory.corpora import Split
-from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, mapped_by, random_like
+from factory.evaluation import REREAD_TOKENS, Evaluation, aligned_retention, bounds_of, evaluate, mapped_by, random_like
 from factory.generated import Generated
 from factory.pair_rows import paired_documents, paired_rows, require_same_corpus
 from factory.passages import Passage, passages_for, read_passages, require_enough
@@ -78,8 +79,8 @@ def generate_measured(order: Order, workshop: Workshop) -> Generated:
         target=workshop.model(order.target),
         progress=workshop.stage(f"score {order.source} -> {order.target}"),
     )
-    plain = _uncorrected(arrays, passages, evaluation, workshop.model(order.target))
-    quality = replace(_quality(evaluation, arrays, workshop), uncorrected=plain)
+    plain, reread = _other_ways(arrays, passages, evaluation, workshop.model(order.target))
+    quality = replace(_quality(evaluation, arrays, workshop), uncorrected=plain, reread=reread)
     distances = [snapshot_distance(passage.source_rows, arrays) for passage in choices]
     return generated.store(
         _build(order, arrays, quality, calibrated(distances), workshop),
@@ -134,12 +135,13 @@ def _correction(arrays: Mapping[str, Array], order: Order, workshop: Workshop) -
     return fit_correction(documents, arrays, width=target.of_cache()[0].layer_width)
 
 
-def _uncorrected(
+def _other_ways(
     arrays: Mapping[str, Array], passages: list[Passage], evaluation: Evaluation, target: RunningModel
-) -> Interval:
-    """Return the retention where the target's tokens are not known."""
+) -> tuple[Interval, Interval]:
+    """Return the retention where the target's tokens are not known, and where it reads the last of them itself."""
     bounds = [(each.nll["nothing"], each.nll["own"]) for each in evaluation.documents]
-    return aligned_retention(mapped_by(arrays, by_tokens=False), passages, target=target, bounds=bounds)
+    judge = ft.partial(aligned_retention, passages=passages, target=target, bounds=bounds)
+    return judge(mapped_by(arrays, by_tokens=False)), judge(mapped_by(arrays), reread=REREAD_TOKENS)
 
 
 def _finished(arrays: Mapping[str, Array], order: Order, workshop: Workshop) -> dict[str, Array]:

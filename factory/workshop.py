@@ -1,10 +1,11 @@
 """The factory's workbench: loads each model at most once, captures each pack at most once, and puts packs on record."""
 
 import ctypes
+import functools as ft
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from factory.commands import record_pack
 from factory.corpora import TextCorpus
@@ -76,43 +77,48 @@ class Workshop:
         """
         if name in self.packs:
             return self.packs[name]
-        weights = self.weights(name)
-        recorded = RecordedPack.objects.filter(
+        capture = ft.partial(self._capture, name)
+        return self.recorded(name, capture, space=Space.KV_CACHE, amount=self.calibration_tokens)
+
+    def recorded(self, name: str, capture: Callable[[BinaryIO], None], *, space: Space, amount: int) -> CalibrationPack:
+        """Return the model's pack of a space for this corpus; `capture` writes it now if it is not on record yet.
+
+        `amount` is how much calibration text it was to hold: tokens, or passages.
+        """
+        weights, corpus = self.weights(name).digest, self.corpus
+        found = RecordedPack.objects.filter(
             model=name,
-            weights=weights.digest,
-            corpus_digest=self.corpus.digest,
-            calibration_tokens=self.calibration_tokens,
-            space=Space.KV_CACHE,
+            weights=weights,
+            corpus_digest=corpus.digest,
+            calibration_tokens=amount,
+            space=space,
             contributor__isnull=True,
         ).first()
-        if recorded is not None and blobs.exists(recorded.digest):
-            return open_pack(blobs.local_path(recorded.digest))
-        return self._capture(name)
-
-    def _capture(self, name: str) -> CalibrationPack:
-        self.unload_models(keep=name)
-        model, progress = self.model(name), self.stage(f"capture {name}")
-        digest = blobs.put(
-            lambda file: capture_pack(
-                model, self.corpus, file, calibration_tokens=self.calibration_tokens, progress=progress
-            )
-        )
+        if found is not None and blobs.exists(found.digest):
+            return open_pack(blobs.local_path(found.digest))
+        digest = blobs.put(capture)
         pack = open_pack(blobs.local_path(digest))
         record_pack(
             PackRecorded(
                 digest=digest,
                 size=blobs.size(digest),
                 model=name,
-                weights=model.weights,
-                corpus=self.corpus.name,
-                corpus_digest=self.corpus.digest,
-                calibration_tokens=self.calibration_tokens,
+                weights=weights,
+                corpus=corpus.name,
+                corpus_digest=corpus.digest,
+                calibration_tokens=amount,
                 documents=len(pack.document.documents),
-                width=model.geometry.width,
+                width=pack.document.width,
+                space=space,
             ),
             metadata=self.metadata,
         )
         return pack
+
+    def _capture(self, name: str, file: BinaryIO) -> None:
+        self.unload_models(keep=name)
+        model, progress = self.model(name), self.stage(f"capture {name}")
+        capture_pack(model, self.corpus, file, calibration_tokens=self.calibration_tokens, progress=progress)
 
 
 def _return_freed_memory() -> None:

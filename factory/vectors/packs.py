@@ -4,16 +4,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from factory.commands import record_pack
 from factory.corpora import TextCorpus
-from factory.events import PackRecorded
-from factory.models import CalibrationPack as RecordedPack
-from factory.packs import FP16_LIMIT, CalibrationPack, PackDocument, open_pack
+from factory.packs import FP16_LIMIT, CalibrationPack, PackDocument
 from factory.progress import Progress
 from factory.runners.embedding import EmbeddingModel, load_embedding_model
 from factory.vectors.passages import passages_within
 from factory.workshop import Workshop
-from latentmas import blobs
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput
@@ -29,39 +25,13 @@ def embedding_pack(name: str, workshop: Workshop, *, passages: int = PASSAGES) -
 
     Raises ModelNotSupported, InvalidInput or StorageUnavailable.
     """
-    weights = workshop.weights(name)
-    recorded = RecordedPack.objects.filter(
-        model=name,
-        weights=weights.digest,
-        corpus_digest=workshop.corpus.digest,
-        calibration_tokens=passages,
-        space=Space.EMBEDDING,
-        contributor__isnull=True,
-    ).first()
-    if recorded is not None and blobs.exists(recorded.digest):
-        return open_pack(blobs.local_path(recorded.digest))
-    workshop.unload_models()
-    model, progress = load_embedding_model(weights), workshop.stage(f"embed with {name}")
-    digest = blobs.put(
-        lambda file: capture_embeddings(model, workshop.corpus, file, passages=passages, progress=progress)
-    )
-    pack = open_pack(blobs.local_path(digest))
-    record_pack(
-        PackRecorded(
-            digest=digest,
-            size=blobs.size(digest),
-            model=name,
-            weights=model.weights,
-            corpus=workshop.corpus.name,
-            corpus_digest=workshop.corpus.digest,
-            calibration_tokens=passages,
-            documents=len(pack.document.documents),
-            width=pack.document.width,
-            space=Space.EMBEDDING,
-        ),
-        metadata=workshop.metadata,
-    )
-    return pack
+
+    def capture(file: BinaryIO) -> None:
+        workshop.unload_models()
+        model, progress = load_embedding_model(workshop.weights(name)), workshop.stage(f"embed with {name}")
+        capture_embeddings(model, workshop.corpus, file, passages=passages, progress=progress)
+
+    return workshop.recorded(name, capture, space=Space.EMBEDDING, amount=passages)
 
 
 def capture_embeddings(

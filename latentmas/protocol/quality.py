@@ -72,7 +72,8 @@ class Quality:
     Where the basis is functional, exactly one of `retention` (of caches) and `retrieval` (of embeddings) is present.
     `epsilon` is 1 - retention clamped to [0, 1], or 1 - top-1 retrieval, and 1 - information_retention elsewhere.
     `confidence` is the lower end of that figure's interval. Where a W-Matrix can use the target's tokens, all figures
-    are with them, and `uncorrected` is the retention without.
+    are with them, and `uncorrected` is the retention without. `reread` is the retention where the target reads the
+    context's last 32 tokens itself, after the aligned memory of those before.
     """
 
     basis: Basis
@@ -88,6 +89,7 @@ class Quality:
     corpus: Corpus | None = None
     retrieval: Retrieval | None = None
     uncorrected: Interval | None = None
+    reread: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,17 @@ def test_a_text_becomes_the_targets_tokens_with_bos_in_front() -> None:
     np.testing.assert_allclose(target.first_layer, read(network, target.ids.astype(np.int64)), atol=1e-5)
 
 
+def test_the_last_tokens_can_be_left_for_the_target_to_read() -> None:
+    network = llama().eval()
+    whole, fewer = (target_tokens(network, Letters(), "abca", leave=leave) for leave in (0, 2))
+    assert whole.first_layer is not None
+    assert fewer.first_layer is not None
+    np.testing.assert_array_equal(fewer.spans, whole.spans[:-2])
+    np.testing.assert_allclose(fewer.first_layer, whole.first_layer[:-2], atol=1e-5)
+    with pytest.raises(InvalidInput, match="4 cannot be left out"):
+        target_tokens(network, Letters(), "abca", leave=4)
+
+
 def test_a_tokenizer_without_bos_gives_none() -> None:
     letters = Letters()
     letters.bos_token_id = None

@@ -27,7 +27,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model", help="Name, hub id or alias of a model in the registry.")
-        parser.add_argument("--corpus", default=LEE, help="lee, wikipedia, a text file, folder or JSONL.")
+        parser.add_argument(
+            "--corpus", default=LEE, help="lee, wikipedia, lee+wikipedia, a text file, folder or JSONL."
+        )
         parser.add_argument("--weights", help="Folder, GGUF file or hub id; default: the packaged weights.")
         parser.add_argument("--tokens", type=int, default=CALIBRATION_TOKENS, help="Of calibration text, at most.")
         parser.add_argument("--output", type=Path, help="Write the pack to this file too.")

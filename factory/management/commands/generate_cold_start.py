@@ -33,7 +33,9 @@ class Command(BaseCommand):
         parser.add_argument("--publish", action="store_true", help="List what was made in the marketplace.")
         parser.add_argument("--models", help="Only pairs of these models, comma-separated.")
         parser.add_argument("--no-simulated", action="store_true", help="Only pairs that are measured.")
-        parser.add_argument("--corpus", help="Text file, folder or JSONL; default: the Lee background corpus.")
+        parser.add_argument(
+            "--corpus", help="lee (the default), wikipedia, lee+wikipedia, a text file, folder or JSONL."
+        )
         parser.add_argument("--unified-dimension", type=int, help="Default: chosen on the selection documents.")
         parser.add_argument("--calibration-tokens", type=int, default=CALIBRATION_TOKENS)
         methods = [method.value for method in Method]
@@ -42,7 +44,7 @@ class Command(BaseCommand):
             "--refinement-steps",
             type=int,
             default=0,
-            help="Go on with so many gradient steps on the target's own loss (a second or two each), such as 250.",
+            help="Go on with so many gradient steps on the target's own loss (a second or two each), such as 100.",
         )
         parser.add_argument("--eight-bit", action="store_true", help="Write encoders and decoders as int8.")
 

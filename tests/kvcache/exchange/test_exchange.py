@@ -183,6 +183,16 @@ def test_target_tokens_take_their_causal_partners() -> None:
     np.testing.assert_allclose(rows_in(done.snapshot)[1:], expected, atol=2e-5)
 
 
+def test_the_memory_ends_with_the_target_tokens_that_are_given() -> None:
+    """The rest is for the target to read: it goes on at the position after them."""
+    whole, part = (
+        exchange(cache(4), w_matrix(), target=TargetTokens(each), policy=ANY).snapshot
+        for each in (CHARACTERS, CHARACTERS[:5])
+    )
+    assert part.frame.next_position == part.frame.tokens == 6
+    np.testing.assert_array_equal(part.values, whole.values[:, :6])
+
+
 def test_the_tokenizers_own_bos_may_come_along_with_the_ids() -> None:
     spans, ids = np.concatenate([[(0, 0)], CHARACTERS]), np.arange(2, 11)
     frame = exchange(cache(4), w_matrix(), target=TargetTokens(spans, ids), policy=ANY).snapshot.frame
