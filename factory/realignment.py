@@ -11,6 +11,7 @@ import numpy as np
 
 from factory.alignment.realignment import fit_realignment
 from factory.progress import Progress
+from factory.row_quality import row_quality
 from factory.runners.model import RunningModel
 from factory.runners.vocabulary import vocabulary_chunks
 from latentmas.protocol.errors import InvalidInput
@@ -74,7 +75,7 @@ def realign(model: RunningModel, *, progress: Progress, version: str = VERSION) 
         "target_scale": np.full(hidden, scale, np.float32),
     }
     predicted = np.concatenate(seen.outputs) @ arrays["encoder"] * arrays["target_scale"]
-    quality = _quality(predicted, np.concatenate(seen.inputs), cost=hidden * hidden)
+    quality = row_quality(predicted, np.concatenate(seen.inputs), basis=Basis.ACTIVATION, cost=hidden * hidden)
     top1 = _top1(model, predicted, np.concatenate(seen.ids))
     return Realigned(_build(model, arrays, quality, version), quality, top1)
 
@@ -101,22 +102,6 @@ def _fitting(model: RunningModel, held_out: Array, seen: _Seen, progress: Progre
         seen.inputs.append(inputs[out])
         progress(seen.entries, size)
         yield outputs[~out], inputs[~out]
-
-
-def _quality(predicted: Array, truth: Array, *, cost: int) -> Quality:
-    lengths, errors = np.linalg.norm(truth, axis=1), np.linalg.norm(predicted - truth, axis=1)
-    cosines = (predicted * truth).sum(axis=1) / (np.linalg.norm(predicted, axis=1) * lengths)
-    retained = float(1 - np.square(errors, dtype=np.float64).sum() / np.square(lengths, dtype=np.float64).sum())
-    return Quality(
-        basis=Basis.ACTIVATION,
-        epsilon=min(max(1 - retained, 0.0), 1.0),
-        information_retention=retained,
-        cosine_similarity=float(cosines.mean()),
-        euclidean_distance=float((errors / lengths).mean()),
-        computational_cost=cost,
-        test_samples=len(truth),
-        documents=0,
-    )
 
 
 def _top1(model: RunningModel, predicted: Array, ids: Array) -> float:

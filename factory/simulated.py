@@ -8,9 +8,10 @@ from factory import generated
 from factory.alignment.standardise import standard_of
 from factory.generated import Generated
 from factory.planner import Candidate, PlannedPair
+from factory.row_quality import row_quality
 from factory.simulation import CALIBRATION_ROWS, DECAY, FACTORS, NOISE, simulated_rows
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis, Quality
+from latentmas.protocol.quality import Basis
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Method, QualityMetrics, TokenAlignment, WMatrixBuilder
 
@@ -32,7 +33,7 @@ def generate_simulated(pair: PlannedPair, *, version: str, test_samples: int) ->
     matrices = dual_ridge(ours.apply(source), theirs.apply(target), ridge=RIDGE, rank=rank)
     encoder, decoder = (np.asarray(matrix).astype(np.float16) for matrix in matrices)
     predicted = ours.apply(held_out) @ encoder.astype(np.float32) @ decoder.astype(np.float32)
-    quality = _quality(predicted, theirs.apply(truth), cost=encoder.size + decoder.size)
+    quality = row_quality(predicted, theirs.apply(truth), basis=Basis.SIMULATED, cost=encoder.size + decoder.size)
     w_matrix = (
         WMatrixBuilder()
         .set_version(version)
@@ -84,22 +85,4 @@ def _latents(shape: tuple[str, int], test_samples: int) -> tuple[Array, Array]:
     return (
         simulated_rows(name, dimension, rows=CALIBRATION_ROWS, seed=CALIBRATION_SEED),
         simulated_rows(name, dimension, rows=test_samples, seed=HELD_OUT_SEED),
-    )
-
-
-def _quality(predicted: Array, truth: Array, *, cost: int) -> Quality:
-    """Measure predictions `[rows, dt]` against the simulation's truth, both in standardised space."""
-    lengths = np.linalg.norm(truth, axis=1)
-    errors = np.linalg.norm(predicted - truth, axis=1)
-    cosines = (predicted * truth).sum(axis=1) / (np.linalg.norm(predicted, axis=1) * lengths)
-    retained = float(1 - np.square(errors).sum() / np.square(lengths).sum())
-    return Quality(
-        basis=Basis.SIMULATED,
-        epsilon=min(max(1 - retained, 0.0), 1.0),
-        information_retention=retained,
-        cosine_similarity=float(cosines.mean()),
-        euclidean_distance=float((errors / lengths).mean()),
-        computational_cost=cost,
-        test_samples=len(truth),
-        documents=0,
     )
