@@ -77,7 +77,7 @@ class Court:
         passages, bounds = self.read()
         target = self.workshop.model(self.target)
         interval = aligned_retention(align, passages, target=target, bounds=bounds, reread=reread)
-        return {self.corpus: round(interval.value, 4), f"{self.corpus} low": round(interval.low, 4)}
+        return {self.corpus: [round(figure, 4) for figure in (interval.value, interval.low, interval.high)]}
 
     def everything(self, align: "Align", random_align: "Align") -> Row:
         """Return the controls and the text baselines of the same passages."""

@@ -40,6 +40,7 @@ def main() -> None:
             case = make(sizes)
             if options.only is None or options.only in case.name:
                 rows.append(measure(case, repetitions=options.repetitions))
+                print(json.dumps(rows[-1]), flush=True)  # the whole takes long
             del case
             gc.collect()
     print_table("kernel against numpy/scipy", rows)

@@ -60,8 +60,10 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         retention = made.quality.retention
         assert retention is not None
         assert made.quality.uncorrected is not None
+        assert made.quality.reread is not None
         arms = {arm: getattr(retention, arm) for arm in retention.__dataclass_fields__}
         arms["without the target's tokens"] = made.quality.uncorrected
+        arms["the last tokens read by the target"] = made.quality.reread
         figures[f"{pair.source.name} -> {pair.target.name}"] = {
             **{arm: [round(each.value, 4), round(each.low, 4), round(each.high, 4)] for arm, each in arms.items()},
             "documents": made.quality.documents,
