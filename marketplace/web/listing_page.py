@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from latentmas.protocol.errors import LatentMASError
-from latentmas.protocol.quality import LayerFidelity, Retention
+from latentmas.protocol.quality import LayerFidelity, Quality, Retention
 from marketplace.listings.certificates import quality_of, reasons_of, status_of
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.reports import report_of
@@ -24,7 +24,7 @@ def figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
         "tier": row.tier_at(at),
     }
     if quality.retention is not None:
-        figures["arms"] = arms = arms_of(quality.retention)
+        figures["arms"] = arms = arms_of(quality, quality.retention)
         figures["retention_chart"] = retention_chart(arms)
     try:
         layers = report_of(row).layers
@@ -35,9 +35,11 @@ def figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
     return figures
 
 
-def arms_of(retention: Retention) -> list[Arm]:
+def arms_of(quality: Quality, retention: Retention) -> list[Arm]:
+    others = {"... last 32 tokens read": quality.reread, "... tokens unknown": quality.uncorrected}
     return [
         Arm("This W-Matrix", retention.aligned, "own"),
+        *(Arm(label, interval, "own") for label, interval in others.items() if interval is not None),
         Arm("Last half as text", retention.text_half, "text"),
         Arm("Last quarter as text", retention.text_quarter, "text"),
         Arm("Last eighth as text", retention.text_eighth, "text"),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -5,6 +6,7 @@ from django.test import Client
 from django.utils import timezone
 
 from latentmas import blobs
+from latentmas.protocol.quality import Interval
 from marketplace.listings.commands import publish_version, yank_version
 from marketplace.listings.events import StoredFile
 from marketplace.listings.models import Listing, ListingVersion
@@ -105,6 +107,13 @@ def test_a_listing_shows_figures_controls_and_certificate(client, certified):
     assert Listing.objects.get().file_digest.removeprefix("sha256:") in markup
     assert f"/api/w-matrices/{certified}/versions/1.0.0/file" in markup
     assert "attention output: 0.95 to 0.95" in markup
+
+
+def test_a_listing_shows_the_other_ways_to_use_it_where_they_were_measured(client, registry):
+    more = replace(sample.functional(0.9), reread=Interval(0.95, 0.93, 0.97), uncorrected=Interval(0.8, 0.78, 0.82))
+    page = read(client, f"/w-matrices/{sample.make_listing(quality=more)}")
+    for words in ("... last 32 tokens read 0.950 0.930 0.970", "... tokens unknown 0.800 0.780 0.820"):
+        assert words in page
 
 
 def test_a_refused_listing_shows_the_reasons(client, registry):
