@@ -13,6 +13,7 @@ import jax.random as jr
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Float32, Float64
 
+PANEL = 1024  # rows that are solved at once
 OVERSAMPLING = 64
 ITERATIONS = 4
 
@@ -25,8 +26,17 @@ def factor(gram: Float64[Array, "ds ds"], ridge: float) -> Float64[Array, "ds ds
 
 @jax.jit
 def whiten(lower: Float32[Array, "ds ds"], cross: Float[Array, "ds dt"]) -> Float32[Array, "ds dt"]:
-    """Return A = L^-1 C. A^T A is the covariance of the fitted target."""
-    return solve_triangular(lower, cross.astype(jnp.float32), lower=True)
+    """Return A = L^-1 C. A^T A is the covariance of the fitted target.
+
+    Panel by panel, so that nearly all of it is products, which are faster than the triangular routine.
+    """
+    solved = jnp.zeros(cross.shape, jnp.float32)
+    for start in range(0, len(lower), PANEL):
+        end = start + PANEL
+        rest = cross[start:end].astype(jnp.float32) - lower[start:end, :start] @ solved[:start]
+        panel = solve_triangular(lower[start:end, start:end], rest, lower=True)
+        solved = solved.at[start:end].set(panel)
+    return solved
 
 
 @ft.partial(jax.jit, static_argnames="rank")

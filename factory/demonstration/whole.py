@@ -157,7 +157,7 @@ def _packing(model: RunningModel, packed: Packed, reading_ms: float) -> str:
 
 def _handing(pair: Pair, exchanged: Exchanged) -> Iterator[str]:
     document, quality = pair.w_matrix.document, exchanged.quality
-    retention = "not measured" if quality.retention is None else f"{quality.retention:.3f} ({quality.basis.value})"
+    retention = "not in the file" if quality.retention is None else f"{quality.retention:.3f} ({quality.basis.value})"
     yield (
         f"W-Matrix {document.version} ({document.method.value}, du {document.unified_dimension}): "
         f"retention {retention}, "
