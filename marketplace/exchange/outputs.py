@@ -17,7 +17,6 @@ from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 from marketplace.exchange.aligning import Alignment
 from marketplace.listings import outputs as listings
-from marketplace.listings.certificates import status_of
 
 Json = dict[str, Any]
 
@@ -34,19 +33,6 @@ class AlignmentQualityOutput(serializers.Serializer[Any]):
     distance = serializers.FloatField(allow_null=True, help_text="Of this very snapshot, about 1 in calibration.")
     inside = serializers.BooleanField(allow_null=True, help_text="Whether that is within the calibrated bounds.")
     outside_share = serializers.FloatField(allow_null=True, help_text="Share of its tokens beyond them.")
-
-
-class AppliedWMatrixOutput(serializers.Serializer[Any]):
-    listing_id = serializers.CharField()
-    version = serializers.CharField()
-    digest = serializers.CharField()
-    method = serializers.CharField()
-    unified_dimension = serializers.IntegerField()
-    source_weights = serializers.CharField(allow_null=True)
-    target_weights = serializers.CharField(allow_null=True)
-    certification = listings.CertificationOutput(allow_null=True)
-    certification_status = serializers.CharField()
-    url = serializers.CharField()
 
 
 class AlignedOutput(serializers.Serializer[Any]):
@@ -71,7 +57,7 @@ class AlignmentOutput(serializers.Serializer[Any]):
     corrected = serializers.BooleanField(help_text="Whether the target's first layer corrected the others.")
     findings = serializers.ListField(child=serializers.CharField())
     alignment_quality = AlignmentQualityOutput()
-    w_matrix = AppliedWMatrixOutput()
+    w_matrix = listings.AppliedWMatrixOutput()
     metrics = serializers.DictField()
     aligned_kv_cache = AlignedOutput(help_text="Not beside a file, which is the cache itself.")
 
@@ -80,7 +66,6 @@ def alignment_document(done: Alignment, *, at: Any) -> Json:
     """Return everything but the cache itself."""
     exchanged, row = done.exchanged, done.w_matrix
     frame = exchanged.snapshot.frame
-    same = ("listing_id", "version", "method", "unified_dimension", "source_weights", "target_weights")
     return {
         "protocol": PROTOCOL,
         "source_model": row.source_model,
@@ -92,13 +77,7 @@ def alignment_document(done: Alignment, *, at: Any) -> Json:
         "corrected": exchanged.corrected,
         "findings": list(exchanged.findings),
         "alignment_quality": quality_facts(exchanged.quality),
-        "w_matrix": {name: getattr(row, name) for name in same}
-        | {
-            "digest": row.file_digest,
-            "certification": listings.certification(row, at=at),
-            "certification_status": status_of(row, at=at),
-            "url": f"/api/w-matrices/{row.listing_id}/versions/{row.version}",
-        },
+        "w_matrix": listings.applied_w_matrix(row, at=at),
         "metrics": {"alignment_time_ms": done.clock.duration_ms, "aligned_bytes": _bytes_of(exchanged.snapshot)}
         | timing(done.clock),
     }

@@ -111,6 +111,19 @@ class ListingOutput(SummaryOutput):
     versions = VersionOutput(many=True)
 
 
+class AppliedWMatrixOutput(serializers.Serializer[Any]):
+    listing_id = serializers.CharField()
+    version = serializers.CharField()
+    digest = serializers.CharField()
+    method = serializers.CharField()
+    unified_dimension = serializers.IntegerField()
+    source_weights = serializers.CharField(allow_null=True)
+    target_weights = serializers.CharField(allow_null=True)
+    certification = CertificationOutput(allow_null=True)
+    certification_status = serializers.CharField()
+    url = serializers.CharField()
+
+
 def summary(row: Listing, *, at: datetime) -> Json:
     return {
         "id": row.id,
@@ -169,6 +182,17 @@ def certification(row: Listing | ListingVersion, *, at: datetime) -> Json | None
     """Return the certificate that is valid at the moment, or None."""
     tier = row.tier_at(at)
     return None if tier is None else {"tier": tier, "grade": row.grade, "expires_at": row.certified_until}
+
+
+def applied_w_matrix(row: ListingVersion, *, at: datetime) -> Json:
+    """Return which version was applied to a caller's memory or vectors."""
+    same = ("listing_id", "version", "method", "unified_dimension", "source_weights", "target_weights")
+    return {name: getattr(row, name) for name in same} | {
+        "digest": row.file_digest,
+        "certification": certification(row, at=at),
+        "certification_status": status_of(row, at=at),
+        "url": f"/api/w-matrices/{row.listing_id}/versions/{row.version}",
+    }
 
 
 def statistics_document(totals: Statistics) -> Json:

@@ -34,25 +34,13 @@ class VectorQualityOutput(serializers.Serializer[Any]):
     information_retention = serializers.FloatField()
 
 
-class UsedWMatrixOutput(serializers.Serializer[Any]):
-    listing_id = serializers.CharField()
-    version = serializers.CharField()
-    digest = serializers.CharField()
-    method = serializers.CharField()
-    unified_dimension = serializers.IntegerField()
-    source_weights = serializers.CharField(allow_null=True)
-    target_weights = serializers.CharField(allow_null=True)
-    certification = listings.CertificationOutput(allow_null=True)
-    url = serializers.CharField()
-
-
 class VectorAlignmentOutput(serializers.Serializer[Any]):
     protocol = serializers.CharField()
     source_model = serializers.CharField()
     target_model = serializers.CharField()
     count = serializers.IntegerField()
     alignment_quality = VectorQualityOutput()
-    w_matrix = UsedWMatrixOutput()
+    w_matrix = listings.AppliedWMatrixOutput()
     aligned_vector = serializers.ListField(
         child=serializers.FloatField(), required=False, help_text="Where `vector` was sent."
     )
@@ -62,7 +50,6 @@ class VectorAlignmentOutput(serializers.Serializer[Any]):
 def alignment_document(done: Alignment, *, protocol: str, at: datetime) -> Json:
     """Return everything but the vectors themselves."""
     row, quality, found = done.w_matrix, done.quality, done.quality.retrieval
-    same = ("listing_id", "version", "method", "unified_dimension", "source_weights", "target_weights")
     intervals = ("top1", "top5", "random_w_top1")
     return {
         "protocol": protocol,
@@ -79,12 +66,7 @@ def alignment_document(done: Alignment, *, protocol: str, at: datetime) -> Json:
             "euclidean_distance": quality.euclidean_distance,
             "information_retention": quality.information_retention,
         },
-        "w_matrix": {name: getattr(row, name) for name in same}
-        | {
-            "digest": row.file_digest,
-            "certification": listings.certification(row, at=at),
-            "url": f"/api/w-matrices/{row.listing_id}/versions/{row.version}",
-        },
+        "w_matrix": listings.applied_w_matrix(row, at=at),
     }
 
 
