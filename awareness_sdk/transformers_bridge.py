@@ -89,11 +89,10 @@ def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0) -> T
         raise InvalidInput("this tokenizer does not say which characters a token stands for", field="tokenizer")
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
     ids, spans = list(encoded["input_ids"]), list(encoded["offset_mapping"])
-    if leave < 0 or len(ids) <= leave:
-        raise InvalidInput(
-            f"the text has {len(ids)} tokens; {leave} cannot be left out" if leave else "the text has no tokens",
-            field="leave" if leave else "text",
-        )
+    if not ids:
+        raise InvalidInput("the text has no tokens", field="text")
+    if not 0 <= leave < len(ids):
+        raise InvalidInput(f"the text has {len(ids)} tokens; {leave} cannot be left out", field="leave")
     ids, spans = ids[: len(ids) - leave], spans[: len(spans) - leave]
     if tokenizer.bos_token_id is not None:  # many tokenizers know it and yet put none in front
         ids, spans = [tokenizer.bos_token_id, *ids], [(0, 0), *spans]

@@ -193,8 +193,9 @@ def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[
 
     Controls and text baselines of the file are printed on a line of their own.
     """
-    from factory.evaluation import REREAD_TOKENS, mapped_by, random_like
+    from factory.evaluation import mapped_by, random_like
     from latentmas.protocol.eight_bit import MATRICES, matrix_of, to_eight_bit
+    from latentmas.protocol.quality import REREAD_TOKENS
     from latentmas.protocol.w_matrix import read_w_matrix
 
     w_matrix = read_w_matrix(path)

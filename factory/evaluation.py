@@ -19,7 +19,6 @@ from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION
 
 CONTROL_SEED = 7
-REREAD_TOKENS = 32  # an eighth of the longest context that is judged
 TEXT_ARMS = {"text_half": 2, "text_quarter": 4, "text_eighth": 8}
 LEAST_PASSAGES = 2
 

@@ -11,7 +11,7 @@ from factory.alignment.correction import fit_correction
 from factory.alignment.fit import LinearMap, fit_linear_map
 from factory.choices import RIDGE, smallest_good
 from factory.corpora import Split
-from factory.evaluation import REREAD_TOKENS, Evaluation, aligned_retention, bounds_of, evaluate, mapped_by, random_like
+from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, mapped_by, random_like
 from factory.generated import Generated
 from factory.pair_rows import paired_documents, paired_rows, require_same_corpus
 from factory.passages import Passage, passages_for, read_passages, require_enough
@@ -21,7 +21,7 @@ from factory.runners.model import RunningModel
 from factory.workshop import Workshop
 from kvcache.exchange.distribution import calibrated, snapshot_distance
 from latentmas.protocol.eight_bit import MATRICES, to_eight_bit
-from latentmas.protocol.quality import Basis, Corpus, Interval, Quality
+from latentmas.protocol.quality import REREAD_TOKENS, Basis, Corpus, Interval, Quality
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import (
     CORRECTION,

@@ -21,9 +21,9 @@ LEAST_VALUE = 1e-9  # of the largest eigenvalue: below it lies only rounding
 
 
 def fit_correction(
-    documents: Iterable[tuple[Array, Array]], arrays: Mapping[str, Array], *, width: int, rank: int = RANK
+    documents: Iterable[tuple[Array, Array]], arrays: Mapping[str, Array], *, width: int
 ) -> dict[str, Array]:
-    """Return `correction_encoder` `[LAGS * width, rank]` and `correction_decoder` `[rank, dt]`, float16.
+    """Return `correction_encoder` `[LAGS * width, RANK]` and `correction_decoder` `[RANK, dt]`, float16.
 
     A document is its paired rows `[n, ds]` and `[n, dt]` in the order of the text; `width` is that of the target's
     first layer, whose own columns need no correction. Raises InvalidInput without rows.
@@ -40,16 +40,16 @@ def fit_correction(
         rows += len(mine)
     if not rows or not cross.any():
         raise InvalidInput("there are no paired documents with anything to correct")
-    encoder, decoder = _reduced(gram / rows, cross / rows, rank=rank)
+    encoder, decoder = _reduced(gram / rows, cross / rows)
     return {"correction_encoder": encoder.astype(np.float16), "correction_decoder": decoder.astype(np.float16)}
 
 
-def _reduced(gram: Array, cross: Array, *, rank: int) -> tuple[Array, Array]:
+def _reduced(gram: Array, cross: Array) -> tuple[Array, Array]:
     """Return the factors of ridge, truncated along the leading directions of the fitted residuals."""
     lower = np.linalg.cholesky(gram + PENALTY * np.eye(len(gram)))
     whitened = np.linalg.solve(lower, cross)
     values, left = np.linalg.eigh(whitened @ whitened.T)
-    kept = min(rank, max(1, int((values > LEAST_VALUE * values[-1]).sum())))
+    kept = min(RANK, max(1, int((values > LEAST_VALUE * values[-1]).sum())))
     leading = left[:, ::-1][:, :kept]
     directions = (whitened.T @ leading) / np.sqrt(values[::-1][:kept])
     encoder = np.linalg.solve(lower.T, whitened @ directions)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+REREAD_TOKENS = 32  # an eighth of the longest context that is judged
+
 
 class Basis(StrEnum):
     """Where a figure comes from. The four are never mixed up."""
@@ -73,7 +75,7 @@ class Quality:
     `epsilon` is 1 - retention clamped to [0, 1], or 1 - top-1 retrieval, and 1 - information_retention elsewhere.
     `confidence` is the lower end of that figure's interval. Where a W-Matrix can use the target's tokens, all figures
     are with them, and `uncorrected` is the retention without. `reread` is the retention where the target reads the
-    context's last 32 tokens itself, after the aligned memory of those before.
+    context's last REREAD_TOKENS itself, after the aligned memory of those before.
     """
 
     basis: Basis

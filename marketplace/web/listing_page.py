@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from latentmas.protocol.errors import LatentMASError
-from latentmas.protocol.quality import LayerFidelity, Quality, Retention
+from latentmas.protocol.quality import REREAD_TOKENS, LayerFidelity, Quality, Retention
 from marketplace.listings.certificates import quality_of, reasons_of, status_of
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.reports import report_of
@@ -36,7 +36,7 @@ def figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
 
 
 def arms_of(quality: Quality, retention: Retention) -> list[Arm]:
-    others = {"... last 32 tokens read": quality.reread, "... tokens unknown": quality.uncorrected}
+    others = {f"... last {REREAD_TOKENS} tokens read": quality.reread, "... tokens unknown": quality.uncorrected}
     return [
         Arm("This W-Matrix", retention.aligned, "own"),
         *(Arm(label, interval, "own") for label, interval in others.items() if interval is not None),

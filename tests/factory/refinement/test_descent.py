@@ -144,6 +144,17 @@ def test_steps_lower_the_divergence_of_a_corrected_map_too(model, lessons, corre
     assert after < 0.97 * before
 
 
+def test_steps_lower_what_they_are_taken_on_two_lessons_in_three_with_the_correction(
+    model, lessons, corrected_arrays
+) -> None:
+    refined = _refined(model, lessons, corrected_arrays, Refinement(steps=40, learning_rate=1e-2))
+    before, after = (
+        2 * _divergence(model, lessons, each, by_tokens=True) + _divergence(model, lessons, each)
+        for each in (corrected_arrays, refined)
+    )
+    assert after < 0.9 * before
+
+
 def test_the_correction_helps_where_the_tokens_are_known(model, lessons, arrays, corrected_arrays) -> None:
     plain = _divergence(model, lessons, arrays)
     assert _divergence(model, lessons, corrected_arrays, by_tokens=True) < 0.9 * plain
