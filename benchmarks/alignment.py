@@ -23,10 +23,15 @@ from benchmarks.tables import print_table
 from benchmarks.workbench import scratch_workshop
 
 if TYPE_CHECKING:
-    from factory.alignment.linear_map import PairStatistics
-    from factory.evaluation import Align
+    from factory.alignment.linear_map import LinearMap, PairStatistics
+    from factory.evaluation import Memory
+    from factory.packs import CalibrationPack
     from factory.passages import Passage
     from factory.workshop import Workshop
+    from kvcache.exchange.mapping import LatentMap
+    from latentmas.protocol.snapshot import KVSnapshot
+    from latentmas.protocol.tensors import Array
+    from latentmas.protocol.w_matrix import WMatrix
 
 MODELS = ("smollm2-135m", "gemma-3-270m")
 DIMENSIONS = (256, 768)
@@ -71,21 +76,20 @@ class Court:
     workshop: "Workshop"
     _read: "tuple[list[Passage], list[tuple[float, float]]] | None" = None
 
-    def judge(self, align: "Align", *, reread: int = 0) -> Row:
+    def judge(self, memory: "Memory", *, leave: int = 0) -> Row:
         from factory.evaluation import aligned_retention
 
         passages, bounds = self.read()
         target = self.workshop.model(self.target)
-        interval = aligned_retention(align, passages, target=target, bounds=bounds, reread=reread)
+        interval = aligned_retention(memory, passages, target=target, bounds=bounds, leave=leave)
         return {self.corpus: [round(figure, 4) for figure in (interval.value, interval.low, interval.high)]}
 
-    def everything(self, align: "Align", random_align: "Align") -> Row:
+    def everything(self, w_matrix: "WMatrix") -> Row:
         """Return the controls and the text baselines of the same passages."""
         from factory.evaluation import evaluate
 
         found = evaluate(
-            align,
-            random_align,
+            w_matrix,
             self.read()[0],
             target=self.workshop.model(self.target),
             progress=lambda _done, _total: None,
@@ -126,18 +130,19 @@ def closed_form(source: str, target: str, courts: list[Court], workshop: "Worksh
     started = time.monotonic()
     statistics = accumulate(lambda: paired_rows(*packs, Split.CALIBRATION), progress=lambda _done, _total: None)
     gathered = round(time.monotonic() - started, 1)
-    for row, align in candidates(statistics, packs):
-        verdicts = [court.judge(align) for court in courts]
+    for row, memory in candidates(statistics, packs):
+        verdicts = [court.judge(memory) for court in courts]
         yield _shown({"direction": f"{source} -> {target}", **row, "gather s": gathered}, verdicts)
 
 
 def candidates(
     statistics: "PairStatistics", packs: "tuple[CalibrationPack, CalibrationPack]"
-) -> "Iterator[tuple[Row, Align]]":
+) -> "Iterator[tuple[Row, Memory]]":
     """Yield every closed-form map as its row and what applies it."""
     from factory.alignment.fit import solve
     from factory.choices import RIDGE
-    from factory.evaluation import mapped_by
+    from factory.evaluation import mapped_by, memory_of
+    from kvcache.exchange.mapping import open_map
     from latentmas.protocol.w_matrix import Method
 
     for method in Method:
@@ -148,44 +153,44 @@ def candidates(
         for dimension in DIMENSIONS:
             arrays = fitted.truncated(dimension).arrays()
             row: Row = {"method": method.value, "du": dimension, "MB": _megabytes(arrays), "solve s": seconds}
-            yield row, mapped_by(arrays)
+            yield row, mapped_by(open_map(arrays))
         yield from corrections(fitted, packs, {"method": method.value})
     source, target = (pack.of_cache()[0] for pack in packs)
     maps = fit_peer(statistics, source, target)
     peer = peer_aligner(maps, statistics)
     named: Row = {"method": "2608.03893", "MB": round(peer_bytes(maps) / 1e6, 1)}
-    yield named, lambda passage: peer(passage.source_rows)
+    yield named, lambda passage: memory_of(passage, peer(passage.source_rows))
 
 
 def corrections(
     fitted: "LinearMap", packs: "tuple[CalibrationPack, CalibrationPack]", row: Row
-) -> "Iterator[tuple[Row, Align]]":
+) -> "Iterator[tuple[Row, Memory]]":
     """Yield the map with the correction by the target's tokens, and what that makes of a blank source memory."""
     from factory.alignment.correction import fit_correction
     from factory.corpora import Split
     from factory.evaluation import mapped_by
     from factory.pair_rows import paired_documents
+    from kvcache.exchange.mapping import open_map
 
     started = time.monotonic()
     arrays = fitted.arrays()
-    width = packs[1].of_cache()[0].layer_width
-    arrays |= fit_correction(paired_documents(*packs, Split.CALIBRATION), arrays, width=width)
+    geometry = packs[1].of_cache()[0]
+    arrays |= fit_correction(paired_documents(*packs, Split.CALIBRATION), arrays, width=geometry.layer_width)
+    latent_map = open_map(arrays, target=geometry)
     common = row | {"du": max(DIMENSIONS), "correction": True, "MB": _megabytes(arrays)}
-    yield common | {"solve s": round(time.monotonic() - started, 1)}, mapped_by(arrays)
-    yield common | {"source": "blank"}, blank_source(arrays)
+    yield common | {"solve s": round(time.monotonic() - started, 1)}, mapped_by(latent_map)
+    yield common | {"source": "blank"}, blank_source(latent_map)
 
 
-def blank_source(arrays: "dict[str, Array]") -> "Align":
+def blank_source(latent_map: "LatentMap") -> "Memory":
     """Return what the target's tokens alone give: the same map of a memory that is the mean everywhere."""
-    from factory.evaluation import mapped_by
+    from factory.evaluation import memory_of
 
-    align = mapped_by(arrays)
+    def blank(passage: "Passage") -> "KVSnapshot":
+        mean = np.broadcast_to(latent_map.source_mean, (len(passage.context), len(latent_map.source_mean)))
+        return memory_of(passage, latent_map.corrected(latent_map.apply(mean), passage.first_layer))
 
-    def without(passage: "Passage") -> "Array":
-        blank = np.broadcast_to(arrays["source_mean"], passage.source_rows.shape)
-        return align(replace(passage, source_rows=np.array(blank)))
-
-    return without
+    return blank
 
 
 def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[Row]:
@@ -193,10 +198,11 @@ def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[
 
     Controls and text baselines of the file are printed on a line of their own.
     """
-    from factory.evaluation import mapped_by, random_like
+    from factory.evaluation import handed_over
+    from kvcache.exchange.mapping import open_w_matrix
     from latentmas.protocol.eight_bit import MATRICES, matrix_of, to_eight_bit
     from latentmas.protocol.quality import REREAD_TOKENS
-    from latentmas.protocol.w_matrix import read_w_matrix
+    from latentmas.protocol.w_matrix import WMatrix, read_w_matrix
 
     w_matrix = read_w_matrix(path)
     document = w_matrix.document
@@ -206,19 +212,18 @@ def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[
     whole |= {name: matrix_of(w_matrix.arrays, name) for name in MATRICES}
     small = to_eight_bit(whole)
     common: Row = {"direction": " -> ".join(pair), "method": document.method.value, "du": document.unified_dimension}
-    arms = {
-        f"arms, {court.corpus}": court.everything(mapped_by(whole), mapped_by(random_like(whole))) for court in courts
-    }
+    arms = {f"arms, {court.corpus}": court.everything(w_matrix) for court in courts}
     print(json.dumps({**common, **arms}), flush=True)
+    opened = open_w_matrix(w_matrix)
     forms = (
-        ("file", _megabytes(w_matrix.arrays), mapped_by(w_matrix.arrays)),
-        ("8 bit", _megabytes(small), mapped_by(small)),
-        ("without the target's tokens", None, mapped_by(w_matrix.arrays, by_tokens=False)),
-        ("blank source", None, blank_source(whole)),
+        ("file", _megabytes(w_matrix.arrays), handed_over(opened)),
+        ("8 bit", _megabytes(small), handed_over(open_w_matrix(WMatrix(document, small)))),
+        ("without the target's tokens", None, handed_over(opened, by_tokens=False)),
+        ("blank source", None, blank_source(opened.map)),
     )
-    for name, size, align in forms:
-        yield _shown({**common, "form": name, "MB": size}, [court.judge(align) for court in courts])
-    last = [court.judge(mapped_by(whole), reread=REREAD_TOKENS) for court in courts]
+    for name, size, memory in forms:
+        yield _shown({**common, "form": name, "MB": size}, [court.judge(memory) for court in courts])
+    last = [court.judge(handed_over(opened, leave=REREAD_TOKENS), leave=REREAD_TOKENS) for court in courts]
     yield _shown({**common, "form": f"the last {REREAD_TOKENS} tokens read by the target", "MB": None}, last)
 
 

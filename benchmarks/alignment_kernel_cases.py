@@ -11,8 +11,7 @@ import numpy as np
 import scipy.linalg
 
 from factory.alignment import gram, ridge
-from factory.alignment.orthonormal import orthonormal
-from kvcache.kernels.project import project
+from kvcache.exchange.mapping import open_map
 
 Arguments = Callable[[], tuple[Any, ...]]
 PENALTY = 0.03
@@ -170,35 +169,21 @@ def procrustes(sizes: Sizes) -> Case:
     )
 
 
-def tall_basis(sizes: Sizes) -> Case:
-    tall = activations(sizes.tall, sizes.rank, seed=6)
-    on_device = jnp.asarray(tall)
-    return Case(
-        name="orthonormal basis",
-        ours=orthonormal,
-        fresh=lambda: (on_device,),
-        peer=lambda: scipy.linalg.qr(tall, mode="economic", check_finite=False)[0],
-        fresh_peer=tuple,
-        difference=lambda mine, theirs: relative(
-            np.asarray(mine) @ (np.asarray(mine).T @ tall), theirs @ (theirs.T @ tall)
-        ),
-    )
-
-
 def transfer(sizes: Sizes) -> Case:
     rows = activations(sizes.tokens, sizes.source, seed=7)
     encoder, decoder = activations(sizes.source, sizes.rank, seed=8), activations(sizes.rank, sizes.target, seed=9)
-    rules = [np.ones(width, "f4") for width in (sizes.source, sizes.source, sizes.target, sizes.target)]
-    on_device = [jnp.asarray(each) for each in (rows, encoder, decoder, *rules)]
+    widths = {"source": sizes.source, "target": sizes.target}
+    rules = {f"{side}_{rule}": np.ones(width, "f4") for side, width in widths.items() for rule in ("mean", "scale")}
+    opened = open_map({"encoder": encoder, "decoder": decoder, **rules})
 
     def peer() -> np.ndarray:
-        source_mean, source_scale, target_mean, target_scale = rules
-        return ((rows - source_mean) / source_scale) @ encoder @ decoder * target_scale + target_mean
+        standardised = (rows - rules["source_mean"]) / rules["source_scale"]
+        return standardised @ encoder @ decoder * rules["target_scale"] + rules["target_mean"]
 
     return Case(
         name="align rows",
-        ours=project,
-        fresh=lambda: tuple(on_device),
+        ours=opened.apply,
+        fresh=lambda: (rows,),
         peer=peer,
         fresh_peer=tuple,
         difference=relative,
@@ -233,6 +218,5 @@ CASES: tuple[Callable[[Sizes], Case], ...] = (
     triangular_solve,
     directions,
     procrustes,
-    tall_basis,
     transfer,
 )

@@ -73,7 +73,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def _w_matrices(paths: list[Path] | None) -> list[Any]:
     """Return the W-Matrices of the files, or the best certified ones of both directions."""
-    from kvcache.exchange.opened import open_w_matrix
+    from kvcache.exchange.mapping import open_w_matrix
     from latentmas import blobs
     from latentmas.protocol.w_matrix import read_w_matrix
 

@@ -136,12 +136,12 @@ def usefulness(source: "CalibrationPack", target: "CalibrationPack", workshop: "
     from factory.progress import silent
     from factory.vectors.fit import same_passages
     from factory.vectors.retrieval import mean_reciprocal_rank, ranks
-    from kvcache.align import aligner
+    from kvcache.exchange.mapping import open_map
     from latentmas.protocol.w_matrix import Space
 
     if source.document.space is Space.EMBEDDING:
         pairs = same_passages(source, target, Split(split))
-        return lambda found: mean_reciprocal_rank(ranks(aligner(found.arrays())(pairs.source), pairs.target))
+        return lambda found: mean_reciprocal_rank(ranks(open_map(found.arrays()).apply(pairs.source), pairs.target))
     workshop.unload_models(keep=target.document.model)
     reader = workshop.model(target.document.model)
     passages = read_passages(
@@ -153,7 +153,12 @@ def usefulness(source: "CalibrationPack", target: "CalibrationPack", workshop: "
     )
     workshop.unload_models(keep=target.document.model)
     bounds = bounds_of(passages, target=reader)
-    return lambda found: aligned_retention(mapped_by(found.arrays()), passages, target=reader, bounds=bounds).value
+
+    def kept(found: "LinearMap") -> float:
+        memory = mapped_by(open_map(found.arrays()))
+        return aligned_retention(memory, passages, target=reader, bounds=bounds).value
+
+    return kept
 
 
 if __name__ == "__main__":

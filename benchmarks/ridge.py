@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factory.evaluation import Align
+    from factory.evaluation import Memory
     from factory.packs import CalibrationPack
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
 DIMENSIONS = (256, 512, 1024)
-Retained = Callable[["Align"], float]
+Retained = Callable[["Memory"], float]
 
 
 def main() -> None:
@@ -59,8 +59,8 @@ def sweep(source: str, target: str) -> dict[str, object]:
     passages = read_passages(documents, **models, wanted=len(documents), progress=silent("read"))
     bounds = bounds_of(passages, target=models["target"])
 
-    def retained(align: "Align") -> float:
-        interval = aligned_retention(align, passages, target=models["target"], bounds=bounds)
+    def retained(memory: "Memory") -> float:
+        interval = aligned_retention(memory, passages, target=models["target"], bounds=bounds)
         return round(interval.value, 4)
 
     return {"source": source, "target": target, "documents": len(passages)} | fits(*packs, retained)
@@ -73,6 +73,7 @@ def fits(source: "CalibrationPack", target: "CalibrationPack", retained: Retaine
     from factory.evaluation import mapped_by
     from factory.pair_rows import paired_rows
     from factory.progress import silent
+    from kvcache.exchange.mapping import open_map
 
     statistics = accumulate(lambda: paired_rows(source, target, Split.CALIBRATION), progress=silent("fit"))
     results: dict[str, object] = {}
@@ -80,7 +81,7 @@ def fits(source: "CalibrationPack", target: "CalibrationPack", retained: Retaine
         again = replace(statistics, gram=statistics.gram.copy())
         fitted = solve(again, penalty=penalty, rank=max(DIMENSIONS))
         for dimension in DIMENSIONS:
-            value = retained(mapped_by(fitted.truncated(dimension).arrays()))
+            value = retained(mapped_by(open_map(fitted.truncated(dimension).arrays())))
             results[f"lambda {penalty}, du {dimension}"] = value
             print(penalty, dimension, value, flush=True)
     return {"retention": results}

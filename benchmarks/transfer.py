@@ -37,7 +37,7 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
 
     from factory import catalogue, planner
     from factory.corpora import load_corpus
-    from factory.measured import Order, generate_measured
+    from factory.measured import FunctionalOrder, generate_measured
     from factory.workshop import Workshop
     from latentmas.events.types import Metadata
 
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
     pairs = planner.plan(catalogue.candidates(["smollm2-135m", "gemma-3-270m"]), planner.Limits(simulated=False))
     figures: dict[str, object] = {}
     for pair in pairs:
-        order = Order(pair.source.name, pair.target.name, "1.0.0", 1000, options.unified_dimension)
+        order = FunctionalOrder(pair.source.name, pair.target.name, "1.0.0", 1000, options.unified_dimension)
         started = time.monotonic()
         made = generate_measured(order, workshop)
         retention = made.quality.retention

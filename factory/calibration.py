@@ -32,7 +32,7 @@ POSITION_TOLERANCE = 1e-3  # of the largest key; float32 leaves about 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CalibrationOrder:
     """What is to be captured. `weights` is a folder, a GGUF file or a hub id; without it they must be packaged."""
 
     model: str
@@ -47,7 +47,7 @@ class Calibrated:
     made: bool  # False: it was on record already
 
 
-def calibrate(order: Order, *, cache: Path, stage: Stage, metadata: Metadata) -> Calibrated:
+def calibrate(order: CalibrationOrder, *, cache: Path, stage: Stage, metadata: Metadata) -> Calibrated:
     """Return the model's pack of the corpus, captured and recorded now if it is not on record yet.
 
     Raises ModelNotSupported (unknown to the registry, no KV-cache, no weights), DimensionMismatch where the weights

@@ -13,7 +13,7 @@ from latentmas.protocol.errors import LatentMASError
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
 
-RECIPE = "align/2"  # changes whenever the same inputs would give another W-Matrix
+RECIPE = "align/3"  # changes whenever the same inputs would give another W-Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ def _generate(pair: PlannedPair, options: Options, workshop: Workshop) -> Genera
         from factory.simulated import generate_simulated
 
         return generate_simulated(pair, version=version, test_samples=options.test_samples)
-    from factory.measured import Order, generate_measured
+    from factory.measured import FunctionalOrder, generate_measured
     from factory.refinement.descent import Refinement
 
-    order = Order(
+    order = FunctionalOrder(
         pair.source.name,
         pair.target.name,
         version,

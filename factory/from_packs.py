@@ -11,23 +11,17 @@ from factory import generated
 from factory.activation_quality import Judgement, information_retention, judge
 from factory.alignment.fit import LinearMap, fit_linear_map
 from factory.alignment.sketched import fit_sketched
-from factory.choices import RIDGE, smallest_good
+from factory.choices import RIDGE, Origin, assemble, metrics_of, sinks_of, smallest_good
 from factory.corpora import Split
 from factory.generated import Generated
 from factory.packs import CalibrationPack
 from factory.pair_rows import paired_rows
 from factory.progress import Stage
-from kvcache.exchange.distribution import calibrated, snapshot_distance
+from kvcache.exchange.mapping import open_map
+from kvcache.exchange.quality import calibrated, snapshot_distance
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import (
-    Distribution,
-    Method,
-    QualityMetrics,
-    TokenAlignment,
-    WMatrix,
-    WMatrixBuilder,
-)
+from latentmas.protocol.w_matrix import Distribution, Method, TokenAlignment
 
 UNIFIED_DIMENSIONS = (256, 512, 1024)
 FULL_GRAM = 24_576  # the widest source whose Gram matrix is made: 4.8 GB; beyond it the fit is sketched
@@ -68,9 +62,7 @@ def fit_packs(
             trials[dimension] = information_retention(arrays, source, target, Split.SELECTION)
         progress(len(dimensions), len(dimensions))
     arrays = fitted.truncated(smallest_good(trials) if trials else dimensions[0]).arrays()
-    assert source.bos is not None
-    assert target.bos is not None
-    arrays |= {"source_bos": source.bos, "target_bos": target.bos}
+    arrays |= sinks_of(source, target)
     return FromPacks(
         source=source,
         target=target,
@@ -90,8 +82,17 @@ def store(made: FromPacks, *, version: str, provenance: Mapping[str, str]) -> Ge
         "information_retention_interval": f"[{interval.low:.4f}, {interval.high:.4f}]",
         "information_retention_of_random_w": f"{control.value:.4f}",
     }
+    origin = Origin(
+        version=version,
+        source=made.source.identity,
+        target=made.target.identity,
+        method=made.method,
+        token_alignment=TokenAlignment.CAUSAL_SPANS,
+        geometries=(made.source.of_cache()[0], made.target.of_cache()[0]),
+        distribution=made.distribution,
+    )
     return generated.store(
-        _build(made, version),
+        assemble(made.arrays, metrics_of(judgement.quality), origin),
         judgement.quality,
         layers=judgement.layers,
         settings={**provenance, **made.settings, **figures},
@@ -100,9 +101,10 @@ def store(made: FromPacks, *, version: str, provenance: Mapping[str, str]) -> Ge
 
 def distribution_of(arrays: Mapping[str, Array], source: CalibrationPack) -> Distribution:
     """Return where the distances of whole documents lie: those of selection, and of calibration to make up a number."""
+    latent_map = open_map(arrays)
     indices = [*source.indices(Split.SELECTION).values(), *source.indices(Split.CALIBRATION).values()]
     chosen = itertools.islice(indices, DISTANCE_DOCUMENTS)
-    return calibrated([snapshot_distance(source.rows(index)[1:], arrays) for index in chosen])
+    return calibrated([snapshot_distance(source.rows(index)[1:], latent_map) for index in chosen])
 
 
 def _fit(
@@ -131,29 +133,3 @@ def _fit(
 def _settings(fitted: LinearMap, trials: Mapping[int, float]) -> dict[str, str]:
     chosen_on = {f"selection_information_retention_at_du_{du}": f"{kept:.4f}" for du, kept in trials.items()}
     return {"ridge": str(fitted.ridge), "calibration_rows": str(fitted.rows), **chosen_on}
-
-
-def _build(made: FromPacks, version: str) -> WMatrix:
-    source, target, quality = made.source.document, made.target.document, made.judgement.quality
-    assert source.geometry is not None
-    assert target.geometry is not None
-    rest = {name: array for name, array in made.arrays.items() if name not in ("encoder", "decoder")}
-    return (
-        WMatrixBuilder()
-        .set_version(version)
-        .set_models(source.model, target.model, source_weights=source.weights, target_weights=target.weights)
-        .set_geometry(source.geometry, target.geometry)
-        .set_method(made.method, token_alignment=TokenAlignment.CAUSAL_SPANS)
-        .set_weights(made.arrays["encoder"], made.arrays["decoder"])
-        .set_arrays(**rest)
-        .set_distribution(made.distribution)
-        .set_quality(
-            QualityMetrics(
-                basis=quality.basis,
-                expected_quality=quality.information_retention,
-                information_retention=quality.information_retention,
-                computational_cost=quality.computational_cost,
-            )
-        )
-        .build()
-    )

@@ -19,7 +19,7 @@ from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
 from marketplace.listings.models import ListingVersion
 
-RECIPE = "packs/1"  # changes whenever the same packs would give another W-Matrix
+RECIPE = "packs/2"  # changes whenever the same packs would give another W-Matrix
 
 
 @dataclass(frozen=True, slots=True)

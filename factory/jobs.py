@@ -62,7 +62,7 @@ def _can_run(source: CalibrationPack, target: CalibrationPack) -> bool:
 def _measured(
     plan: Plan, source: CalibrationPack, target: CalibrationPack, stage: Stage, metadata: Metadata
 ) -> tuple[Generated, ListingVersion]:
-    from factory.measured import Order, generate_measured
+    from factory.measured import FunctionalOrder, generate_measured
 
     corpus = corpus_with(digest=target.document.corpus_digest)
     assert corpus is not None
@@ -74,7 +74,7 @@ def _measured(
         packs={plan.source: source, plan.target: target},
     )
     version = catalogue.next_version(plan.source, plan.target, Basis.FUNCTIONAL)
-    order = Order(plan.source, plan.target, version, TEST_SAMPLES, plan.unified_dimension, method=plan.method)
+    order = FunctionalOrder(plan.source, plan.target, version, TEST_SAMPLES, plan.unified_dimension, method=plan.method)
     try:
         made = generate_measured(order, workshop)
     finally:

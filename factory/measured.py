@@ -9,29 +9,21 @@ import numpy as np
 from factory import generated
 from factory.alignment.correction import fit_correction
 from factory.alignment.fit import LinearMap, fit_linear_map
-from factory.choices import RIDGE, smallest_good
+from factory.choices import RIDGE, Origin, assemble, metrics_of, read_back, sinks_of, smallest_good
 from factory.corpora import Split
-from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, mapped_by, random_like
+from factory.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, handed_over, mapped_by
 from factory.generated import Generated
 from factory.pair_rows import paired_documents, paired_rows, require_same_corpus
 from factory.passages import Passage, passages_for, read_passages, require_enough
-from factory.refinement.descent import Refinement
-from factory.refinement.refined import refined
+from factory.refinement.descent import Refinement, refined
 from factory.runners.model import RunningModel
 from factory.workshop import Workshop
-from kvcache.exchange.distribution import calibrated, snapshot_distance
+from kvcache.exchange.mapping import open_map, open_w_matrix
+from kvcache.exchange.quality import calibrated, snapshot_distance
 from latentmas.protocol.eight_bit import MATRICES, to_eight_bit
 from latentmas.protocol.quality import REREAD_TOKENS, Basis, Corpus, Interval, Quality
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import (
-    CORRECTION,
-    Distribution,
-    Method,
-    QualityMetrics,
-    TokenAlignment,
-    WMatrix,
-    WMatrixBuilder,
-)
+from latentmas.protocol.w_matrix import CORRECTION, Method, QualityMetrics, TokenAlignment, WMatrix
 
 UNIFIED_DIMENSIONS = (256, 512, 768)
 SELECTION_PASSAGES = 16
@@ -39,7 +31,7 @@ HELD_OUT_PASSAGES = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class FunctionalOrder:
     """What is to be made. Without a `unified_dimension` it is chosen on the selection documents.
 
     With a `refinement` the map goes on to learn on the target's own loss. `eight_bit` halves the file.
@@ -55,7 +47,7 @@ class Order:
     eight_bit: bool = False
 
 
-def generate_measured(order: Order, workshop: Workshop) -> Generated:
+def generate_measured(order: FunctionalOrder, workshop: Workshop) -> Generated:
     """Fit a pair and measure it on held-out documents of the workshop's corpus with the real target model.
 
     Raises ModelNotSupported, InvalidInput (corpus too small) or StorageUnavailable.
@@ -63,27 +55,28 @@ def generate_measured(order: Order, workshop: Workshop) -> Generated:
     fitted = _fit(order, workshop)
     choices = _passages(order, workshop, Split.SELECTION, SELECTION_PASSAGES)
     trials = _try_dimensions(order, fitted, choices, workshop)
-    chosen = fitted.truncated(smallest_good(trials))
+    dimension = smallest_good(trials)
+    chosen = fitted.truncated(dimension)
     arrays = chosen.arrays() | _correction(chosen.arrays(), order, workshop)
     if order.refinement is not None:
         arrays |= refined(arrays, order.refinement, workshop, source=order.source, target=order.target)
-    arrays = _finished(arrays, order, workshop)
+    arrays |= sinks_of(workshop.pack(order.source), workshop.pack(order.target))
+    arrays = to_eight_bit(arrays) if order.eight_bit else arrays
+    draft = _draft(arrays, order, choices, workshop, kept=trials[dimension])
     wanted = max(HELD_OUT_PASSAGES, passages_for(order.test_samples))
     passages = _passages(order, workshop, Split.HELD_OUT, wanted)
     require_enough(passages, scored_tokens=order.test_samples)
     workshop.unload_models(keep=order.target)
     evaluation = evaluate(
-        mapped_by(arrays),
-        mapped_by(random_like(arrays)),
+        draft,
         passages,
         target=workshop.model(order.target),
         progress=workshop.stage(f"score {order.source} -> {order.target}"),
     )
-    plain, reread = _other_ways(arrays, passages, evaluation, workshop.model(order.target))
-    quality = replace(_quality(evaluation, arrays, workshop), uncorrected=plain, reread=reread)
-    distances = [snapshot_distance(passage.source_rows, arrays) for passage in choices]
+    plain, reread = _other_ways(draft, passages, evaluation, workshop.model(order.target))
+    quality = replace(_quality(evaluation, draft.arrays, workshop), uncorrected=plain, reread=reread)
     return generated.store(
-        _build(order, arrays, quality, calibrated(distances), workshop),
+        WMatrix(replace(draft.document, quality_metrics=metrics_of(quality)), draft.arrays),
         quality,
         layers=evaluation.layers,
         documents=evaluation.documents,
@@ -91,7 +84,7 @@ def generate_measured(order: Order, workshop: Workshop) -> Generated:
     )
 
 
-def _fit(order: Order, workshop: Workshop) -> LinearMap:
+def _fit(order: FunctionalOrder, workshop: Workshop) -> LinearMap:
     source, target = workshop.pack(order.source), workshop.pack(order.target)
     require_same_corpus(source, target)
     workshop.unload_models()
@@ -104,7 +97,9 @@ def _fit(order: Order, workshop: Workshop) -> LinearMap:
     )
 
 
-def _try_dimensions(order: Order, fitted: LinearMap, passages: list[Passage], workshop: Workshop) -> dict[int, float]:
+def _try_dimensions(
+    order: FunctionalOrder, fitted: LinearMap, passages: list[Passage], workshop: Workshop
+) -> dict[int, float]:
     """Return the retention on the selection documents for each du that comes into question."""
     dimensions = UNIFIED_DIMENSIONS if order.unified_dimension is None else (order.unified_dimension,)
     target = workshop.model(order.target)
@@ -113,13 +108,13 @@ def _try_dimensions(order: Order, fitted: LinearMap, passages: list[Passage], wo
     trials = {}
     for number, dimension in enumerate(dimensions):
         progress(number, len(dimensions))
-        align = mapped_by(fitted.truncated(dimension).arrays())
-        trials[dimension] = aligned_retention(align, passages, target=target, bounds=bounds).value
+        memory = mapped_by(open_map(fitted.truncated(dimension).arrays()))
+        trials[dimension] = aligned_retention(memory, passages, target=target, bounds=bounds).value
     progress(len(dimensions), len(dimensions))
     return trials
 
 
-def _passages(order: Order, workshop: Workshop, split: Split, wanted: int) -> list[Passage]:
+def _passages(order: FunctionalOrder, workshop: Workshop, split: Split, wanted: int) -> list[Passage]:
     return read_passages(
         workshop.corpus.part(split),
         source=workshop.model(order.source),
@@ -129,26 +124,49 @@ def _passages(order: Order, workshop: Workshop, split: Split, wanted: int) -> li
     )
 
 
-def _correction(arrays: Mapping[str, Array], order: Order, workshop: Workshop) -> dict[str, Array]:
+def _correction(arrays: Mapping[str, Array], order: FunctionalOrder, workshop: Workshop) -> dict[str, Array]:
     source, target = workshop.pack(order.source), workshop.pack(order.target)
     documents = paired_documents(source, target, Split.CALIBRATION)
     return fit_correction(documents, arrays, width=target.of_cache()[0].layer_width)
 
 
+def _draft(
+    arrays: Mapping[str, Array], order: FunctionalOrder, choices: list[Passage], workshop: Workshop, *, kept: float
+) -> WMatrix:
+    """Return the W-Matrix as whoever downloads its file reads it, before it is judged.
+
+    Until then it states what was kept of the selection documents.
+    """
+    latent_map = open_map(arrays)
+    source, target = workshop.pack(order.source), workshop.pack(order.target)
+    origin = Origin(
+        version=order.version,
+        source=source.identity,
+        target=target.identity,
+        method=order.method,
+        token_alignment=TokenAlignment.CAUSAL_SPANS,
+        geometries=(source.of_cache()[0], target.of_cache()[0]),
+        distribution=calibrated([snapshot_distance(passage.source_rows, latent_map) for passage in choices]),
+    )
+    metrics = QualityMetrics(Basis.FUNCTIONAL, kept, kept, _cost(arrays))
+    return read_back(assemble(arrays, metrics, origin))
+
+
+def _cost(arrays: Mapping[str, Array]) -> int:
+    return sum(arrays[name].size for name in (*MATRICES, *CORRECTION))
+
+
 def _other_ways(
-    arrays: Mapping[str, Array], passages: list[Passage], evaluation: Evaluation, target: RunningModel
+    w_matrix: WMatrix, passages: list[Passage], evaluation: Evaluation, target: RunningModel
 ) -> tuple[Interval, Interval]:
     """Return the retention where the target's tokens are not known, and where it reads the last of them itself."""
+    opened = open_w_matrix(w_matrix)
     bounds = [(each.nll["nothing"], each.nll["own"]) for each in evaluation.documents]
     judge = ft.partial(aligned_retention, passages=passages, target=target, bounds=bounds)
-    return judge(mapped_by(arrays, by_tokens=False)), judge(mapped_by(arrays), reread=REREAD_TOKENS)
-
-
-def _finished(arrays: Mapping[str, Array], order: Order, workshop: Workshop) -> dict[str, Array]:
-    """Return a W-Matrix's arrays in the precision of its file: what is measured is what is shipped."""
-    sinks = {f"{side}_bos": workshop.pack(getattr(order, side)).of_cache()[1] for side in ("source", "target")}
-    whole = dict(arrays) | sinks
-    return to_eight_bit(whole) if order.eight_bit else whole
+    return (
+        judge(handed_over(opened, by_tokens=False)),
+        judge(handed_over(opened, leave=REREAD_TOKENS), leave=REREAD_TOKENS),
+    )
 
 
 def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Workshop) -> Quality:
@@ -161,7 +179,7 @@ def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Work
         information_retention=aligned.value,
         cosine_similarity=float(np.mean([(each.key_cosine + each.value_cosine) / 2 for each in layers])),
         euclidean_distance=float(np.mean([(each.key_error + each.value_error) / 2 for each in layers])),
-        computational_cost=sum(arrays[name].size for name in (*MATRICES, *CORRECTION)),
+        computational_cost=_cost(arrays),
         test_samples=sum(each.scored_tokens for each in evaluation.documents),
         documents=len(evaluation.documents),
         confidence=aligned.low,
@@ -170,34 +188,7 @@ def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], workshop: Work
     )
 
 
-def _build(
-    order: Order, arrays: Mapping[str, Array], quality: Quality, distribution: Distribution, workshop: Workshop
-) -> WMatrix:
-    packs = workshop.pack(order.source), workshop.pack(order.target)
-    source, target = packs[0].document, packs[1].document
-    rest = {name: array for name, array in arrays.items() if name not in ("encoder", "decoder")}
-    return (
-        WMatrixBuilder()
-        .set_version(order.version)
-        .set_models(source.model, target.model, source_weights=source.weights, target_weights=target.weights)
-        .set_geometry(packs[0].of_cache()[0], packs[1].of_cache()[0])
-        .set_method(order.method, token_alignment=TokenAlignment.CAUSAL_SPANS)
-        .set_weights(arrays["encoder"], arrays["decoder"])
-        .set_arrays(**rest)
-        .set_distribution(distribution)
-        .set_quality(
-            QualityMetrics(
-                basis=quality.basis,
-                expected_quality=quality.information_retention,
-                information_retention=quality.information_retention,
-                computational_cost=quality.computational_cost,
-            )
-        )
-        .build()
-    )
-
-
-def _settings(fitted: LinearMap, trials: Mapping[int, float], order: Order) -> dict[str, str]:
+def _settings(fitted: LinearMap, trials: Mapping[int, float], order: FunctionalOrder) -> dict[str, str]:
     chosen_on = {f"selection_retention_at_du_{du}": f"{value:.4f}" for du, value in trials.items()}
     steps = 0 if order.refinement is None else order.refinement.steps
     fit = {"ridge": str(fitted.ridge), "calibration_rows": str(fitted.rows), "refinement_steps": str(steps)}

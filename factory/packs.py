@@ -19,6 +19,7 @@ from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.quality import ModelIdentity
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Space
 
@@ -87,6 +88,11 @@ class CalibrationPack:
         if self.document.geometry is None or self.bos is None:
             raise InvalidInput(f"the pack of {self.document.model} holds embeddings, not a KV-cache")
         return self.document.geometry, self.bos
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model that was run, with its weights."""
+        return ModelIdentity(self.document.model, self.document.weights)
 
     def indices(self, split: Split) -> dict[str, int]:
         """Return the place of each of a split's documents, by digest."""

@@ -32,12 +32,17 @@ def paired_rows(source: CalibrationPack, target: CalibrationPack, split: Split) 
 
 def paired_documents(source: CalibrationPack, target: CalibrationPack, split: Split) -> Iterator[tuple[Array, Array]]:
     """Yield `(source rows [n, ds], target rows [n, dt])` of every document that both packs hold, BOS left out."""
+    ours, theirs = source.indices(split), target.indices(split)
+    for digest in shared_documents(source, target, split):
+        index, partner = ours[digest], theirs[digest]
+        pairs = causal_pairs(source.spans_of(index), target.spans_of(partner))
+        yield source.rows(index)[pairs], target.rows(partner)[1:]
+
+
+def shared_documents(source: CalibrationPack, target: CalibrationPack, split: Split) -> list[str]:
+    """Return the digests of a split's documents that both packs hold, in the source's order."""
     theirs = target.indices(split)
-    for digest, index in source.indices(split).items():
-        if digest in theirs:
-            partner = theirs[digest]
-            pairs = causal_pairs(source.spans_of(index), target.spans_of(partner))
-            yield source.rows(index)[pairs], target.rows(partner)[1:]
+    return [digest for digest in source.indices(split) if digest in theirs]
 
 
 def require_same_corpus(source: CalibrationPack, target: CalibrationPack) -> None:
@@ -62,6 +67,6 @@ def require_same_corpus(source: CalibrationPack, target: CalibrationPack) -> Non
 
 def shared_tokens(source: CalibrationPack, target: CalibrationPack) -> int:
     """Return how many of the target's calibration tokens lie in documents that both packs hold."""
-    shared = source.indices(Split.CALIBRATION)
     theirs = target.indices(Split.CALIBRATION)
-    return sum(len(target.spans_of(index)) for digest, index in theirs.items() if digest in shared)
+    shared = shared_documents(source, target, Split.CALIBRATION)
+    return sum(len(target.spans_of(theirs[digest])) for digest in shared)

@@ -3,11 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from awareness_sdk.first_layer import first_layer_of
 from factory.corpora import Document
 from factory.progress import Progress
 from factory.runners.model import Encoding, RunningModel
 from kvcache.exchange.pairing import causal_pairs
+from kvcache.exchange.places import TargetTokens
+from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
 CONTINUATION_TOKENS = 64  # the first is not scored
@@ -17,18 +23,44 @@ MIN_CONTEXT_TOKENS = 96
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One document's context and continuation in the target's tokens, and both models' rows of the context.
+    """One document's context, as both models remember it, and the continuation that is scored.
 
-    `source_rows` `[context, ds]` has one row per *target* token: its causal partner. `own_rows` `[1 + context, dt]` is
-    the target's own cache, BOS first; `first_layer` `[context, w]` is what its first layer keeps of each token.
+    `source` and `own` are the memories of the source and of the target, BOS first and complete. `tokens` are the
+    context's in the target's own tokens, with what its first layer keeps of each.
     """
 
     document: str
     context: tuple[int, ...]
     continuation: tuple[int, ...]
-    source_rows: Array
-    own_rows: Array
-    first_layer: Array
+    tokens: TargetTokens
+    source: KVSnapshot
+    own: KVSnapshot
+
+    @property
+    def source_rows(self) -> Array:
+        """Rows `[context, ds]`: the causal partner of every token of the target's."""
+        assert self.source.frame.offsets is not None
+        return rows_in(self.source)[causal_pairs(self.source.frame.offsets[1:], self.tokens.spans)]
+
+    @property
+    def own_rows(self) -> Array:
+        """Rows `[1 + context, dt]` of the target's own cache, BOS first."""
+        return rows_in(self.own)
+
+    @property
+    def first_layer(self) -> Array:
+        """What the target's first layer keeps of each token, `[context, w]`."""
+        assert self.tokens.first_layer is not None
+        return self.tokens.first_layer
+
+    def known(self, *, by_tokens: bool = True, leave: int = 0) -> TargetTokens:
+        """Return what a receiver says of the context without its last `leave` tokens, with its first layer or not."""
+        told = slice(0, len(self.context) - leave)
+        return TargetTokens(
+            self.tokens.spans[told],
+            ids=np.array(self.context[told]),
+            first_layer=self.first_layer[told] if by_tokens else None,
+        )
 
 
 def read_passage(document: Document, *, source: RunningModel, target: RunningModel) -> Passage | None:
@@ -39,17 +71,15 @@ def read_passage(document: Document, *, source: RunningModel, target: RunningMod
         return None
     start = max(0, end - MAX_CONTEXT_TOKENS)
     text_start, text_end = encoding.spans[start][0], encoding.spans[end - 1][1]
-    theirs = source.encode(document.text[text_start:text_end])
-    pairs = causal_pairs(theirs.spans, _shifted(encoding, start, end, text_start))
-    context = encoding.ids[start:end]
-    own_rows = target.capture(context)
+    ids = encoding.ids[start:end]
+    spans = tuple((first - text_start, last - text_start) for first, last in encoding.spans[start:end])
     return Passage(
         document=document.digest[:16],
-        context=context,
+        context=ids,
         continuation=encoding.ids[end:],
-        source_rows=source.capture(theirs.ids)[pairs],
-        own_rows=own_rows,
-        first_layer=own_rows[1:, : target.geometry.layer_width],
+        tokens=TargetTokens(np.array(spans), first_layer=first_layer_of(target.network, ids)),
+        source=source.remember(source.encode(document.text[text_start:text_end])),
+        own=target.remember(Encoding(ids, spans)),
     )
 
 
@@ -82,7 +112,3 @@ def require_enough(passages: Sequence[Passage], *, scored_tokens: int) -> None:
 def passages_for(scored_tokens: int) -> int:
     """Return how many passages hold at least that many scored continuation tokens."""
     return -(-scored_tokens // (CONTINUATION_TOKENS - 1))
-
-
-def _shifted(encoding: Encoding, start: int, end: int, offset: int) -> list[tuple[int, int]]:
-    return [(first - offset, last - offset) for first, last in encoding.spans[start:end]]

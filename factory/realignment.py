@@ -10,22 +10,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from factory.alignment.realignment import fit_realignment
+from factory.choices import Origin, assemble, metrics_of
 from factory.progress import Progress
 from factory.row_quality import row_quality
 from factory.runners.model import RunningModel
 from factory.runners.vocabulary import vocabulary_chunks
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis, Quality
+from latentmas.protocol.quality import Basis, ModelIdentity, Quality
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import (
-    STANDARDS,
-    Method,
-    QualityMetrics,
-    Space,
-    TokenAlignment,
-    WMatrix,
-    WMatrixBuilder,
-)
+from latentmas.protocol.w_matrix import STANDARDS, Space, TokenAlignment, WMatrix
 
 HELD_OUT_ENTRIES = 512
 VERSION = "1.0.0"
@@ -77,7 +70,15 @@ def realign(model: RunningModel, *, progress: Progress, version: str = VERSION) 
     predicted = np.concatenate(seen.outputs) @ arrays["encoder"] * arrays["target_scale"]
     quality = row_quality(predicted, np.concatenate(seen.inputs), basis=Basis.ACTIVATION, cost=hidden * hidden)
     top1 = _top1(model, predicted, np.concatenate(seen.ids))
-    return Realigned(_build(model, arrays, quality, version), quality, top1)
+    itself = ModelIdentity(model.name, model.weights)
+    origin = Origin(
+        version=version,
+        source=itself,
+        target=itself,
+        token_alignment=TokenAlignment.SAME_TOKEN,
+        space=Space.REALIGNMENT,
+    )
+    return Realigned(assemble(arrays, metrics_of(quality), origin), quality, top1)
 
 
 def _held_out(model: RunningModel) -> Array:
@@ -113,31 +114,3 @@ def _top1(model: RunningModel, predicted: Array, ids: Array) -> float:
         found = cosines[np.arange(len(ids)), winner]
         nearest, best = np.where(found > best, chunk_ids[winner], nearest), np.maximum(found, best)
     return float((nearest == ids).mean())
-
-
-def _build(model: RunningModel, arrays: dict[str, Array], quality: Quality, version: str) -> WMatrix:
-    rest = {name: array for name, array in arrays.items() if name not in ("encoder", "decoder")}
-    standard = next(each for each in STANDARDS if each >= len(arrays["encoder"]))
-    return (
-        WMatrixBuilder()
-        .set_version(version)
-        .set_models(
-            model.name,
-            model.name,
-            source_weights=model.weights,
-            target_weights=model.weights,
-            space=Space.REALIGNMENT,
-        )
-        .set_method(Method.LEARNED, token_alignment=TokenAlignment.SAME_TOKEN)
-        .set_weights(arrays["encoder"], arrays["decoder"], standard=standard)
-        .set_arrays(**rest)
-        .set_quality(
-            QualityMetrics(
-                basis=quality.basis,
-                expected_quality=quality.information_retention,
-                information_retention=quality.information_retention,
-                computational_cost=quality.computational_cost,
-            )
-        )
-        .build()
-    )

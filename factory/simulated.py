@@ -6,14 +6,15 @@ import numpy as np
 
 from factory import generated
 from factory.alignment.standardise import standard_of
+from factory.choices import Origin, assemble, metrics_of
 from factory.generated import Generated
 from factory.planner import Candidate, PlannedPair
 from factory.row_quality import row_quality
 from factory.simulation import CALIBRATION_ROWS, DECAY, FACTORS, NOISE, simulated_rows
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import Basis, ModelIdentity
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import Method, QualityMetrics, TokenAlignment, WMatrixBuilder
+from latentmas.protocol.w_matrix import TokenAlignment
 
 UNIFIED_DIMENSION = 64
 MAX_FILE_BYTES = 2_000_000
@@ -34,24 +35,21 @@ def generate_simulated(pair: PlannedPair, *, version: str, test_samples: int) ->
     encoder, decoder = (np.asarray(matrix).astype(np.float16) for matrix in matrices)
     predicted = ours.apply(held_out) @ encoder.astype(np.float32) @ decoder.astype(np.float32)
     quality = row_quality(predicted, theirs.apply(truth), basis=Basis.SIMULATED, cost=encoder.size + decoder.size)
-    w_matrix = (
-        WMatrixBuilder()
-        .set_version(version)
-        .set_models(pair.source.name, pair.target.name)
-        .set_method(Method.LEARNED, token_alignment=TokenAlignment.NONE)
-        .set_weights(encoder, decoder)
-        .set_arrays(source_mean=ours.mean, source_scale=ours.scale, target_mean=theirs.mean, target_scale=theirs.scale)
-        .set_quality(
-            QualityMetrics(
-                basis=Basis.SIMULATED,
-                expected_quality=quality.information_retention,
-                information_retention=quality.information_retention,
-                computational_cost=quality.computational_cost,
-            )
-        )
-        .build()
+    arrays = {
+        "encoder": encoder,
+        "decoder": decoder,
+        "source_mean": ours.mean,
+        "source_scale": ours.scale,
+        "target_mean": theirs.mean,
+        "target_scale": theirs.scale,
+    }
+    origin = Origin(
+        version=version,
+        source=ModelIdentity(pair.source.name, None),
+        target=ModelIdentity(pair.target.name, None),
+        token_alignment=TokenAlignment.NONE,
     )
-    return generated.store(w_matrix, quality, settings=settings())
+    return generated.store(assemble(arrays, metrics_of(quality), origin), quality, settings=settings())
 
 
 def unified_dimension(source: int, target: int) -> int:

@@ -1,10 +1,13 @@
 """Between a KV-cache and its rows: one vector per token, keys without RoPE (see `latentmas.protocol.geometry`)."""
 
+from typing import Any
+
 import numpy as np
 
 from kvcache.kernels import rotary
 from kvcache.kernels.tiles import PADDED_TO, TILE
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.snapshot import KVSnapshot, whole
 from latentmas.protocol.tensors import Array
 
 
@@ -22,6 +25,21 @@ def pack_rows(keys: Array, values: Array, *, geometry: KVGeometry, positions: Ar
         rows[part, :, :split] = plain.transpose(1, 0, 2, 3).reshape(-1, layers, split)
         rows[part, :, split:] = values[:, part].transpose(1, 0, 2, 3).reshape(-1, layers, geometry.layer_width - split)
     return rows.reshape(tokens, geometry.width)
+
+
+def rows_in(snapshot: KVSnapshot) -> Array:
+    """Return the rows `[tokens, width]` of a snapshot's tokens, zero where a layer no longer holds one."""
+    frame = snapshot.frame
+    return pack_rows(snapshot.keys, snapshot.values, geometry=frame.geometry, positions=frame.positions)
+
+
+def whole_snapshot(rows: Array, *, geometry: KVGeometry, **known: Any) -> KVSnapshot:
+    """Return the snapshot whose rows `[tokens, width]` these are, at the positions 0, 1, 2 and so on.
+
+    `known` are further fields of its frame.
+    """
+    keys, values = unpack_rows(rows, geometry=geometry)
+    return KVSnapshot(whole(geometry, len(rows), **known), keys, values)
 
 
 def unpack_rows(rows: Array, *, geometry: KVGeometry, positions: Array | None = None) -> tuple[Array, Array]:

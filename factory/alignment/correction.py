@@ -1,6 +1,6 @@
 """Fit how the innovation of a target's first layer corrects the prediction of the other layers.
 
-How it is used: `kvcache.exchange.correction`. This is reduced-rank ridge (Izenman 1975) of a W-Matrix's residuals on
+How it is used: `kvcache.exchange.mapping`. This is reduced-rank ridge (Izenman 1975) of a W-Matrix's residuals on
 the innovations of a token and of the one before it. The features are few, so all is float64 on the host.
 """
 
@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from kvcache.align import aligner
-from kvcache.exchange.correction import lagged
+from kvcache.exchange.mapping import lagged, open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
@@ -28,11 +27,11 @@ def fit_correction(
     A document is its paired rows `[n, ds]` and `[n, dt]` in the order of the text; `width` is that of the target's
     first layer, whose own columns need no correction. Raises InvalidInput without rows.
     """
-    align, scale = aligner(arrays), arrays["target_scale"]
+    latent_map, scale = open_map(arrays), arrays["target_scale"]
     features, dimension = LAGS * width, len(scale)
     gram, cross, rows = np.zeros((features, features)), np.zeros((features, dimension)), 0
     for mine, others in documents:
-        residuals = (others - align(mine)) / scale
+        residuals = (others - latent_map.apply(mine)) / scale
         innovations = lagged(residuals[:, :width], LAGS)
         residuals[:, :width] = 0.0
         gram += innovations.T @ innovations

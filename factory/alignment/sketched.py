@@ -16,12 +16,13 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import jax.random as jr
+import numpy as np
+import scipy.linalg
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Float32, Float64
 
 from factory.alignment.chunks import PairedChunks, Report, Standards, standards_of
 from factory.alignment.linear_map import LinearMap, balanced, require_penalty, require_rank
-from factory.alignment.orthonormal import orthonormal
 from latentmas.protocol.errors import InvalidInput
 
 WIDTH = 2048  # of the sketch
@@ -64,7 +65,7 @@ def accumulate_sketch(
     with jax.enable_x64(True):
         basis = jr.normal(jr.key(0), (len(standards.source.mean), width), dtype=jnp.float32)
         for power in range(powers):
-            basis = orthonormal(_image(chunks, standards, basis))
+            basis = _orthonormal(_image(chunks, standards, basis))
             progress(2 + power, powers + 2)
         gram, cross = _products(chunks, standards, basis)
     progress(powers + 2, powers + 2)
@@ -125,6 +126,14 @@ def _image(chunks: PairedChunks, standards: Standards, basis: Float32[Array, "ds
     for x, _ in _slabs(chunks, standards):
         image = _add_product(image, x, x @ basis, 1 / standards.rows)
     return image
+
+
+def _orthonormal(image: Float32[Array, "ds width"]) -> Float32[Array, "ds width"]:
+    """Return an orthonormal basis of what the image spans, and of some more where its columns depend on each other."""
+    host = np.asarray(image)
+    if not (np.isfinite(host).all() and host.any()):
+        raise InvalidInput("the sketch of the rows is empty or not finite", resolution="Check the calibration rows.")
+    return jnp.asarray(scipy.linalg.qr(host, mode="economic", check_finite=False)[0])
 
 
 def _products(

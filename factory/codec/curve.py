@@ -13,9 +13,9 @@ from kvcache.coding import steps as choosing
 from kvcache.coding import transform
 from kvcache.coding.coordinates import Coordinates, coordinates
 from kvcache.coding.profile import CodecProfile, CurvePoint
-from kvcache.rows import pack_rows, unpack_rows
+from kvcache.rows import pack_rows, whole_snapshot
 from kvcache.windows import needed
-from latentmas.protocol.snapshot import KVSnapshot, whole
+from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
 RATIOS = (8.0, 14.0, 20.0, 28.0, 38.0, 52.0)  # where the curve is read
@@ -52,9 +52,7 @@ def measure(windows: Sequence[Window], model: RunningModel, profile: CodecProfil
 
 def snapshot_of(rows: Array, model: RunningModel) -> KVSnapshot:
     """Return the snapshot of rows that begin at position 0, without what sliding windows have left behind."""
-    keys, values = unpack_rows(rows, geometry=model.geometry)
-    frame = whole(model.geometry, len(rows), model=model.name, weights=model.weights)
-    left, _ = needed(KVSnapshot(frame, keys, values))
+    left, _ = needed(whole_snapshot(rows, geometry=model.geometry, model=model.name, weights=model.weights))
     return left
 
 

@@ -21,7 +21,7 @@ from latentmas.protocol.quality import Basis
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ProfileOrder:
     model: str  # any spelling the registry knows
     corpus: TextCorpus
     settings: Settings
@@ -34,7 +34,7 @@ class Published:
     made: bool  # False: it was on record
 
 
-def calibrate_and_publish(order: Order, *, cache: Path, stage: Stage, metadata: Metadata) -> Published:
+def calibrate_and_publish(order: ProfileOrder, *, cache: Path, stage: Stage, metadata: Metadata) -> Published:
     """Return the recorded profile, made now where there is none of these weights, this corpus and this version.
 
     Raises ModelNotSupported, InvalidInput or StorageUnavailable.

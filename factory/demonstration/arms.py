@@ -14,7 +14,7 @@ from factory.demonstration.memories import Packed, opened, target_tokens
 from factory.runners.model import RunningModel
 from kvcache.exchange.decision import Policy
 from kvcache.exchange.exchange import Exchanged, exchange
-from kvcache.exchange.opened import OpenedWMatrix
+from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.places import TargetTokens
 from latentmas.protocol.snapshot import KVSnapshot
 

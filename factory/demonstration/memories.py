@@ -10,7 +10,6 @@ import numpy as np
 
 from awareness_sdk.first_layer import first_layer_of
 from awareness_sdk.latent_rollout import Realignment, roll_out
-from awareness_sdk.transformers_bridge import snapshot_of
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.compressor import compress, decompress
@@ -62,16 +61,7 @@ def target_tokens(model: RunningModel, text: str) -> TargetTokens:
 
 def read_memory(model: RunningModel, text: str) -> KVSnapshot:
     """Return what the model keeps of BOS and a text, every token in every layer, with the text's spans and digest."""
-    encoding = model.encode(text)
-    snapshot = snapshot_of(
-        model.prefill(encoding.ids),
-        geometry=model.geometry,
-        model=model.name,
-        weights=model.weights,
-        token_ids=[model.bos, *encoding.ids],
-        offsets=np.array([(0, 0), *encoding.spans], np.int32),
-    )
-    return _of_text(snapshot, text)
+    return _of_text(model.remember(model.encode(text)), text)
 
 
 def think_about(model: RunningModel, text: str, *, steps: int, realignment: Realignment) -> KVSnapshot:

@@ -24,7 +24,7 @@ from factory.progress import silent
 from factory.realignment import Realigned, realign
 from factory.runners.model import RunningModel
 from kvcache.exchange.exchange import Exchanged
-from kvcache.exchange.opened import OpenedWMatrix
+from kvcache.exchange.mapping import OpenedWMatrix
 
 if TYPE_CHECKING:
     from kvcache.coding.profile import CodecProfile

@@ -10,13 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factory.corpora import LEE, WIKIPEDIA
+from factory.corpora import LEE, WIKIPEDIA, load_corpus
 from factory.progress import Progress
-from factory.refinement.lessons import Lesson
+from factory.refinement.lessons import Lesson, read_lesson, stretches
 from factory.refinement.scales import BIAS, ScaledMap
 from factory.runners.distillation import divergence_and_gradient, own_log_probabilities
 from factory.runners.model import RunningModel
+from factory.workshop import Workshop
+from latentmas.protocol.eight_bit import MATRICES
 from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import CORRECTION
 
 DECAY = (0.9, 0.99)  # of Adam's two averages
 AVERAGE_DECAY = 0.98  # of the average over the steps, which is what comes out: single steps are noisy
@@ -39,6 +42,34 @@ class Refinement:
     corpora: tuple[str, ...] = (LEE, WIKIPEDIA)
 
 
+def refined(
+    start: Mapping[str, Array], settings: Refinement, workshop: Workshop, *, source: str, target: str
+) -> dict[str, Array]:
+    """Return a W-Matrix's arrays after the refinement, in the precision of its file.
+
+    Raises InvalidInput or ModelNotSupported.
+    """
+    corpora = [workshop.corpus, *(load_corpus(name) for name in settings.corpora)]
+    distinct = list({corpus.digest: corpus for corpus in corpora}.values())
+    workshop.unload_models()
+    student, teacher = workshop.learner(source), workshop.learner(target)
+
+    def lessons() -> Iterator[Lesson]:
+        for stretch in stretches(distinct, seed=settings.seed):
+            if lesson := read_lesson(stretch, source=student, target=teacher):
+                yield lesson
+
+    arrays = refine(
+        start,
+        lessons(),
+        target=teacher,
+        settings=settings,
+        progress=workshop.stage(f"refine {source} -> {target}"),
+    )
+    halves = (name for name in (*MATRICES, *CORRECTION) if name in arrays)
+    return arrays | {name: arrays[name].astype(np.float16) for name in halves}
+
+
 def refine(
     arrays: Mapping[str, Array],
     lessons: Iterator[Lesson],
@@ -50,7 +81,7 @@ def refine(
     """Return the arrays of a W-Matrix, float32 where they changed, after the steps asked for."""
     import torch
 
-    scaled = ScaledMap(arrays)
+    scaled = ScaledMap(arrays, target.geometry)
     parameters = {name: torch.from_numpy(array) for name, array in scaled.learnt.items()}  # the same memory
     averages = {name: array.copy() for name, array in scaled.learnt.items()}
     groups = [{"params": [parameter]} for parameter in parameters.values()]
@@ -76,13 +107,12 @@ def gradients_of(
     scaled: ScaledMap, lesson: Lesson, target: RunningModel, *, by_tokens: bool
 ) -> tuple[float, dict[str, Array]]:
     """Return one lesson's divergence in nats per token, and its gradient for each scale that took part."""
-    width = target.geometry.layer_width
-    prediction = scaled.predict(lesson.source_rows, lesson.own_rows[1:, :width], by_tokens=by_tokens)
-    aligned = prediction.rows * scaled.target_scale + scaled.target_mean
-    memory = np.concatenate([lesson.own_rows[:1], aligned])
+    first_layer = lesson.own_rows[1:, : target.geometry.layer_width] if by_tokens else None
+    prediction = scaled.predict(lesson.source_rows, first_layer)
+    memory = np.concatenate([lesson.own_rows[:1], prediction.rows])
     wanted = own_log_probabilities(target, lesson.own_rows, lesson.continuation)
     divergence, gradient = divergence_and_gradient(target, memory, lesson.continuation, wanted=wanted)
-    return divergence, scaled.gradients(gradient[1:] * scaled.target_scale, prediction, width=width)
+    return divergence, scaled.gradients(gradient[1:], prediction)
 
 
 def _schedule(step: int, steps: int) -> float:

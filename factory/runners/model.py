@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from awareness_sdk.transformers_bridge import snapshot_of
 from factory.runners.weights import Weights
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.errors import ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
@@ -44,6 +46,17 @@ class RunningModel:
     def capture(self, ids: Sequence[int]) -> Array:
         """Return the rows of BOS and the tokens, float32, keys with RoPE removed, without running the head."""
         return self.rows_of(self.prefill(ids))
+
+    def remember(self, encoding: Encoding) -> KVSnapshot:
+        """Return what the model keeps of BOS and a text's tokens, every token in every layer, with their spans."""
+        return snapshot_of(
+            self.prefill(encoding.ids),
+            geometry=self.geometry,
+            model=self.name,
+            weights=self.weights,
+            token_ids=[self.bos, *encoding.ids],
+            offsets=np.array([(0, 0), *encoding.spans], np.int32),
+        )
 
     def prefill(self, ids: Sequence[int]) -> "DynamicCache":
         """Return the model's cache of BOS and the tokens, uncropped in sliding-window layers."""

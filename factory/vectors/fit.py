@@ -9,7 +9,7 @@ from factory.alignment.fit import LinearMap, accumulate, solve
 from factory.corpora import Split
 from factory.packs import CalibrationPack
 from factory.vectors.retrieval import mean_reciprocal_rank, ranks
-from kvcache.align import aligner
+from kvcache.exchange.mapping import open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Method, Space
@@ -111,5 +111,5 @@ def _maps(calibration: VectorPairs) -> Iterator[LinearMap]:
 
 def _tried(fitted: LinearMap, gain: float, selection: VectorPairs) -> Trial:
     louder = replace(fitted, decoder=fitted.decoder * np.float32(gain))
-    found = ranks(aligner(louder.arrays())(selection.source), selection.target)
+    found = ranks(open_map(louder.arrays()).apply(selection.source), selection.target)
     return Trial(louder, gain, mean_reciprocal_rank(found))

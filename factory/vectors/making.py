@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factory import generated
+from factory.choices import Origin, assemble, metrics_of
 from factory.corpora import Split
 from factory.evaluation import random_like
 from factory.generated import Generated
@@ -14,15 +15,15 @@ from factory.vectors.fit import Trial, fit_vectors, same_passages
 from factory.vectors.packs import PASSAGES, embedding_pack
 from factory.vectors.retrieval import ranks, retrieval
 from factory.workshop import Workshop
-from kvcache.align import aligner
+from kvcache.exchange.mapping import open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis, Corpus, Quality
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import QualityMetrics, Space, TokenAlignment, WMatrix, WMatrixBuilder
+from latentmas.protocol.w_matrix import Space, TokenAlignment
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class EmbeddingOrder:
     """What is to be made, from how many passages of the corpus at most."""
 
     source: str
@@ -31,7 +32,7 @@ class Order:
     passages: int = PASSAGES
 
 
-def generate_vectors(order: Order, workshop: Workshop) -> Generated:
+def generate_vectors(order: EmbeddingOrder, workshop: Workshop) -> Generated:
     """Fit a pair, choose its penalty on the selection passages, measure it on the held-out ones and store its files.
 
     Raises ModelNotSupported, InvalidInput (same model twice, corpus too small) or StorageUnavailable.
@@ -42,8 +43,16 @@ def generate_vectors(order: Order, workshop: Workshop) -> Generated:
     best, trials = fit_vectors(source, target)
     arrays = best.fitted.arrays()
     quality = judge(arrays, source, target, corpus_documents=len(workshop.corpus.documents))
+    origin = Origin(
+        version=order.version,
+        source=source.identity,
+        target=target.identity,
+        method=best.fitted.method,
+        token_alignment=TokenAlignment.SAME_PASSAGE,
+        space=Space.EMBEDDING,
+    )
     return generated.store(
-        _build(order, arrays, quality, best=best, source=source, target=target),
+        assemble(arrays, metrics_of(quality), origin),
         quality,
         settings={
             "space": Space.EMBEDDING.value,
@@ -61,8 +70,8 @@ def judge(
 ) -> Quality:
     """Return what the map does on the held-out passages, beside a random W of its shape and scale."""
     held_out = same_passages(source, target, Split.HELD_OUT)
-    predicted = aligner(arrays)(held_out.source)
-    control = aligner(random_like(arrays))(held_out.source)
+    predicted = open_map(arrays).apply(held_out.source)
+    control = open_map(random_like(arrays)).apply(held_out.source)
     found = retrieval(ranks(predicted, held_out.target), ranks(control, held_out.target), documents=held_out.documents)
     truth = held_out.target
     errors, lengths = (np.linalg.norm(each, axis=1) for each in (predicted - truth, truth))
@@ -94,40 +103,3 @@ def _shared_variance(arrays: Mapping[str, Array], predicted: Array, truth: Array
 
 def _name(trial: Trial) -> str:
     return f"{trial.fitted.method.value}_ridge_{trial.fitted.ridge}_gain_{trial.gain}"
-
-
-def _build(
-    order: Order,
-    arrays: Mapping[str, Array],
-    quality: Quality,
-    *,
-    best: Trial,
-    source: CalibrationPack,
-    target: CalibrationPack,
-) -> WMatrix:
-    assert quality.retrieval is not None
-    ours, theirs = source.document, target.document
-    rest = {name: array for name, array in arrays.items() if name not in ("encoder", "decoder")}
-    return (
-        WMatrixBuilder()
-        .set_version(order.version)
-        .set_models(
-            ours.model,
-            theirs.model,
-            source_weights=ours.weights,
-            target_weights=theirs.weights,
-            space=Space.EMBEDDING,
-        )
-        .set_method(best.fitted.method, token_alignment=TokenAlignment.SAME_PASSAGE)
-        .set_weights(arrays["encoder"], arrays["decoder"])
-        .set_arrays(**rest)
-        .set_quality(
-            QualityMetrics(
-                basis=quality.basis,
-                expected_quality=quality.retrieval.top1.value,
-                information_retention=quality.information_retention,
-                computational_cost=quality.computational_cost,
-            )
-        )
-        .build()
-    )

@@ -14,7 +14,7 @@ from kvcache.coding.profile import CodecProfile, Group
 from kvcache.kernels import transform
 from kvcache.kernels.product import place, product
 from kvcache.kernels.tiles import TILE
-from kvcache.rows import pack_rows
+from kvcache.rows import rows_in
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array
@@ -84,7 +84,7 @@ def coordinates(snapshot: KVSnapshot, *, profile: CodecProfile, recency: bool = 
     Without `recency` all distances to the end count alike, as in a stream whose end is not known.
     """
     frame = snapshot.frame
-    rows = pack_rows(snapshot.keys, snapshot.values, geometry=frame.geometry, positions=frame.positions)
+    rows = rows_in(snapshot)
     sink = _is_sink(rows, frame, profile)
     sensitivity = recency_of(frame, profile) if recency else np.zeros(frame.tokens, np.float32)
     loud = np.zeros(frame.tokens, bool)

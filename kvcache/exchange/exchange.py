@@ -11,9 +11,8 @@ import numpy as np
 
 from kvcache.exchange import decision, places
 from kvcache.exchange.checks import UNSUPPORTED, check_document, check_held, check_source
-from kvcache.exchange.correction import Corrector
 from kvcache.exchange.decision import Decision, Policy, require_acceptable
-from kvcache.exchange.opened import OpenedWMatrix, open_w_matrix
+from kvcache.exchange.mapping import Corrector, OpenedWMatrix, open_w_matrix
 from kvcache.exchange.places import First, Mode, Places, TargetTokens
 from kvcache.exchange.quality import LEAST_TOKENS, AlignmentQuality, Evidence, judged, quality_of
 from kvcache.exchange.sinks import first_entry
@@ -69,13 +68,13 @@ def exchange(
     check_source(frame, document)
     sink = _target_sink(opened)
     usable = check_held(frame, allow_partial=policy.allow_partial)
-    plain = opened.correction is not None and (target is None or target.first_layer is None)
+    plain = opened.map.correction is not None and (target is None or target.first_layer is None)
     quality = quality_of(document, evidence, plain=plain)
     require_acceptable(document, quality, evidence=evidence, policy=policy, plain=plain)
     first = first_entry(snapshot, opened)
     placed = _placed(frame, target, opened, first=first, usable=usable)
     latents = _latents(snapshot, opened, start=_first_mapped(placed))
-    quality = judged(quality, latents[1:], document=document, latent_scale=opened.latent_scale)
+    quality = judged(quality, latents[1:], document=document, latent_scale=opened.map.latent_scale)
     decision.require_inside(document, quality, policy=policy)
     aligned = _built(latents, placed, opened, sink=sink, frame=frame)
     return Exchanged(
@@ -85,19 +84,19 @@ def exchange(
         mode=placed.mode,
         dropped=placed.dropped,
         findings=tuple(_findings(snapshot.frame, first, placed, quality=quality, opened=opened)),
-        corrected=opened.correction is not None and placed.first_layer is not None,
+        corrected=opened.map.correction is not None and placed.first_layer is not None,
     )
 
 
 def _target_sink(opened: OpenedWMatrix) -> Array:
-    if opened.target_bos is None:
+    if opened.map.target_bos is None:
         raise DimensionMismatch(
             f"this W-Matrix lacks target_bos, the attention sink without which {opened.document.target_model} cannot "
             "read a memory",
             resolution=f"Regenerate the W-Matrix for these models: {decision.GENERATE}.",
             decision=UNSUPPORTED,
         )
-    return opened.target_bos
+    return opened.map.target_bos
 
 
 def _placed(
@@ -111,7 +110,7 @@ def _placed(
         assert geometry is not None  # check_document saw it
         placed = places.span_places(frame, target, first=first, usable=usable, width=geometry.layer_width)
     # Without its row in the file nobody knows what the source keeps for BOS.
-    if opened.source_bos is None and not (kept := placed.partners != places.BOS).all():
+    if opened.map.source_bos is None and not (kept := placed.partners != places.BOS).all():
         placed = placed.only(kept)
     if not len(placed.partners):
         raise DimensionMismatch(
@@ -133,13 +132,13 @@ def _latents(snapshot: KVSnapshot, opened: OpenedWMatrix, *, start: int) -> Arra
     Tokens before `start` are left out, so row i + 1 is token start + i.
     """
     frame = snapshot.frame
-    bos = np.zeros_like(opened.source_mean) if opened.source_bos is None else opened.source_bos
-    parts = [opened.encode(bos[None].copy())]
+    bos = np.zeros_like(opened.map.source_mean) if opened.map.source_bos is None else opened.map.source_bos
+    parts = [opened.map.encode(bos[None].copy())]
     for begin in range(start, frame.tokens, TILE):
         tile = slice(begin, begin + TILE)
         keys, values = snapshot.keys[:, tile], snapshot.values[:, tile]
         rows = pack_rows(keys, values, geometry=frame.geometry, positions=frame.positions[tile])
-        parts.append(opened.encode(rows))
+        parts.append(opened.map.encode(rows))
     return np.concatenate(parts)
 
 
@@ -157,7 +156,7 @@ def _built(latents: Array, placed: Places, opened: OpenedWMatrix, *, sink: Array
     for begin in range(0, len(wanted), TILE):
         tile = slice(begin, begin + TILE)
         into = slice(1 + begin, 1 + begin + len(wanted[tile]))
-        rows = opened.decode(latents[wanted[tile]])
+        rows = opened.map.decode(latents[wanted[tile]])
         if corrector is not None:
             corrector.apply(rows)
         keys[:, into], values[:, into] = unpack_rows(rows, geometry=geometry, positions=placed.positions[tile])
@@ -176,7 +175,7 @@ def _built(latents: Array, placed: Places, opened: OpenedWMatrix, *, sink: Array
 
 
 def _corrector(placed: Places, opened: OpenedWMatrix) -> Corrector | None:
-    correction = opened.correction
+    correction = opened.map.correction
     if correction is None or placed.first_layer is None:
         return None
     return Corrector(correction.of, placed.first_layer, positions=placed.positions, lags=correction.lags)
@@ -220,9 +219,9 @@ def _findings(
 def _of_correction(placed: Places, opened: OpenedWMatrix) -> Iterator[str]:
     """Yield which of the W-Matrix's two maps was applied where it matters."""
     given = placed.first_layer is not None
-    if opened.correction is None and given:
+    if opened.map.correction is None and given:
         yield "the W-Matrix has no correction, so the target's first layer was not used"
-    if opened.correction is not None and not given:
+    if opened.map.correction is not None and not given:
         yield (
             "retention is that of the plain map: the target's first layer was not given, by which this W-Matrix "
             "corrects a memory; its certificate, where it has one, was issued for corrected memories"

@@ -1,21 +1,35 @@
 """What is known about the quality of one exchange: figures on record, and what was checked on this very snapshot.
 
-Nothing is estimated for the snapshot: similarity, distance, retention and confidence are those of the W-Matrix,
-measured on held-out documents and passed on with their basis. None means not measured, never zero.
+Nothing is estimated for the snapshot: similarity, retention and confidence are those of the W-Matrix, measured on
+held-out documents and passed on with their basis. None means not measured, never zero.
+
+Whether a snapshot looks like what the W-Matrix was calibrated on is told by its distance in the W-Matrix's own latent
+space. A token's distance is the mean over the latents of (z / root mean square of z in calibration) squared: about 1
+for the text of calibration, far from 1 for another model's rows, other positions, or a cache that was damaged.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvcache.exchange.distribution import inside, latent_distances
 from latentmas.protocol.certification import Certification
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis, Interval, Quality
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import WMatrixDocument
+from latentmas.protocol.w_matrix import Distribution, WMatrixDocument
+
+if TYPE_CHECKING:
+    from kvcache.exchange.mapping import LatentMap  # brings JAX along
 
 LEAST_TOKENS = 16  # of a snapshot that is judged: the median of fewer says little
+LEAST_DOCUMENTS = 2
+# The bounds lie beyond the least and the greatest document by half of the range between them (as logarithms), and by
+# a tenth at least: a new document is seldom within the very range of a few dozen others.
+MARGIN_OF_RANGE = 0.5
+LEAST_MARGIN = float(np.log(1.1))
 
 
 def _now() -> datetime:
@@ -39,7 +53,7 @@ class AlignmentQuality:
     `information_retention` is the retention of the transfer contract where the target was run (`retention` repeats it
     then, and is None otherwise), `confidence` the lower end of its 95 % interval, `euclidean_distance` relative. Where
     a W-Matrix with a correction was applied without it, they are those of the plain map, or None.
-    `distance` is the snapshot's own (see `distribution`), `outside_share` the share of its tokens that lie, each by
+    `distance` is the snapshot's own, `outside_share` the share of its tokens that lie, each by
     itself, beyond the bounds of whole documents: a description, since tokens vary more than documents.
     """
 
@@ -116,3 +130,38 @@ def judged(
         inside=inside(distance, bounds) if len(latents) >= LEAST_TOKENS else None,
         outside_share=float(np.mean((distances < bounds.low) | (distances > bounds.high))),
     )
+
+
+def latent_distances(latents: Array, latent_scale: Array) -> Array:
+    """Return the distance of each token `[tokens]` from its latents `[tokens, du]`."""
+    scaled = latents / latent_scale
+    return np.asarray(np.einsum("ij,ij->i", scaled, scaled) / latents.shape[1])
+
+
+def row_distances(rows: Array, latent_map: "LatentMap") -> Array:
+    """Return the distance of each source row `[tokens, ds]`. Raises InvalidInput without a latent scale."""
+    if latent_map.latent_scale is None:
+        raise InvalidInput("this W-Matrix carries no latent_scale, so distances are unknown", field="latent_scale")
+    return latent_distances(latent_map.encode(np.array(rows, np.float32)), latent_map.latent_scale)
+
+
+def snapshot_distance(rows: Array, latent_map: "LatentMap") -> float:
+    """Return the distance of a whole memory: the median over its tokens, BOS not among them."""
+    return float(np.median(row_distances(rows, latent_map)))
+
+
+def calibrated(distances: Sequence[float]) -> Distribution:
+    """Return the bounds that the distances of whole documents give. Raises InvalidInput for too few, or zeros."""
+    if len(distances) < LEAST_DOCUMENTS:
+        raise InvalidInput(f"{len(distances)} documents give no bounds; at least {LEAST_DOCUMENTS} are needed")
+    if not all(np.isfinite(distance) and distance > 0 for distance in distances):
+        raise InvalidInput("the distances of documents must be finite and above 0")
+    logs = np.log(np.asarray(distances, np.float64))
+    margin = max(LEAST_MARGIN, MARGIN_OF_RANGE * float(np.ptp(logs)))
+    low, high = np.exp(logs.min() - margin), np.exp(logs.max() + margin)
+    return Distribution(low=float(low), high=float(high), documents=len(distances))
+
+
+def inside(distance: float, distribution: Distribution) -> bool:
+    """Return whether a memory's distance lies where the documents of calibration were."""
+    return distribution.low <= distance <= distribution.high

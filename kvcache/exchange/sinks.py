@@ -6,7 +6,7 @@ Models send attention that has nowhere to go to the first position, and its keys
 
 import numpy as np
 
-from kvcache.exchange.opened import OpenedWMatrix
+from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.places import First
 from kvcache.rows import pack_rows
 from latentmas.protocol.snapshot import KVSnapshot
@@ -31,12 +31,12 @@ def first_entry(snapshot: KVSnapshot, w_matrix: OpenedWMatrix) -> First:
     if named is not None and not named.any():  # (0, 0): a special token, which stands for no character
         return First.BOS
     layers = np.flatnonzero(np.asarray(frame.starts) == 0)
-    if w_matrix.source_bos is None or not len(layers):
+    if w_matrix.map.source_bos is None or not len(layers):
         return First.TOKEN
     row = pack_rows(snapshot.keys[:, :1], snapshot.values[:, :1], geometry=frame.geometry)[0]
     held, bos, mean, scale = (
         each.reshape(frame.geometry.layers, -1)[layers]
-        for each in (row, w_matrix.source_bos, w_matrix.source_mean, w_matrix.source_scale)
+        for each in (row, w_matrix.map.source_bos, w_matrix.map.source_mean, w_matrix.map.source_scale)
     )
     if named is None and np.linalg.norm(held - bos) <= BOS_TOLERANCE * np.linalg.norm(bos):
         return First.BOS

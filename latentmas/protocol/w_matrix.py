@@ -29,7 +29,7 @@ MAX_BYTES = 4 << 30
 REQUIRED = ("encoder", "decoder", "source_mean", "source_scale", "target_mean", "target_scale")
 # Attention sinks: the target's goes in front of every memory, the source's tells whether a snapshot begins with it.
 # `latent_scale` is the root mean square of each latent in calibration; the other scales belong to 8-bit matrices.
-# A correction uses the target's tokens where they are known (`kvcache.exchange.correction`).
+# A correction uses the target's tokens where they are known (`kvcache.exchange.mapping`).
 CORRECTION = ("correction_encoder", "correction_decoder")
 OPTIONAL = ("target_bos", "source_bos", "latent_scale", "encoder_scale", "decoder_scale", *CORRECTION)
 
@@ -69,7 +69,7 @@ class QualityMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Where the distances of whole documents lay in calibration (`kvcache.exchange.distribution` defines them)."""
+    """Where the distances of whole documents lay in calibration (`kvcache.exchange.quality` defines them)."""
 
     low: float
     high: float

@@ -23,7 +23,7 @@ from marketplace.listings.models import ListingVersion
 
 if TYPE_CHECKING:
     from kvcache.exchange.exchange import Exchanged
-    from kvcache.exchange.opened import OpenedWMatrix
+    from kvcache.exchange.mapping import OpenedWMatrix
 
 OPEN_W_MATRICES = 2  # kept in memory by each process; one is some ninety megabytes in float32
 WORKING_BYTES = 4  # a number is float32 while it is worked on
@@ -114,6 +114,6 @@ def _check_size(row: ListingVersion, tokens: int) -> None:
 
 @lru_cache(maxsize=OPEN_W_MATRICES)
 def _opened(digest: str) -> "OpenedWMatrix":
-    from kvcache.exchange.opened import open_w_matrix
+    from kvcache.exchange.mapping import open_w_matrix
 
     return open_w_matrix(read_w_matrix(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES))

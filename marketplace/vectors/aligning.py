@@ -97,12 +97,12 @@ def _check_size(count: int, row: ListingVersion) -> None:
 
 @lru_cache(maxsize=OPEN_W_MATRICES)
 def _map_of(digest: str) -> Callable[[Array], Array]:
-    from kvcache.align import aligner
+    from kvcache.exchange.mapping import open_map
 
     w_matrix = read_w_matrix(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES)
     if w_matrix.document.space is not Space.EMBEDDING:
         raise InvalidInput(f"the W-Matrix {digest} maps {w_matrix.document.space.value}, not embeddings")
-    return aligner(w_matrix.arrays)
+    return open_map(w_matrix.arrays).apply
 
 
 def _unit(vectors: Array) -> Array:

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
 
-from kvcache.align import aligner
 from kvcache.kernels.rotary import frequencies, rotate
 from kvcache.rows import pack_rows, unpack_rows
-from latentmas.protocol.errors import DimensionMismatch
 from latentmas.protocol.geometry import KVGeometry
 
 GEOMETRY = KVGeometry(
@@ -73,21 +71,3 @@ def test_a_latent_cache_has_values_of_another_width_than_keys() -> None:
     again, same = unpack_rows(rows, geometry=latent)
     np.testing.assert_allclose(again, keys, atol=1e-6)
     np.testing.assert_array_equal(same, values)
-
-
-def test_alignment_is_the_formula_of_the_specification() -> None:
-    generator = np.random.default_rng(1)
-    shapes = {"encoder": (6, 3), "decoder": (3, 4), "source_mean": (6,), "target_mean": (4,)}
-    arrays = {name: generator.normal(size=shape).astype("f4") for name, shape in shapes.items()}
-    arrays |= {"source_scale": np.full(6, 2.0, "f4"), "target_scale": np.full(4, 3.0, "f4")}
-    rows = generator.normal(size=(70, 6)).astype("f4")
-    expected = (rows - arrays["source_mean"]) / 2 @ arrays["encoder"] @ arrays["decoder"] * 3 + arrays["target_mean"]
-    np.testing.assert_allclose(aligner(arrays)(rows), expected, rtol=1e-4, atol=1e-4)
-
-
-def test_alignment_refuses_rows_of_another_width() -> None:
-    arrays = {"encoder": np.ones((6, 1)), "decoder": np.ones((1, 4))}
-    arrays |= {f"source_{part}": np.ones(6) for part in ("mean", "scale")}
-    arrays |= {f"target_{part}": np.ones(4) for part in ("mean", "scale")}
-    with pytest.raises(DimensionMismatch, match=r"takes \[tokens, 6\]"):
-        aligner(arrays)(np.ones((2, 5)))

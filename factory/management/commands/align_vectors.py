@@ -52,7 +52,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
 
     def _make(self, names: list[str], options: dict[str, Any], console: Console) -> Iterator[tuple[str, ...]]:
-        from factory.vectors.making import Order, generate_vectors
+        from factory.vectors.making import EmbeddingOrder, generate_vectors
 
         corpus = load_corpus(options["corpus"])
         with reporting.bars(console) as display:
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             for source, target in permutations(names, 2):
                 started = time.monotonic()
                 version = catalogue.next_version(source, target, Basis.FUNCTIONAL, space=Space.EMBEDDING)
-                made = generate_vectors(Order(source, target, version, options["passages"]), workshop)
+                made = generate_vectors(EmbeddingOrder(source, target, version, options["passages"]), workshop)
                 published = catalogue.publish(made, metadata=METADATA) if options["publish"] else None
                 tier = catalogue.tier_of(published.decision if published else None)[0]
                 yield _row(made, tier, seconds=time.monotonic() - started)

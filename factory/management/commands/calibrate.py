@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from factory import reporting
-from factory.calibration import Calibrated, Order, calibrate, write_pack
+from factory.calibration import Calibrated, CalibrationOrder, calibrate, write_pack
 from factory.corpora import LEE, load_corpus
 from factory.packs import CALIBRATION_TOKENS
 from latentmas.events.types import Metadata
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         self.stdout.ending = ""  # rich ends its own lines
         stdout = cast(TextIO, self.stdout)
         console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
-        order = Order(
+        order = CalibrationOrder(
             model=options["model"],
             read_corpus=lambda: load_corpus(options["corpus"]),
             weights=options["weights"],

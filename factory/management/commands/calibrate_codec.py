@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from factory import reporting
-from factory.codec.publishing import Order, Published, calibrate_and_publish
+from factory.codec.publishing import ProfileOrder, Published, calibrate_and_publish
 from factory.codec.settings import Settings
 from factory.corpora import WIKIPEDIA, load_corpus
 from latentmas.events.types import Metadata
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             version=options["profile_version"],
         )
         try:
-            order = Order(options["model"], load_corpus(options["corpus"]), chosen, options["weights"])
+            order = ProfileOrder(options["model"], load_corpus(options["corpus"]), chosen, options["weights"])
             with reporting.bars(console) as display:
                 published = calibrate_and_publish(
                     order, cache=django_settings.CACHE_DIR, stage=reporting.stage_in(display), metadata=METADATA

@@ -15,7 +15,7 @@ from factory.demonstration.whole import Demonstration
 from factory.runners.model import RunningModel, load_model
 from factory.runners.weights import find_weights
 from kvcache import queries
-from kvcache.exchange.opened import OpenedWMatrix, open_w_matrix
+from kvcache.exchange.mapping import OpenedWMatrix, open_w_matrix
 from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix

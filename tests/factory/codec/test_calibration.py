@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from factory.codec import publishing
 from factory.codec.calibration import calibrate
 from factory.codec.curve import snapshot_of
-from factory.codec.publishing import Order, calibrate_and_publish
+from factory.codec.publishing import ProfileOrder, calibrate_and_publish
 from factory.codec.settings import Settings
 from factory.codec.windows import read_windows
 from factory.corpora import Split
@@ -192,7 +192,7 @@ def runnable(tiny: RunningModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def published(**changed: Any) -> publishing.Published:
-    order = Order(**{"model": "SmolLM2-135M", "corpus": corpus(), "settings": SETTINGS} | changed)
+    order = ProfileOrder(**{"model": "SmolLM2-135M", "corpus": corpus(), "settings": SETTINGS} | changed)
     return calibrate_and_publish(order, cache=Path(), stage=silent, metadata=METADATA)
 
 

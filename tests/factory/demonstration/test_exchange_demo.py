@@ -17,7 +17,7 @@ from factory.demonstration.memories import opened, pack, read_memory
 from factory.demonstration.whole import MEMORY, MEMORY_AND_TOKENS, NOTHING, OWN, STRANGERS, TEXT, Pair
 from factory.management.commands import exchange_demo
 from factory.runners.model import RunningModel
-from kvcache.exchange.opened import open_w_matrix
+from kvcache.exchange.mapping import open_w_matrix
 from latentmas.protocol.w_matrix import WMatrix
 from latentmas.registry.data_file import load, read_entries
 from tests.factory.codec.tiny import WEIGHTS, ByteTokenizer, text, tiny_model

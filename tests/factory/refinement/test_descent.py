@@ -11,7 +11,7 @@ from factory.refinement.descent import Refinement, gradients_of, refine
 from factory.refinement.lessons import CONTINUATION_TOKENS, Lesson, read_lesson, stretches
 from factory.refinement.scales import ScaledMap
 from factory.runners.distillation import divergence_and_gradient, own_log_probabilities
-from kvcache.exchange.correction import corrected
+from kvcache.exchange.mapping import open_map
 from tests.factory.codec.tiny import corpus, tiny_model
 
 RANK = 24
@@ -102,7 +102,7 @@ def test_the_same_lessons_give_the_same_scales(model, lessons, arrays) -> None:
 def test_the_gradient_reaches_every_scale(model, lessons, corrected_arrays, by_tokens) -> None:
     """Checked against differences along random directions of each scale."""
     generator = np.random.default_rng(4)
-    scaled = ScaledMap(corrected_arrays)
+    scaled = ScaledMap(corrected_arrays, model.geometry)
     for scale in scaled.learnt.values():
         scale += generator.normal(0, 0.1, scale.shape)
     divergence, gradients = gradients_of(scaled, lessons[0], model, by_tokens=by_tokens)
@@ -120,21 +120,27 @@ def test_the_gradient_reaches_every_scale(model, lessons, corrected_arrays, by_t
         assert (found[0] - found[1]) / 0.04 == pytest.approx(float((gradient * direction).sum()), rel=0.05), name
 
 
-def test_folded_in_the_scales_predict_the_same_rows(lessons, corrected_arrays) -> None:
-    scaled = ScaledMap(corrected_arrays)
+def test_folded_in_the_scales_predict_the_same_rows(model, lessons, corrected_arrays) -> None:
+    scaled = ScaledMap(corrected_arrays, model.geometry)
     generator = np.random.default_rng(5)
     for scale in scaled.learnt.values():
         scale += generator.normal(0, 0.1, scale.shape)
     width = len(corrected_arrays["correction_encoder"]) // LAGS
     first_layer = lessons[0].own_rows[1:, :width]
-    folded = ScaledMap(scaled.arrays(scaled.learnt))
-    for by_tokens in (True, False):
-        rows, same = (
-            each.predict(lessons[0].source_rows, first_layer, by_tokens=by_tokens).rows * each.target_scale
-            + each.target_mean
-            for each in (scaled, folded)
-        )
+    folded = ScaledMap(scaled.arrays(scaled.learnt), model.geometry)
+    for known in (first_layer, None):
+        rows, same = (each.predict(lessons[0].source_rows, known).rows for each in (scaled, folded))
         np.testing.assert_allclose(same, rows, atol=1e-4)
+
+
+def test_without_any_scale_it_predicts_what_is_served(model, lessons, corrected_arrays) -> None:
+    scaled, served = ScaledMap(corrected_arrays, model.geometry), open_map(corrected_arrays, target=model.geometry)
+    width = model.geometry.layer_width
+    source, first_layer = lessons[0].source_rows, lessons[0].own_rows[1:, :width]
+    plain = served.apply(source)
+    np.testing.assert_allclose(scaled.predict(source, None).rows, plain, atol=1e-5)
+    expected = served.corrected(plain, first_layer)
+    np.testing.assert_allclose(scaled.predict(source, first_layer).rows, expected, atol=1e-4)
 
 
 def test_steps_lower_the_divergence_of_a_corrected_map_too(model, lessons, corrected_arrays) -> None:
@@ -171,7 +177,8 @@ def _divergence(model, lessons, arrays, *, by_tokens: bool = False) -> float:
         latents = (lesson.source_rows - arrays["source_mean"]) / arrays["source_scale"] @ arrays["encoder"]
         rows = latents @ arrays["decoder"] * arrays["target_scale"] + arrays["target_mean"]
         if by_tokens:
-            rows = corrected(rows, lesson.own_rows[1:, : model.geometry.layer_width], arrays)
+            latent_map = open_map(arrays, target=model.geometry)
+            rows = latent_map.corrected(rows, lesson.own_rows[1:, : model.geometry.layer_width])
         memory = np.concatenate([lesson.own_rows[:1], rows]).astype(np.float32)
         wanted = own_log_probabilities(model, lesson.own_rows, lesson.continuation)
         total += divergence_and_gradient(model, memory, lesson.continuation, wanted=wanted)[0]

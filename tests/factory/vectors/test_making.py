@@ -10,7 +10,7 @@ from factory.corpora import Split
 from factory.packs import PackDocument, open_pack
 from factory.vectors.fit import GAINS, PENALTIES, fit_vectors, same_passages
 from factory.vectors.making import judge
-from kvcache.align import aligner
+from kvcache.exchange.mapping import open_map
 from latentmas.protocol import tensors
 from latentmas.protocol.certification import refusals
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
@@ -118,4 +118,4 @@ def test_packs_that_share_no_passages_are_not_paired(packs, tmp_path: Path) -> N
 def test_the_map_takes_vectors_of_one_width_only(packs) -> None:
     best, _ = fit_vectors(*packs)
     with pytest.raises(DimensionMismatch):
-        aligner(best.fitted.arrays())(np.zeros((1, 15), "f4"))
+        open_map(best.fitted.arrays()).apply(np.zeros((1, 15), "f4"))

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from kvcache.exchange import exchange as exchanging
-from kvcache.exchange.correction import Corrector, corrected, lagged
 from kvcache.exchange.decision import Policy
 from kvcache.exchange.exchange import Exchanged, exchange
-from kvcache.exchange.opened import open_w_matrix
+from kvcache.exchange.mapping import Corrector, lagged, open_map, open_w_matrix
 from kvcache.exchange.places import TargetTokens
 from kvcache.exchange.quality import Evidence
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, QualityBelowThreshold
@@ -40,6 +39,20 @@ def first_layer(tokens: int = TOKENS) -> np.ndarray:
     return np.random.default_rng(6).normal(size=(tokens, WIDTH)).astype("f4")
 
 
+def corrected(predicted: np.ndarray, layer: np.ndarray, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """The correction as it is defined, token by token: rows_t += [u_t, u_(t-1), ...] C, standardised."""
+    scale = arrays["target_scale"]
+    factors = arrays["correction_encoder"].astype("f4"), arrays["correction_decoder"].astype("f4")
+    lags = len(factors[0]) // WIDTH
+    innovations = (layer - predicted[:, :WIDTH]) / scale[:WIDTH]
+    rows = predicted.copy()
+    for token in range(len(rows)):
+        before = [innovations[token - lag] if lag <= token else np.zeros(WIDTH) for lag in range(lags)]
+        rows[token] += np.concatenate(before) @ factors[0] @ factors[1] * scale
+    rows[:, :WIDTH] = layer
+    return rows
+
+
 def handed(matrix: WMatrix, *, layer: np.ndarray | None, kept: np.ndarray | None = None, **more: Any) -> Exchanged:
     """Hand over half as many source tokens, or those of them that were kept, BOS among them."""
     snapshot = cache(TOKENS // 2)
@@ -56,6 +69,13 @@ def test_the_innovations_of_the_first_layer_correct_the_others() -> None:
     assert (plain.corrected, done.corrected) == (False, True)
     np.testing.assert_allclose(rows_in(done.snapshot)[1:], expected, atol=1e-4)
     assert np.abs(expected - rows_in(plain.snapshot)[1:]).min(axis=0)[WIDTH:].max() > 0.1
+
+
+def test_rows_are_corrected_as_a_memory_is() -> None:
+    matrix, layer = correcting(), first_layer()
+    rows = rows_in(handed(matrix, layer=None).snapshot)[1:]
+    expected = corrected(rows, layer, matrix.arrays)
+    np.testing.assert_allclose(open_map(matrix.arrays, target=OTHER).corrected(rows, layer), expected, atol=1e-4)
 
 
 def test_the_first_layer_becomes_exact() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kvcache.exchange.decision import Decision
 from kvcache.exchange.exchange import exchange
-from kvcache.exchange.opened import open_w_matrix
+from kvcache.exchange.mapping import open_w_matrix
 from kvcache.exchange.places import Mode, TargetTokens
 from kvcache.rows import unpack_rows
 from latentmas.protocol.eight_bit import to_eight_bit
