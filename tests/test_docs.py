@@ -13,8 +13,58 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("latentmas", "kvcache", "marketplace", "factory")
 SOURCES = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
 DOCS = "\n".join(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))
+PAGES = {page.relative_to(ROOT): page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))}
+OURS = "|".join((*PACKAGES, "awareness_sdk", "benchmarks", "tests"))
+PATH = re.compile(rf"(?<![\w./-])((?:{OURS})/[\w./-]*\w|[\w./-]+\.py\b)")
+DOTTED = re.compile(rf"(?<![\w./-])((?:{OURS})(?:\.[A-Za-z_]\w*)+)")
+IMPORTED = re.compile(rf"\bfrom ((?:{OURS})[\w.]*) import (\w+(?:, \w+)*)")
+COMMAND = re.compile(rf"\bpython -m ((?:{OURS})[\w.]*)")
 SETTING = re.compile(r'(?:env\.\w+|os\.environ\.\w+)\(\s*"([A-Z_]+)"')
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def paths():
+    """The files and folders that a page mentions."""
+    return {(page, name) for page, text in PAGES.items() for name in PATH.findall(text)}
+
+
+def dotted_names():
+    """The modules that a page mentions, alone or with names in them."""
+    for page, text in PAGES.items():
+        yield from ((page, name) for name in DOTTED.findall(text))
+        for module, names in IMPORTED.findall(text):
+            yield from ((page, f"{module}.{name}") for name in names.split(", "))
+
+
+def commands_of_modules():
+    return {(page, name) for page, text in PAGES.items() for name in COMMAND.findall(text)}
+
+
+def exists(path):
+    """Return whether the tree has the file or folder; a file's name alone may be that of any module."""
+    return (ROOT / path).exists() or ("/" not in path and any(source.name == path for source in SOURCES))
+
+
+def resolves(dotted):
+    """Return whether a dotted name is a module or a name in one, without importing it."""
+    *folders, last = dotted.split(".")
+    place = ROOT.joinpath(*folders)
+    if (place / last).is_dir() or (place / f"{last}.py").exists():
+        return True
+    module = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    return module.exists() and last in names_in(module)
+
+
+def names_in(module):
+    """Return what a module defines or imports at its top."""
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
 
 
 def settings():
@@ -85,7 +135,40 @@ def test_the_documented_status_is_the_one_that_is_sent(each):
     assert f"| `{each.code}` | {each.status} |" in DOCS
 
 
+@pytest.mark.parametrize(("page", "path"), sorted(paths()), ids=str)
+def test_every_file_that_is_mentioned_exists(page, path):
+    assert exists(path)
+
+
+@pytest.mark.parametrize(("page", "name"), sorted(set(dotted_names())), ids=str)
+def test_every_module_and_name_that_is_mentioned_exists(page, name):
+    assert resolves(name)
+
+
+@pytest.mark.parametrize(("page", "module"), sorted(commands_of_modules()), ids=str)
+def test_every_module_that_is_to_be_run_can_be_run(page, module):
+    place = ROOT.joinpath(*module.split("."))
+    assert place.with_suffix(".py").exists() or (place / "__main__.py").exists()
+
+
+@pytest.mark.parametrize("wrong", ["kvcache/nowhere", "kvcache/nowhere.py", "nowhere.py"])
+def test_a_file_that_is_not_there_would_be_found_out(wrong):
+    assert PATH.findall(f"see `{wrong}`.") == [wrong]
+    assert not exists(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["kvcache.nowhere", "kvcache.rows.nowhere", "awareness_sdk.Nobody", "tests.a.b.c"])
+def test_a_name_that_is_not_there_would_be_found_out(wrong):
+    assert DOTTED.findall(f"see `{wrong}(x)`.") == [wrong]
+    assert not resolves(wrong)
+
+
 def test_the_enumerations_find_something():
+    assert (Path("docs/configuration.md"), "latentmas/settings.py") in paths()
+    assert (Path("README.md"), "tests/marketplace") in paths()
+    assert (Path("README.md"), "awareness_sdk.AwarenessClient") in set(dotted_names())
+    assert (Path("docs/exchange.md"), "awareness_sdk.first_layer.first_layer_of") in set(dotted_names())
+    assert (Path("README.md"), "benchmarks.alignment") in commands_of_modules()
     assert {"DATABASE_URL", "MAX_FILE_BYTES"} <= settings()
     assert {"load_registry", "verify_log"} <= commands()
     assert "listing.created" in set(event_names())
