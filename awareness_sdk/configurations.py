@@ -19,8 +19,7 @@ def geometry_of(config: Any) -> KVGeometry:
     if getattr(text, "kv_lora_rank", None):
         raise ModelNotSupported(f"{text.model_type} caches a latent (MLA); give the geometry of what it caches")
     head_dim = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    kinds = _kinds(text)
-    rope = [_rope(text, kind) for kind in kinds]
+    rope = rotations_of(config)
     undone = all(each.get("rope_type", "default") == "default" and "rope_theta" in each for each in rope)
     return KVGeometry(
         layers=text.num_hidden_layers,
@@ -28,8 +27,18 @@ def geometry_of(config: Any) -> KVGeometry:
         head_dim=head_dim,
         rotary_dim=int(head_dim * rope[0].get("partial_rotary_factor", 1.0)) if undone else 0,
         thetas=tuple(float(each["rope_theta"]) if undone else NO_THETA for each in rope),
-        windows=tuple(text.sliding_window if kind == SLIDING else None for kind in kinds),
+        windows=tuple(text.sliding_window if kind == SLIDING else None for kind in _kinds(text)),
     )
+
+
+def rotations_of(config: Any) -> list[dict[str, Any]]:
+    """Return each layer's RoPE parameters as transformers names them, empty where there are none.
+
+    Raises ModelNotSupported for a layer that keeps no plain KV-cache.
+    """
+    text = config.get_text_config(decoder=True)
+    rope = getattr(text, "rope_parameters", None) or {}
+    return [dict(rope.get(kind, rope)) for kind in _kinds(text)]
 
 
 def _kinds(text: Any) -> list[str]:
@@ -42,8 +51,3 @@ def _kinds(text: Any) -> list[str]:
             f"{text.model_type} has layers of the kind {strange[0]!r}, which keep no plain KV-cache"
         )
     return list(kinds)
-
-
-def _rope(text: Any, kind: str) -> dict[str, Any]:
-    rope = getattr(text, "rope_parameters", None) or {}
-    return dict(rope.get(kind, rope))

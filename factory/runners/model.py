@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from awareness_sdk import configurations
 from awareness_sdk.transformers_bridge import snapshot_of
 from factory.runners.weights import Weights
 from kvcache.rows import pack_rows, unpack_rows
@@ -179,25 +180,18 @@ def load_model(weights: Weights, *, differentiable: bool = False, half: bool = F
 
 
 def geometry_of(config: Any, model: str) -> KVGeometry:
-    """Return the cache geometry that a transformers configuration describes. Raises ModelNotSupported."""
-    if getattr(config, "kv_lora_rank", None):
+    """Return the cache geometry of a transformers configuration whose keys' rotation can be undone.
+
+    Raises ModelNotSupported.
+    """
+    if getattr(config.get_text_config(decoder=True), "kv_lora_rank", None):
         raise ModelNotSupported(f"{model} caches a latent (MLA), not per-head keys and values")
-    if getattr(config, "rope_parameters", None) is None:
+    rotations = configurations.rotations_of(config)
+    if not all("rope_theta" in each for each in rotations):
         raise ModelNotSupported(f"the configuration of {model} does not say how it rotates its keys")
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    kinds = getattr(config, "layer_types", None) or ["full_attention"] * config.num_hidden_layers
-    rope = [config.rope_parameters.get(kind, config.rope_parameters) for kind in kinds]
-    if unknown := {each["rope_type"] for each in rope} - {"default"}:
+    if unknown := {each.get("rope_type", "default") for each in rotations} - {"default"}:
         raise ModelNotSupported(f"{model} scales its rotation ({', '.join(unknown)}), which cannot be undone yet")
-    window = getattr(config, "sliding_window", None)
-    return KVGeometry(
-        layers=config.num_hidden_layers,
-        heads=config.num_key_value_heads,
-        head_dim=head_dim,
-        rotary_dim=int(head_dim * rope[0].get("partial_rotary_factor", 1.0)),
-        thetas=tuple(each["rope_theta"] for each in rope),
-        windows=tuple(window if kind == "sliding_attention" else None for kind in kinds),
-    )
+    return configurations.geometry_of(config)
 
 
 def _empty_cache() -> "DynamicCache":

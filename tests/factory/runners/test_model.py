@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from factory.runners.model import RunningModel, geometry_of
+from factory.runners.model import RunningModel
 from kvcache.rows import unpack_rows
-from latentmas.protocol.errors import ModelNotSupported
 
 pytestmark = pytest.mark.models
 
@@ -89,13 +88,3 @@ def test_the_same_text_has_spans_that_cover_it(model: RunningModel) -> None:
     encoding = model.encode(TEXT)
     assert encoding.spans[0][0] == 0
     assert encoding.spans[-1][1] == len(TEXT)
-
-
-def test_a_model_that_caches_a_latent_is_not_supported(smollm2: RunningModel) -> None:
-    config = smollm2.network.config
-    config.kv_lora_rank = 512
-    try:
-        with pytest.raises(ModelNotSupported, match="MLA"):
-            geometry_of(config, "deepseek")
-    finally:
-        del config.kv_lora_rank
