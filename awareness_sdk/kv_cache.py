@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 
@@ -23,6 +23,39 @@ from latentmas.protocol.snapshot import KVSnapshot
 Result = dict[str, Any]
 BASE = "/api/kv-cache"
 MODEL_RANK = 4
+ARRAYS = ("keys", "values", "queries", "query_positions")
+
+
+class Cache(TypedDict, total=False):
+    """What a call is about: arrays, or a whole snapshot, with queries where there are any."""
+
+    keys: Any
+    values: Any
+    queries: Any
+    query_positions: Any
+    snapshot: KVSnapshot | None
+    weights: str | None  # digest of the model's weights; a snapshot says them itself
+    rope: str  # "removed" where queries, and four-deep keys, come without their rotation
+
+
+class Options(Cache, total=False):
+    """How it is compressed; what is None is left to the server."""
+
+    attention_threshold: float | None
+    min_tokens: int | None
+    max_tokens: int | None
+    ratio: float | None
+    kl: float | None
+    method: str | None
+    profile: str | None
+
+
+class CompressOptions(Options, total=False):
+    time_decompression: bool
+
+
+class BenchmarkOptions(Options, total=False):
+    repetitions: int
 
 
 class KVCacheClient:
@@ -31,26 +64,15 @@ class KVCacheClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def compress(
-        self,
-        *,
-        model_name: str,
-        keys: Any = None,
-        values: Any = None,
-        queries: Any = None,
-        query_positions: Any = None,
-        snapshot: KVSnapshot | None = None,
-        weights: str | None = None,
-        **options: Any,
-    ) -> Result:
+    def compress(self, *, model_name: str, **given: Unpack[CompressOptions]) -> Result:
         """Return `compressed` (the .kvz file, bytes) and its `metrics`, which answer phase 1's camelCase keys too.
 
         Small requests also return `kept`, the indices of the kept tokens; the file itself holds their positions.
 
-        Options are the server's: attention_threshold, min_tokens, max_tokens, ratio, kl, method, profile, rope,
-        time_decompression. Give arrays, or a whole snapshot.
+        Give arrays (keys, values, queries, query_positions, weights), or a whole snapshot. Options are the server's:
+        attention_threshold, min_tokens, max_tokens, ratio, kl, method, profile, rope, time_decompression.
         """
-        request = self._request(model_name, keys, values, queries, query_positions, snapshot, weights, options)
+        request = self._request({"model_name": model_name, **given})
         if "content" not in request:
             document = with_metrics(self._transport.json("POST", f"{BASE}/compress", **request))
             return document | {"compressed": base64.b64decode(document["compressed"])}
@@ -74,44 +96,23 @@ class KVCacheClient:
         } | result_of(response.headers[RESULT_HEADER])
 
     def validate_quality(
-        self,
-        compressed: bytes | Mapping[str, Any],
-        *,
-        model_name: str,
-        keys: Any = None,
-        values: Any = None,
-        queries: Any = None,
-        query_positions: Any = None,
-        snapshot: KVSnapshot | None = None,
-        weights: str | None = None,
-        rope: str = "applied",
+        self, compressed: bytes | Mapping[str, Any], *, model_name: str, **given: Unpack[Cache]
     ) -> Result:
         """Return `passed`, `errors`, `warnings`, `recommendations` and the figures they rest on.
 
         With the original (arrays or snapshot) and queries the loss is measured; without them it stays unknown.
         """
         data = compressed if isinstance(compressed, bytes) else compressed["compressed"]
-        options = {"rope": rope}
-        if keys is None and snapshot is None:
-            params = {"model_name": model_name, **options}
+        asked = {"model_name": model_name, "rope": "applied", **given}
+        cache, params = _parted(asked)
+        if not {"keys", "snapshot"} & set(cache):
             return dict(self._transport.send("POST", f"{BASE}/validate-quality", content=data, params=params).json())
-        request = self._request(model_name, keys, values, queries, query_positions, snapshot, weights, options, data)
+        request = self._request(asked, compressed=data)
         return dict(self._transport.send("POST", f"{BASE}/validate-quality", **request).json())
 
-    def benchmark(
-        self,
-        *,
-        model_name: str,
-        keys: Any = None,
-        values: Any = None,
-        queries: Any = None,
-        query_positions: Any = None,
-        snapshot: KVSnapshot | None = None,
-        weights: str | None = None,
-        **options: Any,
-    ) -> Result:
+    def benchmark(self, *, model_name: str, **given: Unpack[BenchmarkOptions]) -> Result:
         """Return median times of `repetitions` calls on the server; the first call, which may compile, is apart."""
-        request = self._request(model_name, keys, values, queries, query_positions, snapshot, weights, options)
+        request = self._request({"model_name": model_name, **given})
         return with_metrics(self._transport.send("POST", f"{BASE}/benchmark", **request).json())
 
     def supported_models(self) -> list[Result]:
@@ -154,38 +155,36 @@ class KVCacheClient:
         opened = self._transport.json("POST", f"{BASE}/streams", body={"model_name": model_name, **options})
         return KVCacheStream(self._transport, opened, adapter=lambda: self.model_adapter(model_name))
 
-    def _request(
-        self,
-        model_name: str,
-        keys: Any,
-        values: Any,
-        queries: Any,
-        query_positions: Any,
-        snapshot: KVSnapshot | None,
-        weights: str | None,
-        options: Mapping[str, Any],
-        compressed: bytes | None = None,
-    ) -> dict[str, Any]:
+    def _request(self, given: Mapping[str, Any], *, compressed: bytes | None = None) -> dict[str, Any]:
         """Return what `Transport.send` takes: a JSON body, or a file with its parameters."""
-        given = {"model_name": model_name} | {name: value for name, value in options.items() if value is not None}
-        large = snapshot is not None or len(compressed or b"") > snapshots.MAX_JSON_NUMBERS
-        if not large and not snapshots.is_large(keys, values, queries):
-            arrays = {"keys": keys, "values": values, "queries": queries, "query_positions": query_positions}
-            body = given | {name: np.asarray(array).tolist() for name, array in arrays.items() if array is not None}
-            body |= {} if weights is None else {"weights": weights}
+        cache, params = _parted(given)
+        numbers = {name: cache[name] for name in ARRAYS if name in cache}
+        large = "snapshot" in cache or len(compressed or b"") > snapshots.MAX_JSON_NUMBERS
+        if not large and not snapshots.is_large(*numbers.values()):
+            body = params | cache | {name: np.asarray(array).tolist() for name, array in numbers.items()}
             return {"body": body | ({} if compressed is None else {"compressed": _text(compressed)})}
+        positions = cache.get("query_positions")
         content = snapshots.to_bytes(
-            snapshot or self._snapshot(model_name, keys, values, weights),
-            queries=snapshots.queries_of(queries),
-            query_positions=None if query_positions is None else np.asarray(query_positions, np.int32),
+            cache.get("snapshot") or self._snapshot(params["model_name"], cache),
+            queries=snapshots.queries_of(cache.get("queries")),
+            query_positions=None if positions is None else np.asarray(positions, np.int32),
             compressed=None if compressed is None else np.frombuffer(compressed, np.uint8),
         )
-        return {"content": content, "params": given}
+        return {"content": content, "params": params}
 
-    def _snapshot(self, model_name: str, keys: Any, values: Any, weights: str | None) -> KVSnapshot:
+    def _snapshot(self, model_name: str, cache: Mapping[str, Any]) -> KVSnapshot:
+        keys, values = cache["keys"], cache["values"]
         if np.ndim(keys) != MODEL_RANK:
             return snapshots.plain_snapshot(keys, values)
-        return snapshots.model_snapshot(keys, values, adapter=self.model_adapter(model_name), weights=weights)
+        adapter = self.model_adapter(model_name)
+        return snapshots.model_snapshot(keys, values, adapter=adapter, weights=cache.get("weights"))
+
+
+def _parted(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is given of the cache itself, and the parameters."""
+    known = {name: value for name, value in given.items() if value is not None}
+    cache = {name: known.pop(name) for name in (*ARRAYS, "snapshot", "weights") if name in known}
+    return cache, known
 
 
 def _text(data: bytes) -> str:

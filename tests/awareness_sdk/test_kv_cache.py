@@ -113,6 +113,19 @@ def test_a_benchmark_gives_medians(client, arrays):
     assert result["metrics"]["compressionTimeMs"] == result["compression_time_ms"]["median"]
 
 
+@pytest.mark.parametrize("call", ["compress", "benchmark"])
+def test_an_option_that_does_not_exist_is_refused_by_name(client, arrays, call):
+    with pytest.raises(AwarenessError, match="treshold"):
+        getattr(client.kv_cache, call)(model_name="gpt-4", treshold=0.5, **arrays)
+
+
+@pytest.mark.parametrize("original", [True, False])
+def test_judging_refuses_an_option_that_does_not_exist(client, arrays, original):
+    result = client.kv_cache.compress(model_name="gpt-4", **arrays)
+    with pytest.raises(AwarenessError, match="treshold"):
+        client.kv_cache.validate_quality(result, model_name="gpt-4", treshold=0.5, **(arrays if original else {}))
+
+
 def test_models_estimates_and_statistics_can_be_read(client):
     assert {"gpt-4", "smollm2-135m"} <= {each["name"] for each in client.kv_cache.supported_models()}
     assert client.kv_cache.model_adapter("smollm2-135m")["geometry"]["layers"] == 30
