@@ -10,7 +10,7 @@ from awareness_sdk import snapshots
 from awareness_sdk.metrics import RESULT_HEADER, result_of
 from awareness_sdk.transport import SAFETENSORS, Transport
 from latentmas.protocol import tensors
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, read_snapshot, write_snapshot
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def align_kv_cache(
     else:
         content = _file(kv_cache, tokens, options["source_model"], adapter)
         response = transport.send("POST", ALIGN, content=content, params=params, accept=SAFETENSORS)
-    return result_of(response.headers[RESULT_HEADER]) | {"aligned_kv_cache": snapshots.from_bytes(response.content)}
+    aligned, _ = read_snapshot(response.content)
+    return result_of(response.headers[RESULT_HEADER]) | {"aligned_kv_cache": aligned}
 
 
 def _tokens(options: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -82,11 +83,11 @@ def _file(kv_cache: Any, tokens: Mapping[str, Array], model: str, adapter: Calla
             raise ValueError("a file cannot carry the target's tokens; upload it with client.memories, and give its id")
         return data
     if isinstance(kv_cache, KVSnapshot):
-        return snapshots.to_bytes(kv_cache, **tokens)
+        return write_snapshot(kv_cache, **tokens)
     if not isinstance(kv_cache, Mapping) or not {"keys", "values"} <= set(kv_cache):
         raise ValueError(
             f"a {type(kv_cache).__name__} is no memory; give a snapshot, its file, arrays or a memory's id"
         )
     weights = kv_cache.get("weights")
     snapshot = snapshots.model_snapshot(kv_cache["keys"], kv_cache["values"], adapter=adapter(model), weights=weights)
-    return snapshots.to_bytes(snapshot, **tokens)
+    return write_snapshot(snapshot, **tokens)

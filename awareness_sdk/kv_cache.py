@@ -18,7 +18,7 @@ from awareness_sdk.errors import AwarenessError
 from awareness_sdk.metrics import RESULT_HEADER, result_of, with_metrics
 from awareness_sdk.streams import KVCacheStream
 from awareness_sdk.transport import SAFETENSORS, Transport
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, read_snapshot, write_snapshot
 
 Result = dict[str, Any]
 BASE = "/api/kv-cache"
@@ -83,7 +83,7 @@ class KVCacheClient:
         """Return keys, values and positions of a .kvz file, or of what `compress` returned, and the whole snapshot."""
         data = compressed if isinstance(compressed, bytes) else compressed["compressed"]
         response = self._transport.send("POST", f"{BASE}/decompress", content=data, accept=SAFETENSORS)
-        snapshot = snapshots.from_bytes(response.content)
+        snapshot, _ = read_snapshot(response.content)
         frame = snapshot.frame
         plain = frame.model is None and (frame.geometry.layers, frame.geometry.heads) == (1, 1)
         return {
@@ -164,7 +164,7 @@ class KVCacheClient:
             body = params | cache | {name: np.asarray(array).tolist() for name, array in numbers.items()}
             return {"body": body | ({} if compressed is None else {"compressed": _text(compressed)})}
         positions = cache.get("query_positions")
-        content = snapshots.to_bytes(
+        content = write_snapshot(
             cache.get("snapshot") or self._snapshot(params["model_name"], cache),
             queries=snapshots.queries_of(cache.get("queries")),
             query_positions=None if positions is None else np.asarray(positions, np.int32),

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from awareness_sdk import snapshots
 from awareness_sdk.transport import SAFETENSORS, Transport
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, write_snapshot
 
 Result = dict[str, Any]
 BASE = "/api/memories"
@@ -21,7 +20,7 @@ class MemoriesClient:
         """Store a snapshot, or a raw or .kvz file, and return what is known of it; the same file is kept once."""
         match memory:
             case KVSnapshot():
-                data = snapshots.to_bytes(memory)
+                data = write_snapshot(memory)
             case Path():
                 data = memory.read_bytes()
             case _:

@@ -1,23 +1,13 @@
-"""Arrays as the raw KV snapshot file that the server takes, and back."""
+"""Arrays as the KV snapshot that the server takes."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from latentmas.protocol import tensors
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.protocol.snapshot import (
-    KIND,
-    KVSnapshot,
-    SnapshotFrame,
-    frame_arrays,
-    frame_document,
-    read_snapshot,
-    whole,
-)
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, whole
 from latentmas.protocol.tensors import Array
 
 NO_THETA = 1.0
@@ -64,21 +54,6 @@ def model_snapshot(
     halves = [_halves(array) for array in (keys, values)]
     frame = _frame(geometry, halves[0].shape[1], first, model=adapter["name"], weights=weights)
     return KVSnapshot(frame, *halves)
-
-
-def to_bytes(snapshot: KVSnapshot, **more: Array | None) -> bytes:
-    """Return the snapshot's file with further tensors, those that are None left out."""
-    frame = snapshot.frame
-    arrays = {"keys": snapshot.keys, "values": snapshot.values} | frame_arrays(frame)
-    arrays |= {name: array for name, array in more.items() if array is not None}
-    file = io.BytesIO()
-    tensors.write(file, arrays, {"kind": KIND, "version": 1, **frame_document(frame)})
-    return file.getvalue()
-
-
-def from_bytes(data: bytes) -> KVSnapshot:
-    """Return the snapshot in a file. Raises the protocol's errors for a malformed one."""
-    return read_snapshot(data)
 
 
 def queries_of(queries: Any) -> Array | None:

@@ -8,7 +8,7 @@ import numpy as np
 from awareness_sdk import snapshots
 from awareness_sdk.metrics import RESULT_HEADER, result_of
 from awareness_sdk.transport import SAFETENSORS, Transport
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, write_snapshot
 
 MESSAGES = "application/octet-stream"
 MODEL_RANK = 4
@@ -35,7 +35,7 @@ class KVCacheStream:
         weights: str | None = None,
     ) -> Mapping[str, Any]:
         """Send the next chunk, its tokens following those of the last. Raises AwarenessError and is then unchanged."""
-        content = snapshots.to_bytes(
+        content = write_snapshot(
             snapshot or self._snapshot(keys, values, weights),
             queries=snapshots.queries_of(queries),
             query_positions=None if query_positions is None else np.asarray(query_positions, np.int32),

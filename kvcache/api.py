@@ -15,7 +15,10 @@ from kvcache.outcomes import Judged
 from kvcache.queries import get_adapter
 from kvcache.views import computing
 from latentmas.parsers import is_file, read_file
+from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.snapshot import KIND as RAW
+from latentmas.protocol.snapshot import write_snapshot
 
 BOTH = (JSONRenderer, responses.SafetensorsRenderer)
 
@@ -48,7 +51,7 @@ def decompress(request: Request) -> HttpResponseBase:
     if responses.wants_file(request):
         name = f"{done.snapshot.frame.model or 'arrays'}.safetensors"
         return responses.file_answer(
-            bodies.to_file(Given(done.snapshot)), name=name, result={"metrics": done.metrics_document}
+            write_snapshot(done.snapshot), name=name, result={"metrics": done.metrics_document}
         )
     return responses.answer(request, outputs.snapshot_document(done))
 
@@ -108,9 +111,10 @@ def _judged(request: Request, options: dict[str, Any]) -> Judged:
         adapter = get_adapter(_model(options.get("model_name")))
         return Judged(data, bodies.from_arrays(options, adapter))
     data = _file_in(request)
-    if not bodies.is_snapshot(data):
+    file = tensors.parse_tensors(data, max_bytes=len(data))
+    if file.document.get("kind") != RAW:
         return Judged(data)
-    given = bodies.from_file(data)
+    given = bodies.from_file(file)
     if given.compressed is None:
         raise InvalidInput("the snapshot holds no tensor 'compressed' to be judged", field="compressed")
     return Judged(given.compressed, given)

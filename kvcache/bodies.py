@@ -1,6 +1,5 @@
 """From a request's arrays, or from the file in its body, to a snapshot with its queries."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,25 +8,14 @@ import numpy as np
 
 from kvcache.adapters import ModelAdapter
 from kvcache.plain import is_plain, numbers, plain_queries, plain_snapshot
-from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported, TooLarge
-from latentmas.protocol.snapshot import (
-    FRAME_ARRAYS,
-    KIND,
-    KVSnapshot,
-    SnapshotFrame,
-    frame_arrays,
-    frame_document,
-    parse_frame,
-    whole,
-)
-from latentmas.protocol.tensors import Array
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, read_snapshot, whole, write_snapshot
+from latentmas.protocol.tensors import Array, TensorFile
 
 PLAIN_RANK = 2
 FULL_RANK = 4
 WORKING_BYTES = 4  # a number is float32 while it is worked on
-QUERY_ARRAYS = ("queries", "query_positions")
-COMPRESSED = "compressed"
+FURTHER_ARRAYS = ("queries", "query_positions", "compressed")  # of a raw snapshot file, beside the snapshot's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,50 +44,24 @@ def from_arrays(values: Mapping[str, Any], adapter: ModelAdapter, *, first: int 
     return Given(snapshot, rows, None if positions is None else _positions(positions))
 
 
-def from_file(data: bytes) -> Given:
+def from_file(file: bytes | TensorFile) -> Given:
     """Return the raw snapshot in a safetensors file, which may hold queries and a .kvz file as tensors too.
 
     Raises InvalidInput or DimensionMismatch.
     """
-    file = tensors.parse_tensors(data, max_bytes=len(data))
-    document = dict(file.document)
-    if (document.pop("kind", None), document.pop("version", None)) != (KIND, 1):
-        raise InvalidInput(f"this is no raw KV snapshot: its document must say kind {KIND!r}, version 1", field="body")
-    known = ("keys", "values", *FRAME_ARRAYS, *QUERY_ARRAYS, COMPRESSED)
-    if strangers := sorted(set(file.tensors) - set(known)):
-        raise InvalidInput(f"a KV snapshot has no tensor {strangers[0]!r}; known are {', '.join(known)}", field="body")
-    arrays = {name: file.read(name) for name in file.tensors}
-    for name in ("keys", "values"):
-        if name not in arrays:
-            raise InvalidInput(f"the KV snapshot lacks the tensor {name!r}", field=name)
-    frame = parse_frame(document, {name: arrays[name] for name in FRAME_ARRAYS if name in arrays})
-    compressed = arrays.get(COMPRESSED)
-    return Given(
-        KVSnapshot(frame, arrays["keys"], arrays["values"]),
-        arrays.get("queries"),
-        arrays.get("query_positions"),
-        None if compressed is None else compressed.tobytes(),
-    )
-
-
-def is_snapshot(data: bytes) -> bool:
-    """Return whether a safetensors file says that it is a raw snapshot. Raises InvalidInput for no such file."""
-    return tensors.parse_tensors(data, max_bytes=len(data)).document.get("kind") == KIND
+    snapshot, further = read_snapshot(file, further=FURTHER_ARRAYS, field="body")
+    compressed = further.pop("compressed", None)
+    return Given(snapshot, **further, compressed=None if compressed is None else compressed.tobytes())
 
 
 def to_file(given: Given) -> bytes:
     """Return what `from_file` reads."""
-    frame = given.snapshot.frame
-    arrays = {"keys": given.snapshot.keys, "values": given.snapshot.values} | frame_arrays(frame)
-    if given.queries is not None:
-        arrays["queries"] = given.queries
-    if given.query_positions is not None:
-        arrays["query_positions"] = given.query_positions
-    if given.compressed is not None:
-        arrays[COMPRESSED] = np.frombuffer(given.compressed, np.uint8)
-    file = io.BytesIO()
-    tensors.write(file, arrays, {"kind": KIND, "version": 1, **frame_document(frame)})
-    return file.getvalue()
+    return write_snapshot(
+        given.snapshot,
+        queries=given.queries,
+        query_positions=given.query_positions,
+        compressed=None if given.compressed is None else np.frombuffer(given.compressed, np.uint8),
+    )
 
 
 def fitted(given: Given, adapter: ModelAdapter) -> Given:

@@ -61,17 +61,15 @@ def write_kvz(container: Container) -> bytes:
     return file.getvalue()
 
 
-def read_kvz(data: bytes | Path, *, max_bytes: int = MAX_BYTES, max_decoded_bytes: int = MAX_BYTES) -> Container:
+def read_kvz(
+    data: bytes | Path | TensorFile, *, max_bytes: int = MAX_BYTES, max_decoded_bytes: int = MAX_BYTES
+) -> Container:
     """Return a file's container with every checksum verified and nothing decoded.
 
     Raises InvalidInput, DimensionMismatch or TooLarge: the latter for a file, or decoded float32 keys and values, that
     exceed their limit, before anything of that size is allocated.
     """
-    opened = (
-        tensors.open_tensors(data, max_bytes=max_bytes)
-        if isinstance(data, Path)
-        else tensors.parse_tensors(data, max_bytes=max_bytes)
-    )
+    opened = tensors.open_tensors(data, max_bytes=max_bytes)
     document = _checked_document(opened.document)
     sections = _read_sections(opened, document["sections"])
     arrays = {name: sections.pop(name) for name in list(sections) if name.startswith(FRAME_PREFIX)}

@@ -64,7 +64,8 @@ def problem(
 def problem_for(error: LatentMASError) -> HttpResponse:
     """Return the problem document of an error of ours; a `field` among its facts is a member of its own."""
     facts = dict(error.facts)
-    extra: dict[str, object] = {"field": facts.pop("field")} if "field" in facts else {}
+    field = facts.pop("field", None)
+    extra: dict[str, object] = {} if field is None else {"field": field}
     if facts:
         extra["facts"] = facts
     return problem(

@@ -3,9 +3,11 @@
 Keys are as the model caches them: after any key norm, with RoPE applied at the token's position.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,9 +16,12 @@ from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.protocol.tensors import Array
+from latentmas.protocol.tensors import Array, TensorFile
 
 KIND = "kv-snapshot"
+VERSION = 1
+REQUIRED_ARRAYS = ("keys", "values")
+FRAME_ARRAYS = ("positions", "token_ids", "offsets")
 MAX_BYTES = 64 << 30
 MAX_POSITION = (1 << 31) - 1
 RAW_BYTES_PER_NUMBER = 2  # ratios are against float16, whatever the arrays' own type is
@@ -136,34 +141,46 @@ def whole(geometry: KVGeometry, tokens: int, **known: Any) -> SnapshotFrame:
     )
 
 
-def write_snapshot(file: BinaryIO, snapshot: KVSnapshot) -> None:
-    """Write the raw snapshot; the same snapshot gives the same bytes."""
+def write_snapshot(snapshot: KVSnapshot, **further: Array | None) -> bytes:
+    """Return the raw snapshot's file with further tensors, those that are None left out; the same gives the same bytes.
+
+    Raises InvalidInput for a tensor of an unknown dtype.
+    """
     frame = snapshot.frame
     arrays = {"keys": snapshot.keys, "values": snapshot.values} | frame_arrays(frame)
-    tensors.write(file, arrays, {"kind": KIND, "version": 1, **frame_document(frame)})
+    arrays |= {name: array for name, array in further.items() if array is not None}
+    file = BytesIO()
+    tensors.write(file, arrays, {"kind": KIND, "version": VERSION, **frame_document(frame)})
+    return file.getvalue()
 
 
-def read_snapshot(file: Path | bytes, *, max_bytes: int = MAX_BYTES) -> KVSnapshot:
-    """Return the snapshot in a file. Raises InvalidInput, DimensionMismatch or TooLarge."""
-    opened = (
-        tensors.open_tensors(file, max_bytes=max_bytes)
-        if isinstance(file, Path)
-        else tensors.parse_tensors(file, max_bytes=max_bytes)
-    )
+def read_snapshot(
+    file: Path | bytes | TensorFile,
+    *,
+    further: Collection[str] = (),
+    field: str | None = None,
+    max_bytes: int = MAX_BYTES,
+) -> tuple[KVSnapshot, dict[str, Array]]:
+    """Return the snapshot in a file, and those of the tensors named in `further` that it holds too.
+
+    Raises InvalidInput, under `field` for a file that is something else; DimensionMismatch or TooLarge.
+    """
+    opened = tensors.open_tensors(file, max_bytes=max_bytes)
     document = dict(opened.document)
-    if (document.pop("kind", None), document.pop("version", None)) != (KIND, 1):
-        raise InvalidInput(f"this is no raw KV snapshot: its document must say kind {KIND!r}, version 1")
-    known = {"keys", "values", *FRAME_ARRAYS}
-    if strangers := sorted(set(opened.tensors) - known):
-        raise InvalidInput(f"a KV snapshot has no tensor {strangers[0]!r}")
+    if (document.pop("kind", None), document.pop("version", None)) != (KIND, VERSION):
+        raise InvalidInput(
+            f"this is no raw KV snapshot: its document must say kind {KIND!r}, version {VERSION}", field=field
+        )
+    known = (*REQUIRED_ARRAYS, *FRAME_ARRAYS, *further)
+    if strangers := sorted(set(opened.tensors) - set(known)):
+        others = f"; known are {', '.join(known)}" if further else ""
+        raise InvalidInput(f"a KV snapshot has no tensor {strangers[0]!r}{others}", field=field)
     arrays = {name: opened.read(name) for name in opened.tensors}
-    for name in ("keys", "values"):
+    for name in REQUIRED_ARRAYS:
         if name not in arrays:
             raise InvalidInput(f"the KV snapshot lacks the tensor {name!r}", field=name)
-    return KVSnapshot(parse_frame(document, arrays), arrays["keys"], arrays["values"])
-
-
-FRAME_ARRAYS = ("positions", "token_ids", "offsets")
+    snapshot = KVSnapshot(parse_frame(document, arrays), arrays["keys"], arrays["values"])
+    return snapshot, {name: arrays[name] for name in further if name in arrays}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

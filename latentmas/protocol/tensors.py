@@ -85,13 +85,22 @@ def write(file: BinaryIO, tensors: Mapping[str, Array], document: Mapping[str, A
         file.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
 
 
-def open_tensors(path: Path, *, max_bytes: int) -> TensorFile:
-    """Return a file's checked header. Raises TooLarge or InvalidInput, before any large allocation."""
-    size = path.stat().st_size
+def open_tensors(file: Path | bytes | TensorFile, *, max_bytes: int) -> TensorFile:
+    """Return the checked header of a file on disk or in memory; one that was checked before is returned as it is.
+
+    Raises TooLarge or InvalidInput, before any large allocation.
+    """
+    match file:
+        case TensorFile():
+            _check_size(len(file.data), max_bytes)
+            return file
+        case bytes():
+            return parse_tensors(file, max_bytes=max_bytes)
+    size = file.stat().st_size
     _check_size(size, max_bytes)
     if not size:
         raise InvalidInput("the file is too short to be a safetensors file: it is empty")
-    return _checked(np.memmap(path, dtype=np.uint8, mode="r"))
+    return _checked(np.memmap(file, dtype=np.uint8, mode="r"))
 
 
 def parse_tensors(data: bytes | memoryview, *, max_bytes: int) -> TensorFile:

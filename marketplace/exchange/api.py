@@ -18,6 +18,7 @@ from kvcache.inputs import read_body
 from kvcache.views import computing
 from latentmas.parsers import is_file, read_file
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.snapshot import write_snapshot
 from latentmas.scopes import ReadMemories
 from marketplace.exchange import inputs, outputs
 from marketplace.exchange.aligning import Order, align
@@ -51,7 +52,7 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
     snapshot = done.exchanged.snapshot
     if responses.wants_file(request):
         name = f"{done.w_matrix.target_model}.safetensors"
-        return responses.file_answer(outputs.file_of(snapshot), name=name, result=document)
+        return responses.file_answer(write_snapshot(snapshot), name=name, result=document)
     return responses.answer(request, document | {"aligned_kv_cache": outputs.cache_document(snapshot)})
 
 

@@ -15,7 +15,7 @@ from kvcache.plain import numbers
 from kvcache.queries import get_adapter
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
-from latentmas.protocol.snapshot import FRAME_ARRAYS, KIND, KVSnapshot, parse_frame, whole
+from latentmas.protocol.snapshot import KIND, VERSION, KVSnapshot, read_snapshot, whole
 from latentmas.protocol.tensors import Array
 from marketplace.exchange.inputs import whole_numbers
 
@@ -55,16 +55,10 @@ def from_file(data: bytes, *, source_model: str | None) -> Handed:
     file = tensors.parse_tensors(data, max_bytes=len(data))
     if file.document.get("kind") == KVZ:
         return _of_model(runs.decompress(data).snapshot, source_model)
-    document = dict(file.document)
-    if (document.pop("kind", None), document.pop("version", None)) != (KIND, 1):
+    if (file.document.get("kind"), file.document.get("version")) != (KIND, VERSION):
         raise InvalidInput(f"the file is no memory: its document must say kind {KIND!r} or {KVZ!r}", field="body")
-    arrays = _arrays(file, "a KV snapshot", ("keys", "values", *FRAME_ARRAYS, *TOKENS))
-    for name in ("keys", "values"):
-        if name not in arrays:
-            raise InvalidInput(f"the KV snapshot lacks the tensor {name!r}", field=name)
-    frame = parse_frame(document, {name: arrays[name] for name in FRAME_ARRAYS if name in arrays})
-    handed = _of_model(KVSnapshot(frame, arrays["keys"], arrays["values"]), source_model)
-    return replace(handed, target_tokens=target_tokens(arrays))
+    snapshot, tokens = read_snapshot(file, further=TOKENS, field="body")
+    return replace(_of_model(snapshot, source_model), target_tokens=target_tokens(tokens))
 
 
 def from_arrays(values: Mapping[str, Any], *, source_model: str | None) -> Handed:
@@ -99,7 +93,12 @@ def tokens_from_file(data: bytes) -> TargetTokens | None:
             resolution="Leave `memory` out to hand over the memory in the body.",
             field="body",
         )
-    return target_tokens(_arrays(file, "a file of the target's tokens", TOKENS))
+    if strangers := sorted(set(file.tensors) - set(TOKENS)):
+        raise InvalidInput(
+            f"a file of the target's tokens has no tensor {strangers[0]!r}; known are {', '.join(TOKENS)}",
+            field="body",
+        )
+    return target_tokens({name: file.read(name) for name in file.tensors})
 
 
 def target_tokens(values: Mapping[str, Any]) -> TargetTokens | None:
@@ -117,12 +116,6 @@ def target_tokens(values: Mapping[str, Any]) -> TargetTokens | None:
         source_spans=arrays.get("source_spans"),
         first_layer=None if layer is None else numbers("target_first_layer", layer, rank=FIRST_LAYER_RANK),
     )
-
-
-def _arrays(file: tensors.TensorFile, what: str, known: tuple[str, ...]) -> dict[str, Array]:
-    if strangers := sorted(set(file.tensors) - set(known)):
-        raise InvalidInput(f"{what} has no tensor {strangers[0]!r}; known are {', '.join(known)}", field="body")
-    return {name: file.read(name) for name in file.tensors}
 
 
 def _of_model(snapshot: KVSnapshot, source_model: str | None) -> Handed:

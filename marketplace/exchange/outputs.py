@@ -4,7 +4,6 @@ from typing import Any
 
 from rest_framework import serializers
 
-from kvcache.bodies import Given, to_file
 from kvcache.exchange.decision import Decision, quality_facts
 from kvcache.exchange.places import Mode
 from kvcache.outcomes import timing
@@ -81,10 +80,6 @@ def alignment_document(done: Alignment, *, at: Any) -> Json:
         "metrics": {"alignment_time_ms": done.clock.duration_ms, "aligned_bytes": _bytes_of(exchanged.snapshot)}
         | timing(done.clock),
     }
-
-
-def file_of(snapshot: KVSnapshot) -> bytes:
-    return to_file(Given(snapshot))
 
 
 def cache_document(snapshot: KVSnapshot) -> Json:

@@ -68,12 +68,14 @@ def delete_memory(owner: User, *, memory_id: str) -> None:
 
 def _opened(data: bytes, max_decoded_bytes: int) -> tuple[Kind, SnapshotFrame, str | None]:
     """Return what a file holds, under the registry's name of its model."""
-    said = tensors.parse_tensors(data, max_bytes=len(data)).document.get("kind")
+    file = tensors.parse_tensors(data, max_bytes=len(data))
+    said = file.document.get("kind")
     if said == KVZ:
-        container = read_kvz(data, max_bytes=len(data), max_decoded_bytes=max_decoded_bytes)
+        container = read_kvz(file, max_decoded_bytes=max_decoded_bytes)
         kind, frame, profile = Kind.KVZ, container.frame, container.profile
     elif said == RAW:
-        kind, frame, profile = Kind.RAW, read_snapshot(data, max_bytes=len(data)).frame, None
+        snapshot, _ = read_snapshot(file)
+        kind, frame, profile = Kind.RAW, snapshot.frame, None
     else:
         raise InvalidInput(f"the file is of the kind {said!r}; a memory is a {RAW!r} or a {KVZ!r}", field="body")
     if frame.model is None:

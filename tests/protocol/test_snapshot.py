@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latentmas.protocol.errors import DimensionMismatch, InvalidInput
+from latentmas.protocol import tensors
+from latentmas.protocol.errors import DimensionMismatch, InvalidInput, TooLarge
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.protocol.snapshot import KVSnapshot, read_snapshot, whole, write_snapshot
+from latentmas.protocol.snapshot import KVSnapshot, frame_arrays, frame_document, read_snapshot, whole, write_snapshot
 
 GEOMETRY = KVGeometry(2, 1, 4, 4, (10_000.0, 10_000.0), (None, 3))
 
@@ -18,25 +19,21 @@ def snapshot(tokens: int = 5, dtype: str = "f4", **known: object) -> KVSnapshot:
     return KVSnapshot(whole(GEOMETRY, tokens, model="smollm2-135m", **known), keys, values)
 
 
-def written(given: KVSnapshot) -> bytes:
-    file = io.BytesIO()
-    write_snapshot(file, given)
-    return file.getvalue()
-
-
 @pytest.mark.parametrize("dtype", ["f4", "f2"])
 def test_a_snapshot_survives_its_file_bit_by_bit(dtype: str, tmp_path: Path) -> None:
     given = snapshot(dtype=dtype, token_ids=np.arange(5, dtype=np.int32), context="sha256:" + "a" * 64)
-    data = written(given)
+    data = write_snapshot(given)
     path = tmp_path / "memory.safetensors"
     path.write_bytes(data)
-    for read in (read_snapshot(data), read_snapshot(path)):
+    for file in (data, path, tensors.parse_tensors(data, max_bytes=len(data))):
+        read, further = read_snapshot(file)
+        assert further == {}
         assert read.keys.dtype == np.dtype(dtype)
         np.testing.assert_array_equal(read.keys, given.keys)
         np.testing.assert_array_equal(read.values, given.values)
         np.testing.assert_array_equal(read.frame.token_ids, given.frame.token_ids)
         assert (read.frame.model, read.frame.context) == ("smollm2-135m", "sha256:" + "a" * 64)
-        assert written(read) == data
+        assert write_snapshot(read) == data
 
 
 def test_selected_tokens_keep_their_positions_and_the_rest_is_missing() -> None:
@@ -88,9 +85,67 @@ def test_arrays_that_do_not_fit_are_refused() -> None:
 
 
 def test_files_that_are_no_snapshot_are_refused() -> None:
-    data = written(snapshot())
+    data = write_snapshot(snapshot())
     with pytest.raises(InvalidInput, match="no raw KV snapshot"):
         read_snapshot(data.replace(b"kv-snapshot", b"kv-snapshoo"))
     for end in (0, 7, 40, len(data) - 1):
         with pytest.raises(InvalidInput):
             read_snapshot(data[:end])
+
+
+def test_further_tensors_come_back_where_they_are_asked_for() -> None:
+    given = np.arange(6, dtype=np.int32)
+    data = write_snapshot(snapshot(), queries=given, query_positions=None)
+    read, further = read_snapshot(data, further=("queries", "query_positions"))
+    assert list(further) == ["queries"]
+    np.testing.assert_array_equal(further["queries"], given)
+    np.testing.assert_array_equal(read.keys, snapshot().keys)
+
+
+def test_an_absent_further_tensor_leaves_the_file_as_it_is() -> None:
+    assert write_snapshot(snapshot(), queries=None) == write_snapshot(snapshot())
+
+
+def test_a_tensor_that_was_not_asked_for_is_refused_with_those_that_are_known() -> None:
+    data = write_snapshot(snapshot(), queries=np.ones(3, "f4"))
+    with pytest.raises(InvalidInput) as plain:
+        read_snapshot(data)
+    assert plain.value.message == "a KV snapshot has no tensor 'queries'"
+    with pytest.raises(InvalidInput) as asked:
+        read_snapshot(data, further=("offers",), field="body")
+    assert asked.value.message == (
+        "a KV snapshot has no tensor 'queries'; known are keys, values, positions, token_ids, offsets, offers"
+    )
+    assert asked.value.facts["field"] == "body"
+
+
+def test_a_file_of_another_kind_is_refused_under_the_callers_field() -> None:
+    data = write_snapshot(snapshot()).replace(b"kv-snapshot", b"kv-snapshoo")
+    with pytest.raises(InvalidInput, match="document must say kind 'kv-snapshot', version 1") as error:
+        read_snapshot(data, field="body")
+    assert error.value.facts["field"] == "body"
+
+
+@pytest.mark.parametrize("name", ["keys", "values", "positions"])
+def test_a_missing_tensor_is_named(name: str) -> None:
+    given = snapshot()
+    arrays = {"keys": given.keys, "values": given.values} | frame_arrays(given.frame)
+    file = io.BytesIO()
+    del arrays[name]
+    tensors.write(file, arrays, {"kind": "kv-snapshot", "version": 1, **frame_document(given.frame)})
+    with pytest.raises(InvalidInput, match=f"lacks the tensor '{name}'") as error:
+        read_snapshot(file.getvalue())
+    assert error.value.facts["field"] == name
+
+
+def test_a_further_tensor_with_nan_is_refused() -> None:
+    data = write_snapshot(snapshot(), queries=np.array([np.nan], "f4"))
+    with pytest.raises(InvalidInput, match="'queries' holds NaN"):
+        read_snapshot(data, further=("queries",))
+
+
+def test_a_file_over_the_limit_is_refused_whether_it_was_opened_before_or_not() -> None:
+    data = write_snapshot(snapshot())
+    for file in (data, tensors.parse_tensors(data, max_bytes=len(data))):
+        with pytest.raises(TooLarge):
+            read_snapshot(file, max_bytes=len(data) - 1)

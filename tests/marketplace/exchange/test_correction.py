@@ -11,7 +11,7 @@ from django.test import Client
 from kvcache.bodies import Given, to_file
 from kvcache.queries import get_adapter
 from latentmas.protocol import tensors
-from latentmas.protocol.snapshot import KIND, frame_arrays, frame_document
+from latentmas.protocol.snapshot import write_snapshot
 from tests.marketplace.exchange.sample import certified_listing, memory
 from tests.marketplace.exchange.test_align import FILE, INTO, arrays, asked, problem
 from tests.marketplace.sample import SOURCE, TARGET
@@ -51,9 +51,7 @@ def written(document: dict[str, Any], parts: dict[str, Any]) -> bytes:
 
 def with_tokens(**tokens: Any) -> bytes:
     """A raw snapshot with further tensors."""
-    snapshot = memory(2)
-    parts = {"keys": snapshot.keys, "values": snapshot.values} | frame_arrays(snapshot.frame) | tokens
-    return written({"kind": KIND, "version": 1, **frame_document(snapshot.frame)}, parts)
+    return write_snapshot(memory(2), **tokens)
 
 
 def result(response: Any) -> dict[str, Any]:
