@@ -17,7 +17,8 @@ from kvcache.outcomes import Compression, Decompression, Judged, Measurement
 from kvcache.plain import is_plain
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
-from latentmas.protocol.snapshot import SnapshotFrame
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
+from latentmas.protocol.tensors import TensorFile
 
 if TYPE_CHECKING:
     from kvcache.coding import profile as codec
@@ -76,6 +77,17 @@ def decompress(data: bytes) -> Decompression:
         profile=container.profile,
     )
     return Decompression(container, snapshot, clock)
+
+
+def decoded(file: bytes | TensorFile) -> KVSnapshot:
+    """Return the snapshot in a .kvz file that something else will be done with, nothing recorded.
+
+    Raises as `decompress` does.
+    """
+    from kvcache.container import unpack
+
+    container, profile = _opened(file)
+    return unpack(container, profile=profile)
 
 
 def validate(judged: Judged, *, model: str | None, options: Mapping[str, Any]) -> "tuple[ModelAdapter, QualityReport]":
@@ -144,12 +156,12 @@ def profile_named(options: Mapping[str, Any], frame: SnapshotFrame) -> CodecProf
     return queries.profile_for(frame.model, frame.weights)
 
 
-def _opened(data: bytes) -> "tuple[Container, codec.CodecProfile | None]":
+def _opened(file: bytes | TensorFile) -> "tuple[Container, codec.CodecProfile | None]":
     """Return a checked file and the profile that it names; nothing is decoded yet."""
     from kvcache.container import read_kvz
 
     limit = settings.KV_CACHE_MAX_BYTES
-    container = read_kvz(data, max_bytes=limit, max_decoded_bytes=limit)
+    container = read_kvz(file, max_bytes=limit, max_decoded_bytes=limit)
     row = None if container.profile is None else queries.get_profile(container.profile)
     return container, None if row is None else queries.open_profile(row)
 

@@ -54,7 +54,7 @@ def from_file(data: bytes, *, source_model: str | None) -> Handed:
     """
     file = tensors.parse_tensors(data, max_bytes=len(data))
     if file.document.get("kind") == KVZ:
-        return _of_model(runs.decompress(data).snapshot, source_model)
+        return _of_model(runs.decoded(file), source_model)
     if (file.document.get("kind"), file.document.get("version")) != (KIND, VERSION):
         raise InvalidInput(f"the file is no memory: its document must say kind {KIND!r} or {KVZ!r}", field="body")
     snapshot, tokens = read_snapshot(file, further=TOKENS, field="body")

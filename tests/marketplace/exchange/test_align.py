@@ -102,6 +102,16 @@ def test_a_compressed_memory_is_decompressed_first(api):
     np.testing.assert_allclose(snapshot.values, direct.values, atol=2e-2)
 
 
+def test_reading_a_compressed_memory_is_not_recorded_as_a_decompression(api):
+    certified_listing()
+    kvz = compress(memory(), adapter=get_adapter(SOURCE), method="raw").data
+    stored = api.post("/api/memories", kvz, FILE).json()
+    assert sent(api, kvz).status_code == 200
+    body = {"target_model": TARGET, "memory": stored["id"]}
+    assert api.post(ALIGN, body, JSON, headers={"Accept": FILE}).status_code == 200
+    assert [run.operation for run in CompressionRun.objects.all()] == ["align", "align"]
+
+
 def test_a_stored_memory_is_aligned_by_its_id(api):
     certified_listing()
     stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()
