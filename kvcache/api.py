@@ -51,7 +51,7 @@ def decompress(request: Request) -> HttpResponseBase:
     if responses.wants_file(request):
         name = f"{done.snapshot.frame.model or 'arrays'}.safetensors"
         return responses.file_answer(
-            write_snapshot(done.snapshot), name=name, result={"metrics": done.metrics_document}
+            write_snapshot(done.snapshot), name=name, result={"metrics": outputs.decompression_metrics(done)}
         )
     return responses.answer(request, outputs.snapshot_document(done))
 

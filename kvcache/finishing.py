@@ -66,13 +66,9 @@ def finish_as_messages(stream: StreamSession) -> FinishedStream:
         model=adapter.model,
         method=compressor.method,
         width=first.geometry.width,
-        compression_ms=metrics.compression_time_ms,
-        original_bytes=metrics.original_bytes,
-        compressed_bytes=metrics.compressed_bytes,
         tokens=stream.tokens,
         tokens_kept=stream.tokens - metrics.token_savings,
-        coverage=metrics.cumulative_attention,
-        profile=row.digest if row is not None and metrics.profile_bytes is not None else None,
+        **runs.columns_of(metrics, runs.needed(row, metrics)),
     )
     file.seek(0)
     return FinishedStream(file, metrics, clock)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Compression:
     compressed: "Compressed"
     clock: Clock
-    profile: CodecProfile | None
+    profile: CodecProfile | None  # the one that decoding needs
     tokens: int
     width: int  # numbers in one token's vector
 
@@ -32,10 +32,6 @@ class Decompression:
     container: "Container"
     snapshot: KVSnapshot
     clock: Clock
-
-    @property
-    def metrics_document(self) -> dict[str, Any]:
-        return {"decompression_time_ms": self.clock.duration_ms} | timing(self.clock)
 
 
 @dataclass(frozen=True, slots=True)

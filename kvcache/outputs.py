@@ -1,10 +1,10 @@
 """What the answers hold, as plain data with snake_case keys."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kvcache.adapters import ModelAdapter
+from kvcache.compiling import Clock
 from kvcache.figures import Metrics
 from kvcache.models import CodecProfile
 from kvcache.outcomes import Compression, Decompression, Measurement, timing
@@ -32,9 +32,9 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def metrics_document(metrics: Metrics) -> Json:
+def metrics_document(metrics: Metrics, clock: Clock) -> Json:
     """Return the specification's metrics; `ratio` is bytes over bytes, `compression_ratio` the fraction saved."""
-    document: Json = {**metrics.document(), "compression_ratio": metrics.saved}
+    document: Json = {**metrics.document(), "compression_ratio": metrics.saved, **timing(clock)}
     if metrics.profile_bytes is not None:
         over = {str(snapshots): metrics.ratio_with_profile(snapshots) for snapshots in AMORTISED_OVER}
         document["ratio_with_profile"] = over
@@ -51,10 +51,10 @@ def compression_document(done: Compression, adapter: ModelAdapter) -> Json:
         "tokens": done.tokens,
         "kept_tokens": done.kept_tokens,
         "kept": None if kept is None else kept.tolist(),
-        "profile": _profile_used(done),
+        "profile": None if done.profile is None else _profile_used(done.profile),
         "size": len(compressed.data),
         "digest": digest_of(compressed.data),
-        "metrics": metrics_document(compressed.metrics) | timing(done.clock),
+        "metrics": metrics_document(compressed.metrics, done.clock),
     }
 
 
@@ -64,13 +64,13 @@ def measurement_document(done: Measurement, adapter: ModelAdapter) -> Json:
     times = {name: done.milliseconds(name) for name in names}
     medians = {name: figures["median"] for name, figures in times.items()}
     document = compression_document(done.warm[0], adapter)
-    first = metrics_document(done.first.compressed.metrics)
+    first = done.first.compressed.metrics
     return (
         document
         | times
         | {
             "repetitions": len(done.warm),
-            "first": {name: first[name] for name in names} | timing(done.first.clock),
+            "first": {name: getattr(first, name) for name in names} | timing(done.first.clock),
             "metrics": document["metrics"] | medians,
         }
     )
@@ -87,8 +87,12 @@ def snapshot_document(done: Decompression) -> Json:
         "profile": done.container.profile,
         "keys": _nested(snapshot, snapshot.keys),
         "values": _nested(snapshot, snapshot.values),
-        "metrics": done.metrics_document,
+        "metrics": decompression_metrics(done),
     }
+
+
+def decompression_metrics(done: Decompression) -> Json:
+    return {"decompression_time_ms": done.clock.duration_ms, **timing(done.clock)}
 
 
 def adapter_summary(adapter: ModelAdapter) -> Json:
@@ -124,18 +128,16 @@ def profile_document(row: CodecProfile) -> Json:
     same = ("digest", "size", "model", "weights", "version", "width", "corpus", "basis", "measured_on", "published_at")
     return {name: getattr(row, name) for name in same} | {
         "curve": [{name: float(value) for name, value in point.items()} for point in row.curve],
-        "url": f"/api/kv-cache/profiles/{row.digest}",
+        "url": _profile_url(row),
     }
 
 
-def _profile_used(done: Compression) -> Mapping[str, Any] | None:
-    if done.profile is None or done.compressed.metrics.profile_bytes is None:
-        return None
-    return {
-        "digest": done.profile.digest,
-        "size": done.profile.size,
-        "url": f"/api/kv-cache/profiles/{done.profile.digest}",
-    }
+def _profile_used(row: CodecProfile) -> Json:
+    return {"digest": row.digest, "size": row.size, "url": _profile_url(row)}
+
+
+def _profile_url(row: CodecProfile) -> str:
+    return f"/api/kv-cache/profiles/{row.digest}"
 
 
 def _nested(snapshot: KVSnapshot, array: Array) -> Any:

@@ -138,6 +138,23 @@ def record(operation: Operation, *, clock: Clock, basis: Basis = Basis.ACTIVATIO
     )
 
 
+def columns_of(metrics: Metrics, profile: CodecProfile | None) -> dict[str, Any]:
+    """Return what a run's record keeps of a compression's metrics and of the profile that decoding needs."""
+    return {
+        "compression_ms": metrics.compression_time_ms,
+        "decompression_ms": metrics.decompression_time_ms,
+        "original_bytes": metrics.original_bytes,
+        "compressed_bytes": metrics.compressed_bytes,
+        "coverage": metrics.cumulative_attention,
+        "profile": None if profile is None else profile.digest,
+    }
+
+
+def needed(profile: CodecProfile | None, metrics: Metrics) -> CodecProfile | None:
+    """Return the profile a compression was given where its coding came to use it."""
+    return None if metrics.profile_bytes is None else profile
+
+
 def profile_named(options: Mapping[str, Any], frame: SnapshotFrame) -> CodecProfile | None:
     """Return the profile asked for by digest, or the newest of exactly the snapshot's weights, where it can serve."""
     wanted = options.get("profile")
@@ -185,7 +202,7 @@ def _compress(given: Given, *, adapter: ModelAdapter, options: Mapping[str, Any]
             profile=profile,
             time_decompression=options.get("time_decompression", False),
         )
-    return Compression(compressed, clock, row, frame.tokens, frame.geometry.width)
+    return Compression(compressed, clock, needed(row, compressed.metrics), frame.tokens, frame.geometry.width)
 
 
 def _record_compression(
@@ -198,12 +215,7 @@ def _record_compression(
         model=adapter.model,
         method=done.compressed.method,
         width=done.width,
-        compression_ms=metrics.compression_time_ms,
-        decompression_ms=metrics.decompression_time_ms,
-        original_bytes=metrics.original_bytes,
-        compressed_bytes=metrics.compressed_bytes,
         tokens=done.tokens,
         tokens_kept=done.kept_tokens,
-        coverage=metrics.cumulative_attention,
-        profile=None if done.profile is None or metrics.profile_bytes is None else done.profile.digest,
+        **columns_of(metrics, done.profile),
     )

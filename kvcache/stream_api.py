@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from kvcache import answers, bodies, finishing, inputs, outputs, responses, streams
 from kvcache.bodies import Given
 from kvcache.models import StreamSession
-from kvcache.outcomes import timing
 from kvcache.queries import get_adapter
 from kvcache.views import computing
 from latentmas.inputs import object_in, read
@@ -67,7 +66,7 @@ def finish(request: Request, stream_id: str) -> HttpResponseBase:
 def _messages(stream: StreamSession) -> HttpResponseBase:
     ended = finishing.finish_as_messages(stream)
     response = FileResponse(ended.file, content_type=MESSAGES_TYPE)
-    metrics = outputs.metrics_document(ended.metrics) | timing(ended.clock)
+    metrics = outputs.metrics_document(ended.metrics, ended.clock)
     response[responses.RESULT_HEADER] = responses.header_of({"model": stream.model, "metrics": metrics})
     return response
 
