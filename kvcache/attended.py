@@ -1,10 +1,10 @@
-"""What queries are really multiplied with, so that one attention kernel serves every kind of attention.
+"""How queries meet the tokens of a cache, as the model's adapter says it: scale, ALiBi, MLA, prefix, plain arrays.
 
-ALiBi adds slope * position to a logit: one more dimension, the position in the key and the slope in the query. MLA's
-queries meet the rope key and the latent: both together are the key. A prefix-LM's queries see the whole prompt.
+ALiBi lowers a logit by slope * distance. MLA's queries meet the rope key and the latent: both together are the key. A
+prefix-LM's queries see the whole prompt. Plain arrays are one head at 1 / sqrt(d), whatever the model.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,37 @@ from kvcache.plain import is_plain, numbers
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionRules:
+    """What every computation of a cache's attention follows."""
+
+    scale: float  # of dot products
+    softcap: float | None  # of logits
+    alibi: bool
+    latent: bool  # MLA: what is cached as a value is part of the key too
+    causal: bool  # False: a query sees every cached token
+
+    def keys(self, snapshot: KVSnapshot) -> Array:
+        """Return the keys `[layers, tokens, heads, dim]` that queries are multiplied with."""
+        return np.concatenate([snapshot.keys, snapshot.values], -1) if self.latent else snapshot.keys
+
+    def slopes(self, heads: int) -> Array:
+        """Return by how much each query head's logits fall per position of distance, float32 `[heads]`."""
+        return alibi_slopes(heads) if self.alibi else np.zeros(heads, np.float32)
+
+
+def attention_rules(frame: SnapshotFrame, adapter: ModelAdapter) -> AttentionRules:
+    """Return how the adapter's model attends to the tokens of a frame."""
+    kind, scale = (None, None) if is_plain(frame) else (adapter.attention_type, adapter.scale)
+    return AttentionRules(
+        scale=float(frame.geometry.head_dim**-0.5) if scale is None else scale,
+        softcap=adapter.softcap,
+        alibi=kind == "alibi",
+        latent=kind == "mla",
+        causal=kind != "prefix-lm",
+    )
 
 
 def check_queries(
@@ -34,8 +65,8 @@ def check_queries(
     array = numbers("queries", queries, rank=4)
     layers, count, heads, width = array.shape
     geometry = frame.geometry
-    latent = adapter.attention_type == "mla" and not is_plain(frame)
-    wanted = geometry.head_dim + (geometry.value_width if latent else 0)
+    latent_width = geometry.value_width if attention_rules(frame, adapter).latent else 0
+    wanted = geometry.head_dim + latent_width
     if (layers, width) != (geometry.layers, wanted):
         raise DimensionMismatch(
             f"queries has the shape {array.shape}; it must be [{geometry.layers}, n, query heads, {wanted}]",
@@ -88,35 +119,30 @@ def _positions(given: object | None, count: int, frame: SnapshotFrame) -> Array:
     return positions.astype(np.int32)
 
 
-def logit_scale(frame: SnapshotFrame, adapter: ModelAdapter) -> float:
-    """Return what dot products are multiplied with; 1 / sqrt(d) for plain arrays, as the specification has it."""
-    scale = None if is_plain(frame) else adapter.scale
-    return float(frame.geometry.head_dim**-0.5) if scale is None else scale
-
-
 def attended(
     snapshot: KVSnapshot, queries: Array, query_positions: Array, *, adapter: ModelAdapter
 ) -> tuple[KVSnapshot, Array, Array]:
-    """Return snapshot, queries and positions whose causal scaled dot products are the logits of the adapter's model."""
-    if is_plain(snapshot.frame):
-        return snapshot, queries, query_positions
-    match adapter.attention_type:
-        case "mla":
-            return _with_keys(snapshot, np.concatenate([snapshot.keys, snapshot.values], -1)), queries, query_positions
-        case "alibi":
-            return *_with_slopes(snapshot, queries, adapter), query_positions
-        case "prefix-lm":
-            return snapshot, queries, np.maximum(query_positions, snapshot.frame.positions[-1])
+    """Return snapshot, queries and positions whose causal scaled dot products are the logits of the adapter's model.
+
+    ALiBi takes one more dimension: the position in the key, the slope in the query.
+    """
+    rules = attention_rules(snapshot.frame, adapter)
+    if not rules.causal:
+        query_positions = np.maximum(query_positions, snapshot.frame.positions[-1])
+    if rules.alibi:
+        snapshot, queries = _with_slopes(snapshot, queries, rules)
+    elif rules.latent:
+        snapshot = _with_keys(snapshot, rules.keys(snapshot))
     return snapshot, queries, query_positions
 
 
-def _with_slopes(snapshot: KVSnapshot, queries: Array, adapter: ModelAdapter) -> tuple[KVSnapshot, Array]:
+def _with_slopes(snapshot: KVSnapshot, queries: Array, rules: AttentionRules) -> tuple[KVSnapshot, Array]:
     frame = snapshot.frame
     # Softmax does not see a constant, so positions may count from the end: small numbers keep float32 exact.
     distance = (frame.positions - frame.next_position).astype(np.float32)
     shape = (*snapshot.keys.shape[:3], 1)
     keys = np.concatenate([snapshot.keys, np.broadcast_to(distance[None, :, None, None], shape)], -1)
-    slope = (alibi_slopes(queries.shape[2]) / logit_scale(frame, adapter)).astype(np.float32)
+    slope = (rules.slopes(queries.shape[2]) / rules.scale).astype(np.float32)
     bias = np.broadcast_to(slope[None, None, :, None], (*queries.shape[:3], 1))
     return _with_keys(snapshot, keys), np.concatenate([queries, bias], -1)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kvcache.adapters import ModelAdapter
-from kvcache.attended import attended, logit_scale
+from kvcache.attended import AttentionRules, attended, attention_rules
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
@@ -47,13 +47,13 @@ def attention_output(snapshot: KVSnapshot, queries: Array, positions: Array, *, 
 
     Queries are as `check_queries` returns them.
     """
-    scale = logit_scale(snapshot.frame, adapter)
+    rules = attention_rules(snapshot.frame, adapter)
     wide, asked, at = attended(snapshot, queries, positions, adapter=adapter)
     layers = range(snapshot.frame.geometry.layers)
     return [
         np.concatenate(
             [
-                _layer_output(wide, layer, asked[layer, part], at[part], scale, adapter.softcap)
+                _layer_output(wide, layer, asked[layer, part], at[part], rules)
                 for part in (slice(start, start + BLOCK) for start in range(0, len(at), BLOCK))
             ]
         )
@@ -61,17 +61,15 @@ def attention_output(snapshot: KVSnapshot, queries: Array, positions: Array, *, 
     ]
 
 
-def _layer_output(
-    snapshot: KVSnapshot, layer: int, queries: Array, positions: Array, scale: float, softcap: float | None
-) -> Array:
+def _layer_output(snapshot: KVSnapshot, layer: int, queries: Array, positions: Array, rules: AttentionRules) -> Array:
     heads = snapshot.frame.geometry.heads
     count, query_heads, dim = queries.shape
     keys = np.asarray(snapshot.keys[layer], np.float32).transpose(1, 2, 0)  # [heads, dim, tokens]
     values = np.asarray(snapshot.values[layer], np.float32).transpose(1, 0, 2)  # [heads, tokens, value_width]
     grouped = queries.reshape(count, heads, query_heads // heads, dim).transpose(1, 2, 0, 3)
-    logits = grouped.reshape(heads, -1, dim) @ keys * scale  # query heads of a group share a KV head
-    if softcap is not None:
-        logits = softcap * np.tanh(logits / softcap)
+    logits = grouped.reshape(heads, -1, dim) @ keys * rules.scale  # query heads of a group share a KV head
+    if rules.softcap is not None:
+        logits = rules.softcap * np.tanh(logits / rules.softcap)
     seen = np.tile(_visible(snapshot, layer, positions), (query_heads // heads, 1))[None]
     logits = np.where(seen, logits, -np.inf)
     peak = logits.max(-1, keepdims=True)

@@ -2,17 +2,15 @@
 
 import functools as ft
 import math
-from dataclasses import replace
 
 import numpy as np
 
 from kvcache.adapters import ModelAdapter
-from kvcache.attended import check_queries, logit_scale
+from kvcache.attended import attention_rules, check_queries
 from kvcache.drafts import Choose
-from kvcache.kernels.attention import PADDING, alibi_slopes, attention_mass
+from kvcache.kernels.attention import PADDING, attention_mass
 from kvcache.kernels.buckets import bucket
 from kvcache.kernels.select import Selection, select_tokens
-from kvcache.plain import is_plain
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import MAX_POSITION, KVSnapshot
 from latentmas.protocol.tensors import Array
@@ -61,22 +59,19 @@ def token_mass(snapshot: KVSnapshot, queries: Array, positions: Array, *, adapte
 
     Queries are as `check_queries` returns them. Raises InvalidInput where they see nothing or overflow.
     """
-    if is_plain(snapshot.frame):  # one head at 1 / sqrt(d), whatever the model
-        adapter = replace(adapter, attention_type="causal", scale=None)
-    frame, attention, heads = snapshot.frame, adapter.attention_type, queries.shape[2]
-    keys = np.concatenate([snapshot.keys, snapshot.values], axis=-1) if attention == "mla" else snapshot.keys
+    frame, rules = snapshot.frame, attention_rules(snapshot.frame, adapter)
     size, asked = bucket(frame.tokens), _query_bucket(len(positions))
     mass = attention_mass(
-        _padded(keys, size),
+        _padded(rules.keys(snapshot), size),
         _padded(queries, asked),
         _padded_positions(frame.positions, size),
         _padded_positions(positions, asked),
-        scale=np.float32(logit_scale(frame, adapter)),
+        scale=np.float32(rules.scale),
         windows=np.array([MAX_POSITION if window is None else window for window in frame.geometry.windows], np.int32),
         starts=np.array(frame.starts, np.int32),
-        slopes=alibi_slopes(heads) if attention == "alibi" else np.zeros(heads, np.float32),
-        causal=attention != "prefix-lm",
-        softcap=adapter.softcap,
+        slopes=rules.slopes(queries.shape[2]),
+        causal=rules.causal,
+        softcap=rules.softcap,
     )
     return _mean(np.asarray(mass)[..., : frame.tokens])
 

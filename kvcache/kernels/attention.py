@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from kvcache.kernels import rotary
 from latentmas.protocol.tensors import Array as NumpyArray
 
 LEAST, TINY = np.finfo(np.float32).min, np.finfo(np.float32).tiny
@@ -27,18 +26,13 @@ def attention_mass(
     slopes: Float[Array, " query_heads"],
     causal: bool | Bool[Array, ""] = True,
     softcap: float | None = None,
-    frequency: Float[Array, "layers pairs"] | None = None,
 ) -> Float[Array, "layers query_heads tokens"]:
     """Return the mass of every token, averaged over the queries; it sums to 1 for each layer and head.
 
     A query sees the tokens of its layer from the index `starts` on, up to its own position where `causal`, and fewer
     than `windows` positions away. Queries that see nothing do not count; a layer that none sees has the mass 0. Query
-    heads share keys in groups (GQA). `slopes` are those of ALiBi, 0 without it. Keys and queries carry RoPE already
-    unless `frequency` is given.
+    heads share keys in groups (GQA). `slopes` are those of ALiBi, 0 without it. Keys and queries carry RoPE already.
     """
-    if frequency is not None:
-        keys = rotary.rotate(keys, positions, frequency)
-        queries = rotary.rotate(queries, query_positions, frequency)
     distance = query_positions[:, None] - positions[None]
     valid = (
         (query_positions[:, None] > PADDING) & (positions[None] > PADDING) & ((distance >= 0) | ~jnp.asarray(causal))

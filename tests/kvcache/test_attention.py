@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kvcache.adapters import ModelAdapter
+from kvcache.attention_output import attention_output
 from kvcache.kernels.attention import alibi_slopes, attention_mass
 from kvcache.kernels.rotary import frequencies, rotate
 from kvcache.selection import coverage_of, selector, token_mass
@@ -164,6 +165,19 @@ def test_the_latent_of_mla_takes_part_in_the_scores() -> None:
     np.testing.assert_allclose(found, averaged(expected), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("kind", "softcap"), [("causal", None), ("causal", 2.0), ("alibi", None), ("mla", None), ("prefix-lm", None)]
+)
+def test_mass_is_what_the_attentions_output_weighs_values_by(kind: str, softcap: float | None) -> None:
+    geometry = KVGeometry(2, 1, 8, 0, (1.0, 1.0), (None, None), value_dim=9)
+    held, model = cache(geometry, 9), adapter(attention_type=kind, softcap=softcap)
+    units = np.tile(np.eye(9, dtype="f4")[None, :, None], (2, 1, 1, 1))  # so that the output is the weights
+    snapshot = KVSnapshot(held.frame, held.keys, units)
+    queries, places = asked(geometry, 3, 4, 17 if kind == "mla" else 8), np.array([2, 5, 11])
+    weights = np.mean(attention_output(snapshot, queries, places, adapter=model), (0, 1, 2))
+    np.testing.assert_allclose(token_mass(snapshot, queries, places, adapter=model), weights, atol=1e-6)
+
+
 def test_rope_is_applied_to_queries_that_come_without_it() -> None:
     snapshot, queries, places = cache(GEOMETRY, 12), asked(GEOMETRY, 4, 4), np.arange(10, 14)
     frequency = np.stack([frequencies(theta, 8) for theta in GEOMETRY.thetas])
@@ -174,19 +188,20 @@ def test_rope_is_applied_to_queries_that_come_without_it() -> None:
     assert chosen[1] == pytest.approx(same[1], abs=1e-6)
 
 
-def test_the_kernel_can_rotate_keys_and_queries_itself() -> None:
+def test_rotated_keys_and_queries_meet_by_their_distance_alone() -> None:
     snapshot, queries, places = cache(GEOMETRY, 12), asked(GEOMETRY, 4, 4), np.arange(10, 14)
     frequency = np.stack([frequencies(theta, 8) for theta in GEOMETRY.thetas])
-    turned = [
-        np.asarray(rotate(each, at, frequency)) for each, at in ((snapshot.keys, np.arange(12)), (queries, places))
-    ]
     known = {"scale": 0.3, "windows": np.full(3, 100, np.int32), "starts": np.zeros(3, np.int32)}
     known |= {"slopes": np.zeros(4, np.float32)}
-    np.testing.assert_allclose(
-        attention_mass(snapshot.keys, queries, np.arange(12), places, **known, frequency=frequency),
-        attention_mass(*turned, np.arange(12), places, **known),
-        atol=1e-6,
-    )
+
+    def mass_from(start: int) -> np.ndarray:
+        held, asking = start + np.arange(12), start + places
+        keys, turned = rotate(snapshot.keys, held, frequency), rotate(queries, asking, frequency)
+        return np.asarray(attention_mass(keys, turned, held, asking, **known))
+
+    np.testing.assert_allclose(mass_from(0), mass_from(7), atol=1e-6)
+    unrotated = np.asarray(attention_mass(snapshot.keys, queries, np.arange(12), places, **known))
+    assert np.abs(mass_from(0) - unrotated).max() > 0.01
 
 
 def test_the_specifications_plain_arrays_are_one_head_at_one_over_root_d() -> None:
