@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from kvcache.plain import NO_THETA
 from latentmas.protocol.errors import ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.plain import NO_THETA
 
 FULL, SLIDING = "full_attention", "sliding_attention"
 

@@ -14,8 +14,8 @@ from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.attended import check_queries
 from kvcache.kernels.select import select_tokens
-from kvcache.plain import plain_queries, plain_snapshot
 from kvcache.selection import token_mass
+from latentmas.protocol.plain import plain_queries, plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 

@@ -8,10 +8,10 @@ counts what a selection keeps.
 from dataclasses import dataclass
 from typing import Literal
 
-from kvcache.plain import NO_THETA, is_plain
 from latentmas.protocol.architecture import AttentionType, ModelArchitecture, PositionEncoding
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.plain import NO_THETA
 from latentmas.protocol.snapshot import SnapshotFrame
 
 Attention = Literal["causal", "sliding-window", "prefix-lm", "block-sparse", "mla", "alibi"]
@@ -69,7 +69,7 @@ class ModelAdapter:
 
     def accept(self, frame: SnapshotFrame) -> None:
         """Raise InvalidInput, ModelNotSupported or DimensionMismatch for a snapshot that is not of this model."""
-        if is_plain(frame):
+        if frame.is_plain:
             return
         if frame.model not in (None, self.model):
             raise InvalidInput(f"the snapshot is of {frame.model!r}; the adapter is of {self.model!r}", field="model")

@@ -12,10 +12,9 @@ from kvcache.adapters import ModelAdapter
 from kvcache.kernels import rotary
 from kvcache.kernels.attention import alibi_slopes
 from kvcache.kernels.buckets import bucket
-from kvcache.plain import is_plain, numbers
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
-from latentmas.protocol.tensors import Array
+from latentmas.protocol.tensors import Array, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class AttentionRules:
 
 def attention_rules(frame: SnapshotFrame, adapter: ModelAdapter) -> AttentionRules:
     """Return how the adapter's model attends to the tokens of a frame."""
-    kind, scale = (None, None) if is_plain(frame) else (adapter.attention_type, adapter.scale)
+    kind, scale = (None, None) if frame.is_plain else (adapter.attention_type, adapter.scale)
     return AttentionRules(
         scale=float(frame.geometry.head_dim**-0.5) if scale is None else scale,
         softcap=adapter.softcap,
@@ -73,7 +72,7 @@ def check_queries(
             resolution="Give queries of the model and layers that the keys come from.",
             field="queries",
         )
-    known = None if is_plain(frame) else adapter.query_heads
+    known = None if frame.is_plain else adapter.query_heads
     if heads % geometry.heads or (known is not None and heads != known):
         allowed = f"{known}" if known is not None else f"a multiple of the {geometry.heads} KV heads"
         raise DimensionMismatch(
@@ -86,7 +85,7 @@ def check_queries(
 
 
 def _rotated(queries: Array, positions: Array, frame: SnapshotFrame, adapter: ModelAdapter) -> Array:
-    if not is_plain(frame) and adapter.rotation == "kept":
+    if not frame.is_plain and adapter.rotation == "kept":
         raise InvalidInput(
             f"rope_applied is false, but the rotation of {adapter.model} is not one that can be applied here; "
             "give queries with RoPE applied",

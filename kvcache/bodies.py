@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from kvcache.adapters import ModelAdapter
-from kvcache.plain import is_plain, numbers, plain_queries, plain_snapshot
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported, TooLarge
+from latentmas.protocol.plain import plain_queries, plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, read_snapshot, whole, write_snapshot
-from latentmas.protocol.tensors import Array, TensorFile
+from latentmas.protocol.tensors import Array, TensorFile, numbers
 
 PLAIN_RANK = 2
 FULL_RANK = 4
@@ -67,7 +67,7 @@ def to_file(given: Given) -> bytes:
 def fitted(given: Given, adapter: ModelAdapter) -> Given:
     """Return what was given with the model's sliding window where it came as plain arrays that do not say."""
     frame = given.snapshot.frame
-    if not is_plain(frame) or frame.geometry.windows != (None,) or adapter.window is None:
+    if not frame.is_plain or frame.geometry.windows != (None,) or adapter.window is None:
         return given
     geometry = replace(frame.geometry, windows=(adapter.window,))
     return replace(given, snapshot=replace(given.snapshot, frame=replace(frame, geometry=geometry)))

@@ -8,7 +8,6 @@ from kvcache.compiling import Clock
 from kvcache.figures import Metrics
 from kvcache.models import CodecProfile
 from kvcache.outcomes import Compression, Decompression, Measurement, timing
-from kvcache.plain import is_plain
 from latentmas.downloads import CONTENT_TYPE
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.quality import Basis
@@ -148,4 +147,4 @@ def _nested(snapshot: KVSnapshot, array: Array) -> Any:
             limit=MAX_JSON_NUMBERS,
             size=array.size,
         )
-    return (array[0, :, 0] if is_plain(snapshot.frame) else array).tolist()
+    return (array[0, :, 0] if snapshot.frame.is_plain else array).tolist()

@@ -14,7 +14,6 @@ from kvcache.figures import Metrics
 from kvcache.inputs import NO_PROFILE, target_of
 from kvcache.models import CodecProfile, CompressionRun, Operation
 from kvcache.outcomes import Compression, Decompression, Judged, Measurement
-from kvcache.plain import is_plain
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
@@ -160,7 +159,7 @@ def profile_named(options: Mapping[str, Any], frame: SnapshotFrame) -> CodecProf
     wanted = options.get("profile")
     if wanted is not None and wanted != NO_PROFILE:
         return queries.get_profile(wanted)
-    if wanted == NO_PROFILE or options["method"] not in WITH_PROFILE or is_plain(frame):
+    if wanted == NO_PROFILE or options["method"] not in WITH_PROFILE or frame.is_plain:
         return None
     if frame.model is None or frame.weights is None:
         if options["method"] == "auto":

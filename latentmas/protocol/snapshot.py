@@ -83,6 +83,12 @@ class SnapshotFrame:
         """How many tokens of the context the snapshot lacks."""
         return self.next_position - self.tokens
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether keys and values are plain arrays: no model, one layer, one head, nothing rotated."""
+        geometry = self.geometry
+        return self.model is None and (geometry.layers, geometry.heads, geometry.rotary_dim) == (1, 1, 0)
+
     def select(self, kept: Array) -> "SnapshotFrame":
         """Return the frame of the tokens whose ascending indices are `kept`."""
         starts = tuple(int(np.searchsorted(kept, start)) for start in self.starts)

@@ -137,6 +137,26 @@ def require_finite(name: str, array: Array) -> None:
             raise InvalidInput(f"the tensor {name!r} holds NaN or infinity", field=name)
 
 
+def numbers(name: str, given: object, *, rank: int) -> Array:
+    """Return a finite float32 array of that rank, with no empty axis. Raises InvalidInput naming the field."""
+    try:
+        array = np.asarray(given)
+    except ValueError as error:  # rows of differing lengths
+        raise InvalidInput(f"{name} has rows of differing lengths; it must be a {rank}-D array", field=name) from error
+    if array.dtype.kind not in "fiu":
+        raise InvalidInput(f"{name} holds {array.dtype}; it must hold numbers", field=name)
+    if array.ndim != rank:
+        raise InvalidInput(f"{name} has the shape {array.shape}; it must have rank {rank}", field=name)
+    if not array.size:
+        raise InvalidInput(f"{name} has the shape {array.shape}; it must hold at least one token", field=name)
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinity, which is refused below
+        array = array.astype(np.float32)
+    if not (finite := np.isfinite(array)).all():
+        at = [int(index) for index in np.argwhere(~finite)[0]]
+        raise InvalidInput(f"{name} holds {array[tuple(at)]} at {at}; every number must be finite", field=name)
+    return array
+
+
 def _read_header(data: Array) -> tuple[dict[str, Any], int]:
     """Return the header and the byte at which the tensors begin."""
     if len(data) < LENGTH_BYTES:

@@ -11,12 +11,11 @@ from kvcache.adapters import ModelAdapter
 from kvcache.container import KIND as KVZ
 from kvcache.exchange.decision import Decision
 from kvcache.exchange.places import TargetTokens
-from kvcache.plain import numbers
 from kvcache.queries import get_adapter
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
 from latentmas.protocol.snapshot import KIND, VERSION, KVSnapshot, read_snapshot, whole
-from latentmas.protocol.tensors import Array
+from latentmas.protocol.tensors import Array, numbers
 from marketplace.exchange.inputs import whole_numbers
 
 RANK = 4

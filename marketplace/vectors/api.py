@@ -14,13 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kvcache import responses
-from kvcache.plain import numbers
 from latentmas.downloads import CONTENT_TYPE
 from latentmas.parsers import BoundedJSONParser, BytesParser, SafetensorsParser, is_file, read_file
 from latentmas.problems import ProblemOutput
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.tensors import Array
+from latentmas.protocol.tensors import Array, numbers
 from latentmas.scopes import AlignVectors
 from marketplace.vectors import inputs, outputs
 from marketplace.vectors.aligning import Order, align

@@ -9,11 +9,11 @@ import pytest
 from kvcache.adapters import ModelAdapter, adapter_for
 from kvcache.attended import attended, check_queries
 from kvcache.kernels.attention import alibi_slopes
-from kvcache.plain import plain_snapshot
 from kvcache.windows import needed, needed_starts
 from latentmas.protocol.architecture import ModelArchitecture, parse_architecture
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.plain import plain_snapshot
 from latentmas.protocol.rope import Rope
 from latentmas.protocol.snapshot import KVSnapshot, whole
 

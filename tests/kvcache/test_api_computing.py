@@ -12,8 +12,8 @@ from django.test import Client, override_settings
 
 from kvcache.bodies import Given, from_file, to_file
 from kvcache.models import CompressionRun
-from kvcache.plain import plain_snapshot
 from kvcache.queries import get_adapter
+from latentmas.protocol.plain import plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot, whole
 
 pytestmark = pytest.mark.django_db

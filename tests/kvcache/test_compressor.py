@@ -7,7 +7,6 @@ import pytest
 
 from kvcache.compressor import compress, decompress
 from kvcache.container import read_kvz
-from kvcache.plain import plain_queries, plain_snapshot
 from kvcache.quality import validate
 from kvcache.targets import KLBound, Ratio, Threshold
 from latentmas.protocol.errors import (
@@ -17,6 +16,7 @@ from latentmas.protocol.errors import (
     ModelNotSupported,
     QualityBelowThreshold,
 )
+from latentmas.protocol.plain import plain_queries, plain_snapshot
 from latentmas.protocol.rope import Rope, RopeScaling
 from latentmas.protocol.snapshot import KVSnapshot
 from tests.kvcache.caches import adapter, profile, queries, snapshot
