@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from latentmas.events import store
-from latentmas.events.conflicts import version_conflict
+from latentmas.events.statements import version_conflict
 from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata, Recorded
 

@@ -14,7 +14,6 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from latentmas.events import projections, statements
-from latentmas.events.conflicts import conflict, version_conflict
 from latentmas.events.errors import LogCorrupted
 from latentmas.events.models import Event, LogHead
 from latentmas.events.records import Prepared, columns, prepare, recorded, written
@@ -70,7 +69,7 @@ def record(batches: Sequence[New], *, versions: Mapping[str, int], metadata: Met
     try:
         statements.insert([columns(each, position) for position, each in enumerate(prepared, start=first)])
     except IntegrityError as error:
-        raise conflict(error, streams=[batch.stream for batch in batches]) from error
+        raise statements.conflict(error, streams=[batch.stream for batch in batches]) from error
     return [written(each, position) for position, each in enumerate(prepared, start=first)]
 
 
@@ -123,7 +122,7 @@ def _prepare(batches: Sequence[New], *, versions: dict[str, int], metadata: Meta
     for batch in batches:
         current = versions[batch.stream]
         if batch.expected is not None and batch.expected != current:
-            raise version_conflict(batch.stream, expected=batch.expected, current=current)
+            raise statements.version_conflict(batch.stream, expected=batch.expected, current=current)
         ids = batch.event_ids or [uuid4() for _ in batch.events]
         for version, (data, event_id) in enumerate(zip(batch.events, ids, strict=True), start=current + 1):
             yield prepare(
