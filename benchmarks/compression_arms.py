@@ -10,7 +10,7 @@ from kvcache.coding import quantised
 from kvcache.coding.profile import CodecProfile
 from kvcache.compressor import compress, decompress
 from kvcache.container import Container, read_kvz, unpack, write_kvz
-from kvcache.targets import Ratio, Target
+from kvcache.plan import Ratio, Target
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.snapshot import KVSnapshot
 

@@ -14,9 +14,9 @@ from kvcache.adapters import ModelAdapter
 from kvcache.coding.profile import CodecProfile
 from kvcache.compiling import clocked
 from kvcache.compressor import compress, decompress
+from kvcache.plan import KLBound, Ratio, Target
 from kvcache.rows import pack_rows, unpack_rows
 from kvcache.selection import selector
-from kvcache.targets import KLBound, Ratio, Target
 from latentmas.protocol.plain import plain_queries, plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot, whole
 

@@ -9,9 +9,8 @@ from kvcache.adapters import ModelAdapter
 from kvcache.container import read_kvz, unpack
 from kvcache.drafts import Draft, Job, draft
 from kvcache.figures import MS_PER_SECOND, Metrics
-from kvcache.plan import Method, Plan, plan_for
+from kvcache.plan import Method, Plan, Target, plan_for
 from kvcache.selection import selector
-from kvcache.targets import Target
 from kvcache.windows import needed
 from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
 from latentmas.protocol.tensors import Array

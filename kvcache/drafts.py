@@ -8,8 +8,7 @@ from kvcache.adapters import ModelAdapter
 from kvcache.coders import Coded, Encode, encoder, encoders
 from kvcache.coding.encoded import Encoded
 from kvcache.container import Container, write_kvz
-from kvcache.plan import Coding, Plan, token_bounds
-from kvcache.targets import Threshold
+from kvcache.plan import Coding, Plan, Threshold, token_bounds
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array

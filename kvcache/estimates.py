@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kvcache.adapters import ModelAdapter
-from kvcache.inputs import NO_PROFILE, target_of
+from kvcache.inputs import NO_PROFILE
 from kvcache.models import Operation
-from kvcache.plan import DEFAULT_KL
+from kvcache.plan import DEFAULT_KL, KLBound, Ratio, Target, Threshold, target_of
 from kvcache.queries import get_profile, profile_for
 from kvcache.statistics import medians, newest_runs
-from kvcache.targets import KLBound, Ratio, Target, Threshold
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import RAW_BYTES_PER_NUMBER

@@ -12,9 +12,9 @@ from kvcache.bodies import Given
 from kvcache.chunks import Chunk, join
 from kvcache.compiling import Clock, clocked
 from kvcache.figures import Metrics
-from kvcache.inputs import target_of
 from kvcache.models import Operation, StreamSession
 from kvcache.outcomes import Compression
+from kvcache.plan import target_of
 from kvcache.streams import read_chunk
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array

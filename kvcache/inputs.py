@@ -2,16 +2,13 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from kvcache.adapters import ModelAdapter
 from kvcache.plan import METHODS
-from kvcache.targets import KLBound, Ratio, Target, Threshold
 from latentmas.blobs import DIGEST
 from latentmas.inputs import StrictSerializer, object_in, read
 from latentmas.parsers import is_file
@@ -156,21 +153,3 @@ def wants_camel(request: Request) -> bool:
     if wanted not in (None, CAMEL):
         raise InvalidInput(f"keys is {wanted!r}; the only spelling beside the usual one is {CAMEL!r}", field="keys")
     return wanted == CAMEL
-
-
-def target_of(values: Mapping[str, Any], adapter: ModelAdapter) -> Target | None:
-    """Return what the parameters ask for, None where they leave it to the method. Raises InvalidInput."""
-    counts = {name: values[name] for name in ("min_tokens", "max_tokens") if name in values}
-    given = [name for name in ("attention_threshold", "ratio", "kl") if name in values]
-    if len(given) > 1:
-        raise InvalidInput(f"{given[0]} and {given[1]} are both given; only one can be the target", field=given[1])
-    if counts and given in (["ratio"], ["kl"]):
-        count = next(iter(counts))
-        raise InvalidInput(f"{count} bounds an attention threshold; it means nothing for {given[0]}", field=count)
-    if given == ["ratio"]:
-        return Ratio(values["ratio"])
-    if given == ["kl"]:
-        return KLBound(values["kl"])
-    if given or counts:
-        return Threshold(values.get("attention_threshold", adapter.recommended_threshold), **counts)
-    return None

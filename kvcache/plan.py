@@ -1,11 +1,14 @@
-"""What to do with a snapshot: which method follows from the target, and whether the two go together."""
+"""What a compression is to reach, which method follows from it, and whether the two go together.
 
+A target is the specification's attention coverage, a byte ratio, or a bound on quality.
+"""
+
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from kvcache.adapters import ModelAdapter
-from kvcache.targets import KLBound, Ratio, Target, Threshold
 from latentmas.protocol.errors import InvalidInput
 
 Method = Literal["auto", "raw", "select", "quantise", "transform", "select+quantise", "select+transform"]
@@ -16,6 +19,61 @@ CODINGS: Mapping[str, Coding] = {"raw": "raw", "select": "raw", "quantise": "qua
 # Where nothing is asked for: 4.6x at a KL of .007 on SmolLM2-135M. Errors of keys are amplified by the softmax.
 DEFAULT_KEY_BITS, DEFAULT_VALUE_BITS = 4, 3
 DEFAULT_KL = 0.01  # nats, where a profile is given and nothing is asked for
+MAX_RATIO = 10_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Keep the fewest tokens whose attention mass reaches `coverage`. Raises InvalidInput.
+
+    `min_tokens` and `max_tokens` stand in for the adapter's; the cap wins over the coverage.
+    """
+
+    coverage: float
+    min_tokens: int | None = None
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if not (_is_number(self.coverage) and 0 < self.coverage <= 1):
+            raise InvalidInput(
+                f"attention_threshold is {self.coverage!r}; it must lie above 0 and not above 1",
+                field="attention_threshold",
+            )
+        for name in ("min_tokens", "max_tokens"):
+            if (count := getattr(self, name)) is not None:
+                check_count(name, count)
+        if self.min_tokens is not None and self.max_tokens is not None and self.max_tokens < self.min_tokens:
+            raise InvalidInput(
+                f"max_tokens is {self.max_tokens}; it must be at least min_tokens, {self.min_tokens}",
+                field="max_tokens",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Bytes of the float16 cache over bytes of the file. Raises InvalidInput."""
+
+    ratio: float
+
+    def __post_init__(self) -> None:
+        if not (_is_number(self.ratio) and 1 < self.ratio <= MAX_RATIO):
+            raise InvalidInput(
+                f"ratio is {self.ratio!r}; it must lie above 1 and not above {MAX_RATIO:g}", field="ratio"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class KLBound:
+    """The mean KL divergence in nats that coding may cost; needs a codec profile. Raises InvalidInput."""
+
+    kl: float
+
+    def __post_init__(self) -> None:
+        if not (_is_number(self.kl) and math.isfinite(self.kl) and self.kl > 0):
+            raise InvalidInput(f"kl is {self.kl!r}; it must be a finite number of nats above 0", field="kl")
+
+
+Target: TypeAlias = Threshold | Ratio | KLBound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +90,24 @@ class Plan:
     kl: float | None = None
     may_drop: bool = False
     of_stream: bool = False
+
+
+def target_of(values: Mapping[str, Any], adapter: ModelAdapter) -> Target | None:
+    """Return what the parameters ask for, None where they leave it to the method. Raises InvalidInput."""
+    counts = {name: values[name] for name in ("min_tokens", "max_tokens") if name in values}
+    given = [name for name in ("attention_threshold", "ratio", "kl") if name in values]
+    if len(given) > 1:
+        raise InvalidInput(f"{given[0]} and {given[1]} are both given; only one can be the target", field=given[1])
+    if counts and given in (["ratio"], ["kl"]):
+        count = next(iter(counts))
+        raise InvalidInput(f"{count} bounds an attention threshold; it means nothing for {given[0]}", field=count)
+    if given == ["ratio"]:
+        return Ratio(values["ratio"])
+    if given == ["kl"]:
+        return KLBound(values["kl"])
+    if given or counts:
+        return Threshold(values.get("attention_threshold", adapter.recommended_threshold), **counts)
+    return None
 
 
 def plan_for(
@@ -132,3 +208,13 @@ def token_bounds(selection: Threshold, adapter: ModelAdapter, *, tokens: int) ->
             field="keys",
         )
     return least, most
+
+
+def check_count(name: str, count: object) -> None:
+    """Raise InvalidInput for what is no whole number of at least 1."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise InvalidInput(f"{name} is {count!r}; it must be a whole number of at least 1", field=name)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,9 +9,8 @@ import numpy as np
 from kvcache.adapters import ModelAdapter
 from kvcache.attended import check_queries
 from kvcache.chunks import Chunk, join
-from kvcache.plan import token_bounds
+from kvcache.plan import Threshold, token_bounds
 from kvcache.selection import keep, token_mass
-from kvcache.targets import Threshold
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array

@@ -11,9 +11,10 @@ from kvcache.adapters import ModelAdapter
 from kvcache.bodies import Given, fitted
 from kvcache.compiling import Clock, clocked
 from kvcache.figures import Metrics
-from kvcache.inputs import NO_PROFILE, target_of
+from kvcache.inputs import NO_PROFILE
 from kvcache.models import CodecProfile, CompressionRun, Operation
 from kvcache.outcomes import Compression, Decompression, Judged, Measurement
+from kvcache.plan import target_of
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame

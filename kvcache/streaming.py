@@ -15,10 +15,9 @@ from kvcache.coders import Encode
 from kvcache.drafts import Chosen, Job, draft, selection_document, write
 from kvcache.figures import MS_PER_SECOND, Metrics
 from kvcache.messages import Message
-from kvcache.plan import Method, plan_for
+from kvcache.plan import Method, Target, Threshold, check_count, plan_for
 from kvcache.receiving import StreamDigest, StreamIndex
 from kvcache.running import RunningAttention
-from kvcache.targets import Target, Threshold, check_count
 from latentmas.protocol.canonical import canonical
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame

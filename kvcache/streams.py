@@ -20,8 +20,8 @@ from django.utils import timezone
 from kvcache import bodies, queries
 from kvcache.bodies import Given
 from kvcache.chunks import check_follows
-from kvcache.inputs import target_of
 from kvcache.models import StreamSession
+from kvcache.plan import target_of
 from latentmas.protocol.errors import Conflict, NotFound, TooLarge
 from latentmas.protocol.snapshot import SnapshotFrame
 

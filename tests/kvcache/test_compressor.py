@@ -7,8 +7,8 @@ import pytest
 
 from kvcache.compressor import compress, decompress
 from kvcache.container import read_kvz
+from kvcache.plan import KLBound, Ratio, Threshold
 from kvcache.quality import validate
-from kvcache.targets import KLBound, Ratio, Threshold
 from latentmas.protocol.errors import (
     DimensionMismatch,
     InvalidInput,

@@ -5,8 +5,8 @@ import pytest
 
 from kvcache.compressor import compress
 from kvcache.container import read_kvz, write_kvz
+from kvcache.plan import Ratio, Threshold
 from kvcache.quality import FIGURES, ModelRun, QualityReport, validate
-from kvcache.targets import Ratio, Threshold
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import KVSnapshot

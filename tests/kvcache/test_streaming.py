@@ -10,9 +10,9 @@ from kvcache.chunks import Chunk, join
 from kvcache.compressor import compress, decompress
 from kvcache.container import read_kvz
 from kvcache.messages import Message, read_messages
+from kvcache.plan import KLBound, Ratio, Threshold
 from kvcache.receiving import StreamingKVCacheDecompressor, decode_stream, parse_index
 from kvcache.streaming import StreamingKVCacheCompressor
-from kvcache.targets import KLBound, Ratio, Threshold
 from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold, TooLarge
 from latentmas.protocol.snapshot import KVSnapshot
 from tests.kvcache.caches import adapter, chunks, profile, queries, snapshot
