@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.compression_cases import Context
 from kvcache.adapters import ModelAdapter
 from kvcache.coding import quantised
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from kvcache.compressor import compress, decompress
 from kvcache.container import Container, read_kvz, unpack, write_kvz
 from kvcache.plan import Ratio, Target
@@ -37,7 +37,7 @@ class Arm:
     with_profile: bool = False
 
 
-def own_arms(adapter: ModelAdapter, profile: CodecProfile) -> list[Arm]:
+def own_arms(adapter: ModelAdapter, profile: OpenedProfile) -> list[Arm]:
     """Return this project's methods."""
 
     def arm(name: str, method: str, target: Target | None) -> Arm:
@@ -63,7 +63,7 @@ def own_arms(adapter: ModelAdapter, profile: CodecProfile) -> list[Arm]:
 
 
 def compressed(
-    context: Context, adapter: ModelAdapter, method: str, target: Target | None, profile: CodecProfile | None
+    context: Context, adapter: ModelAdapter, method: str, target: Target | None, profile: OpenedProfile | None
 ) -> Outcome | None:
     """Compress to a .kvz file and back; None where the target is out of reach."""
     try:

@@ -11,7 +11,7 @@ from factory.codec.windows import Window
 from factory.retention import retention
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from kvcache.plan import KLBound
 from latentmas.protocol.errors import InvalidInput
 
@@ -61,7 +61,7 @@ def _read(model: RunningModel, case: Case, arm: Arm) -> Iterator[Reading]:
         yield Reading(arm.name, raw, made.size, made.encode_ms, made.decode_ms, found)
 
 
-def bound_arms(adapter: ModelAdapter, profile: CodecProfile) -> list[Arm]:
+def bound_arms(adapter: ModelAdapter, profile: OpenedProfile) -> list[Arm]:
     """Return the transform code asked for a bound on the KL instead of a size."""
 
     def arm(kl: float) -> Arm:

@@ -10,14 +10,14 @@ from factory.codec.windows import Window, read_windows
 from factory.runners.model import RunningModel, load_model
 from factory.runners.weights import Weights, find_weights
 from kvcache.adapters import ModelAdapter, adapter_for
-from kvcache.coding.profile import CodecProfile, open_profile
+from kvcache.coding.profile import OpenedProfile, open_profile
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
     model: RunningModel
     adapter: ModelAdapter
-    profile: CodecProfile
+    profile: OpenedProfile
     weights: Weights
 
     def windows(self, group: str, wanted: int) -> list[Window]:

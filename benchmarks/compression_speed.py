@@ -11,7 +11,7 @@ from awareness_sdk.transformers_bridge import cache_of
 from benchmarks.compression_cases import Context, read_context
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from kvcache.compiling import clocked
 from kvcache.compressor import compress, decompress
 from kvcache.plan import KLBound, Ratio, Target
@@ -41,7 +41,7 @@ def selection_row(adapter: ModelAdapter) -> dict[str, object]:
     )
 
 
-def coding_rows(context: Context, adapter: ModelAdapter, profile: CodecProfile) -> list[dict[str, object]]:
+def coding_rows(context: Context, adapter: ModelAdapter, profile: OpenedProfile) -> list[dict[str, object]]:
     """Return the times of encoding and decoding a real snapshot to 20x and to a bound."""
     rows: list[dict[str, object]] = []
     tokens = context.snapshot.frame.tokens
@@ -60,7 +60,7 @@ def coding_rows(context: Context, adapter: ModelAdapter, profile: CodecProfile) 
 
 
 def first_token_rows(
-    model: RunningModel, ids: Sequence[int], adapter: ModelAdapter, profile: CodecProfile
+    model: RunningModel, ids: Sequence[int], adapter: ModelAdapter, profile: OpenedProfile
 ) -> list[dict[str, object]]:
     """Return the time to the first token: from the text, and from a file, which has to be decoded."""
     snapshot = read_context(model, ids).snapshot
@@ -79,13 +79,13 @@ def first_token_rows(
     return rows
 
 
-def _first_token(model: RunningModel, data: bytes, profile: CodecProfile | None, token: Sequence[int]) -> object:
+def _first_token(model: RunningModel, data: bytes, profile: OpenedProfile | None, token: Sequence[int]) -> object:
     snapshot = decompress(data, profile=profile)
     return model.log_probabilities(cache_of(snapshot), token, first_position=snapshot.frame.next_position)
 
 
 def length_rows(
-    context: Context, adapter: ModelAdapter, profile: CodecProfile, *, lengths: tuple[int, ...]
+    context: Context, adapter: ModelAdapter, profile: OpenedProfile, *, lengths: tuple[int, ...]
 ) -> list[dict[str, object]]:
     """Return milliseconds a token of longer and longer snapshots, tiled from a real one. Once each: they are long."""
     rows: list[dict[str, object]] = []

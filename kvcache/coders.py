@@ -12,7 +12,7 @@ from latentmas.protocol.snapshot import KVSnapshot
 if TYPE_CHECKING:
     from kvcache.coding.coordinates import Coordinates
     from kvcache.coding.encoded import Encoded
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 RAW_BITS = 16
 MOST_BITS, LEAST_BITS = 8, 2
@@ -35,7 +35,7 @@ class Coded:
 Encode: TypeAlias = Callable[[KVSnapshot], Coded]
 
 
-def encoder(plan: Plan, snapshot: KVSnapshot, *, profile: "CodecProfile | None") -> Encode:
+def encoder(plan: Plan, snapshot: KVSnapshot, *, profile: "OpenedProfile | None") -> Encode:
     """Return the encoder of a plan that names no ratio. Raises QualityBelowThreshold where no step holds the bound."""
     match plan.coding:
         case "raw":
@@ -47,7 +47,7 @@ def encoder(plan: Plan, snapshot: KVSnapshot, *, profile: "CodecProfile | None")
             return _bounded(plan, snapshot, profile)
 
 
-def encoders(plan: Plan, snapshot: KVSnapshot, *, room: float, profile: "CodecProfile | None") -> Iterator[Encode]:
+def encoders(plan: Plan, snapshot: KVSnapshot, *, room: float, profile: "OpenedProfile | None") -> Iterator[Encode]:
     """Yield encoders that may bring the snapshot to `room` bytes, the most faithful first.
 
     Raises QualityBelowThreshold where the coarsest code is larger.
@@ -99,33 +99,33 @@ def _quantiser(key_bits: int, value_bits: int, finer: int) -> Encode:
     return lambda snapshot: Coded(quantised.encode(snapshot, key_bits=key_bits, value_bits=value_bits, finer=finer))
 
 
-def _bounded(plan: Plan, snapshot: KVSnapshot, profile: "CodecProfile") -> Encode:
-    from kvcache.coding import steps
+def _bounded(plan: Plan, snapshot: KVSnapshot, profile: "OpenedProfile") -> Encode:
+    from kvcache.coding import rate
 
     found = _coordinates(plan, snapshot, profile)
-    return _transformer(plan, found, steps.step_for_kl(found, kl=DEFAULT_KL if plan.kl is None else plan.kl))
+    return _transformer(plan, found, rate.step_for_kl(found, kl=DEFAULT_KL if plan.kl is None else plan.kl))
 
 
-def _sized(plan: Plan, snapshot: KVSnapshot, room: float, profile: "CodecProfile") -> Iterator[Encode]:
-    from kvcache.coding import steps
+def _sized(plan: Plan, snapshot: KVSnapshot, room: float, profile: "OpenedProfile") -> Iterator[Encode]:
+    from kvcache.coding import rate
 
     found = _coordinates(plan, snapshot, profile)
     for share in SHARES:
-        yield _transformer(plan, found, steps.step_for_bytes(found, size=int(room * share)))
+        yield _transformer(plan, found, rate.step_for_bytes(found, size=int(room * share)))
 
 
-def _coordinates(plan: Plan, snapshot: KVSnapshot, profile: "CodecProfile") -> "Coordinates":
+def _coordinates(plan: Plan, snapshot: KVSnapshot, profile: "OpenedProfile") -> "Coordinates":
     from kvcache.coding.coordinates import coordinates
 
     return coordinates(snapshot, profile=profile, recency=not plan.of_stream)
 
 
 def _transformer(plan: Plan, found: "Coordinates", step: int) -> Encode:
-    from kvcache.coding import steps, transform
+    from kvcache.coding import rate, transform
 
     def encode(snapshot: KVSnapshot) -> Coded:
         same = snapshot.frame is found.frame
         here = found if same else _coordinates(plan, snapshot, found.profile)
-        return Coded(transform.encode_coordinates(here, step=step), steps.expected_kl(here, step=step))
+        return Coded(transform.encode_coordinates(here, step=step), rate.expected_kl(here, step=step))
 
     return encode

@@ -16,7 +16,7 @@ from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def compress(
     rope_applied: bool = True,
     method: str = "auto",
     target: Target | None = None,
-    profile: "CodecProfile | None" = None,
+    profile: "OpenedProfile | None" = None,
     time_decompression: bool = False,
 ) -> Compressed:
     """Return the compressed snapshot; the same input gives the same bytes.
@@ -83,7 +83,7 @@ def compress(
 def decompress(
     data: bytes | Path,
     *,
-    profile: "CodecProfile | None" = None,
+    profile: "OpenedProfile | None" = None,
     max_bytes: int = MAX_BYTES,
     max_decoded_bytes: int = MAX_BYTES,
 ) -> KVSnapshot:
@@ -94,14 +94,14 @@ def decompress(
     return unpack(read_kvz(data, max_bytes=max_bytes, max_decoded_bytes=max_decoded_bytes), profile=profile)
 
 
-def _decompression_ms(data: bytes, profile: "CodecProfile | None") -> float:
+def _decompression_ms(data: bytes, profile: "OpenedProfile | None") -> float:
     started = time.perf_counter()
     decompress(data, profile=profile)
     return MS_PER_SECOND * (time.perf_counter() - started)
 
 
 def _metrics(
-    made: Draft, left: KVSnapshot, elapsed: float, decompression: float | None, profile: "CodecProfile | None"
+    made: Draft, left: KVSnapshot, elapsed: float, decompression: float | None, profile: "OpenedProfile | None"
 ) -> Metrics:
     return Metrics(
         compression_time_ms=elapsed,

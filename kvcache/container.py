@@ -2,7 +2,7 @@
 
 A safetensors file whose document (canonical JSON) names the frame, the coding and its parameters, the selection, the
 codec profile and the evidence, with the SHA-256 of every section and of itself. Positions, token ids and offsets are
-kept as short as they allow (`kvcache.coding.framing`).
+kept as short as they allow (`kvcache.coding.frame`).
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvcache.coding.encoded import Encoded
-from kvcache.coding.framing import FRAME_PREFIX, compact_frame, expand_frame
+from kvcache.coding.frame import FRAME_PREFIX, compact_frame, expand_frame
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import canonical
 from latentmas.protocol.errors import InvalidInput
@@ -21,7 +21,7 @@ from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array, TensorFile
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 KIND = "kvz"
 VERSION = 1
@@ -84,7 +84,7 @@ def read_kvz(
     )
 
 
-def unpack(container: Container, *, profile: "CodecProfile | None" = None) -> KVSnapshot:
+def unpack(container: Container, *, profile: "OpenedProfile | None" = None) -> KVSnapshot:
     """Return the decoded snapshot, float32. Raises InvalidInput or DimensionMismatch, also for another profile."""
     _require_profile(container, profile)
     encoded, frame = container.encoded, container.frame
@@ -107,7 +107,7 @@ def unpack(container: Container, *, profile: "CodecProfile | None" = None) -> KV
     return KVSnapshot(frame, keys, values)
 
 
-def _require_profile(container: Container, profile: "CodecProfile | None") -> None:
+def _require_profile(container: Container, profile: "OpenedProfile | None") -> None:
     _check_named(container.encoded.coding, container.profile)
     if container.profile is None or (profile is not None and profile.digest == container.profile):
         return

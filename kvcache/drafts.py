@@ -14,7 +14,7 @@ from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 # threshold, least and most tokens -> the kept tokens' ascending indices and the attention mass they hold
 Choose: TypeAlias = Callable[[float, int, int], tuple[Array, float]]
@@ -31,7 +31,7 @@ class Job:
     snapshot: KVSnapshot
     plan: Plan
     adapter: ModelAdapter
-    profile: "CodecProfile | None"
+    profile: "OpenedProfile | None"
     choose: Choose | None
 
     def pick(self, selection: Threshold) -> "Chosen":

@@ -21,7 +21,7 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 Figures: TypeAlias = Mapping[str, float | None]
 
@@ -96,7 +96,7 @@ def validate(
     queries: object | None = None,
     query_positions: object | None = None,
     rope_applied: bool = True,
-    profile: "CodecProfile | None" = None,
+    profile: "OpenedProfile | None" = None,
     run: ModelRun | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> QualityReport:
@@ -178,7 +178,7 @@ def _sizes(original: int, size: int) -> dict[str, float | None]:
     return {"ratio": original / size, "compression_ratio": 1 - size / original}
 
 
-def _decoded(container: Container, original: KVSnapshot, profile: "CodecProfile | None") -> KVSnapshot:
+def _decoded(container: Container, original: KVSnapshot, profile: "OpenedProfile | None") -> KVSnapshot:
     frame, before = container.frame, original.frame
     for name in ("model", "weights", "geometry", "context", "next_position"):
         given, allowed = getattr(before, name), getattr(frame, name)

@@ -14,7 +14,7 @@ from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model, list_models
 
 if TYPE_CHECKING:
-    from kvcache.coding import profile as codec
+    from kvcache.coding.profile import OpenedProfile
 
 OPEN_PROFILES = 4  # kept in memory by each process; a profile is some tens of megabytes
 
@@ -51,13 +51,13 @@ def get_profile(digest: str) -> CodecProfile:
     return row
 
 
-def open_profile(row: CodecProfile) -> "codec.CodecProfile":
+def open_profile(row: CodecProfile) -> "OpenedProfile":
     """Return the profile that a row stands for, ready to code with. Raises NotFound where its file is gone."""
     return _opened(row.digest)
 
 
 @lru_cache(maxsize=OPEN_PROFILES)
-def _opened(digest: str) -> "codec.CodecProfile":
+def _opened(digest: str) -> "OpenedProfile":
     from kvcache.coding import profile as codec
 
     return codec.open_profile(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES)

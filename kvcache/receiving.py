@@ -17,7 +17,7 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 MAX_POSITION = 1 << 31
 
@@ -55,7 +55,7 @@ class StreamingKVCacheDecompressor:
     Keys and values of more than `max_bytes`, decoded, raise TooLarge before they are decoded.
     """
 
-    def __init__(self, *, profile: "CodecProfile | None" = None, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, *, profile: "OpenedProfile | None" = None, max_bytes: int = MAX_BYTES) -> None:
         self._profile = profile
         self._left = max_bytes  # of decoded keys and values
         self._digest = StreamDigest()
@@ -121,7 +121,7 @@ class StreamingKVCacheDecompressor:
 
 
 def decode_stream(
-    pieces: Iterable[bytes], *, profile: "CodecProfile | None" = None, max_bytes: int = MAX_BYTES
+    pieces: Iterable[bytes], *, profile: "OpenedProfile | None" = None, max_bytes: int = MAX_BYTES
 ) -> KVSnapshot:
     """Return the cache in a stream whose bytes are cut anywhere. Raises InvalidInput or TooLarge."""
     receiver = StreamingKVCacheDecompressor(profile=profile, max_bytes=max_bytes)

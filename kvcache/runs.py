@@ -173,7 +173,7 @@ def profile_named(options: Mapping[str, Any], frame: SnapshotFrame) -> CodecProf
     return queries.profile_for(frame.model, frame.weights)
 
 
-def _opened(file: bytes | TensorFile) -> "tuple[Container, codec.CodecProfile | None]":
+def _opened(file: bytes | TensorFile) -> "tuple[Container, codec.OpenedProfile | None]":
     """Return a checked file and the profile that it names; nothing is decoded yet."""
     from kvcache.container import read_kvz
 

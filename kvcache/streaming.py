@@ -24,7 +24,7 @@ from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 DEFAULT_CHUNK = 100  # tokens
 MAX_CHUNK = 8192
@@ -46,7 +46,7 @@ class StreamingKVCacheCompressor:
         *,
         method: str = "auto",
         target: Target | None = None,
-        profile: "CodecProfile | None" = None,
+        profile: "OpenedProfile | None" = None,
         rope_applied: bool = True,
         first_position: int = 0,
     ) -> None:

@@ -18,9 +18,9 @@ from factory.corpora import Split, TextCorpus
 from factory.progress import Stage
 from factory.runners.model import RunningModel
 from factory.runners.sensitivity import rows_and_gradients
-from kvcache.coding.classes import CLASSES
+from kvcache.coding.coefficient_classes import CLASSES
 from kvcache.coding.coordinates import coordinates
-from kvcache.coding.profile import KIND, CodecProfile, Group, ProfileDocument, open_profile, write_profile
+from kvcache.coding.profile import KIND, Group, OpenedProfile, ProfileDocument, open_profile, write_profile
 from latentmas.protocol.quality import Corpus
 from latentmas.protocol.tensors import Array
 
@@ -114,7 +114,7 @@ def _frozen(document: ProfileDocument, groups: Sequence[Group], read: _Read, mod
         "recency": read.moments.recency,
         "bos": read.bos.astype(np.float16),
     }
-    draft = CodecProfile("", 0, document, tuple(groups), **shared)
+    draft = OpenedProfile("", 0, document, tuple(groups), **shared)
     tables = freeze(
         (coordinates(snapshot_of(rows, model), profile=draft) for rows in read.samples), steps=_steps(groups[0])
     )

@@ -9,10 +9,9 @@ from factory.codec.agreement import agreement, reference
 from factory.codec.windows import Window
 from factory.progress import Progress
 from factory.runners.model import RunningModel
-from kvcache.coding import steps as choosing
-from kvcache.coding import transform
+from kvcache.coding import rate, transform
 from kvcache.coding.coordinates import Coordinates, coordinates
-from kvcache.coding.profile import CodecProfile, CurvePoint
+from kvcache.coding.profile import CurvePoint, OpenedProfile
 from kvcache.rows import pack_rows, whole_snapshot
 from kvcache.windows import needed
 from latentmas.protocol.snapshot import KVSnapshot
@@ -38,7 +37,7 @@ class _Reading:
     distortion: float
 
 
-def measure(windows: Sequence[Window], model: RunningModel, profile: CodecProfile, *, progress: Progress) -> Measured:
+def measure(windows: Sequence[Window], model: RunningModel, profile: OpenedProfile, *, progress: Progress) -> Measured:
     """Return what the profile does to the model's continuations of the windows."""
     readings: list[list[_Reading]] = []
     for number, window in enumerate(windows):
@@ -56,12 +55,12 @@ def snapshot_of(rows: Array, model: RunningModel) -> KVSnapshot:
     return left
 
 
-def _read(window: Window, model: RunningModel, profile: CodecProfile) -> Iterator[_Reading]:
+def _read(window: Window, model: RunningModel, profile: OpenedProfile) -> Iterator[_Reading]:
     rows = model.capture(window.context)
     own = reference(model, rows, window)
     found = coordinates(snapshot_of(rows, model), profile=profile)
     for ratio in RATIOS:
-        step = choosing.step_for_bytes(found, size=int(found.frame.raw_bytes / ratio))
+        step = rate.step_for_bytes(found, size=int(found.frame.raw_bytes / ratio))
         restored, size = _restored(found, step)
         agreed = agreement(own, reference(model, restored, window))
         yield _Reading(
@@ -69,7 +68,7 @@ def _read(window: Window, model: RunningModel, profile: CodecProfile) -> Iterato
             ratio=found.frame.raw_bytes / size,
             kl=agreed.kl,
             top1=agreed.top1,
-            distortion=choosing.distortion(found, step=step),
+            distortion=rate.distortion(found, step=step),
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from factory.codec.statistics import RowStatistics
 from factory.progress import Progress
-from kvcache.coding.classes import UNITS
+from kvcache.coding.coefficient_classes import UNITS
 from kvcache.coding.coordinates import BINS_PER_OCTAVE, columns
 from kvcache.coding.profile import Group, Scope
 from kvcache.kernels.transform import BASIS_BLOCK
@@ -35,7 +35,7 @@ class Moments:
     covariance: Array
     weight: Array
     against_sensitivity: Array  # mean of centred row times (log-sensitivity - its mean at that position)
-    recency: Array  # log-sensitivity by distance to the end, centred; see CodecProfile.recency
+    recency: Array  # log-sensitivity by distance to the end, centred; see OpenedProfile.recency
 
 
 def layer_groups(geometry: KVGeometry) -> Iterator[tuple[Scope, tuple[int, ...]]]:

@@ -10,7 +10,7 @@ from factory.progress import Stage
 from factory.runners.model import load_model
 from factory.runners.weights import find_weights
 from kvcache import queries
-from kvcache.coding.classes import step_size
+from kvcache.coding.coefficient_classes import step_size
 from kvcache.coding.profile import ProfileDocument
 from kvcache.commands import publish_profile
 from kvcache.events import CodecProfilePublished, CurvePoint

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kvcache.coding import classes
+from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import Coordinates
 from kvcache.kernels import transform
 from latentmas.protocol.tensors import Array

@@ -17,7 +17,7 @@ from kvcache.exchange.places import TargetTokens
 from latentmas.protocol.snapshot import KVSnapshot
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 MS_PER_SECOND = 1000.0
 NOT_SELECTED = 1.0  # tokens are chosen only where queries are given
@@ -28,7 +28,7 @@ class Packed:
     """A `.kvz` file, and what it took: `raw_bytes` are those of the cache at float16."""
 
     data: bytes
-    profile: "CodecProfile | None"
+    profile: "OpenedProfile | None"
     method: str
     tokens: int
     raw_bytes: int
@@ -71,7 +71,7 @@ def think_about(model: RunningModel, text: str, *, steps: int, realignment: Real
 
 
 def pack(
-    snapshot: KVSnapshot, *, model: RunningModel, method: str = "auto", profile: "CodecProfile | None" = None
+    snapshot: KVSnapshot, *, model: RunningModel, method: str = "auto", profile: "OpenedProfile | None" = None
 ) -> Packed:
     """Return the snapshot's file: the transform code where there is a profile, else quantised; "raw" keeps every bit.
 

@@ -27,7 +27,7 @@ from kvcache.exchange.exchange import Exchanged
 from kvcache.exchange.mapping import OpenedWMatrix
 
 if TYPE_CHECKING:
-    from kvcache.coding.profile import CodecProfile
+    from kvcache.coding.profile import OpenedProfile
 
 MEMORY_AND_TOKENS = "the memory, tokens known"
 MEMORY, OWN, TEXT, NOTHING, STRANGERS = "the memory", "its own memory", "the text", "nothing", "another's memory"
@@ -40,7 +40,7 @@ class Pair:
     source: RunningModel
     target: RunningModel
     w_matrix: OpenedWMatrix
-    profile: "CodecProfile | None"  # of the source; None: its memories are quantised
+    profile: "OpenedProfile | None"  # of the source; None: its memories are quantised
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from kvcache.coding.classes import LEAST_EXPONENT, MOST_EXPONENT
-from kvcache.coding.profile import CodecProfile, Group
+from kvcache.coding.coefficient_classes import LEAST_EXPONENT, MOST_EXPONENT
+from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.kernels import transform
 from kvcache.kernels.product import place, product
 from kvcache.kernels.tiles import TILE
@@ -42,7 +42,7 @@ class Coordinates:
     """`sink`: token 0 is the profile's BOS entry. `exact` are the indices of tokens that are stored as they are."""
 
     frame: SnapshotFrame
-    profile: CodecProfile
+    profile: OpenedProfile
     parts: tuple[Part, ...]
     sink: bool
     exact: Array  # int32 indices
@@ -78,7 +78,7 @@ def basis_of(group: Group) -> Array | jax.Array:
     return place(np.asarray(transform.dequantise_basis(group.basis, group.basis_scale)))
 
 
-def coordinates(snapshot: KVSnapshot, *, profile: CodecProfile, recency: bool = True) -> Coordinates:
+def coordinates(snapshot: KVSnapshot, *, profile: OpenedProfile, recency: bool = True) -> Coordinates:
     """Return the snapshot in the profile's coordinates. Raises InvalidInput where the profile does not cover it.
 
     Without `recency` all distances to the end count alike, as in a stream whose end is not known.
@@ -120,7 +120,7 @@ def coordinates(snapshot: KVSnapshot, *, profile: CodecProfile, recency: bool = 
     )
 
 
-def recency_of(frame: SnapshotFrame, profile: CodecProfile) -> Array:
+def recency_of(frame: SnapshotFrame, profile: OpenedProfile) -> Array:
     """Return each token's log-sensitivity from its distance to the context's end, float32 [tokens]."""
     distance = frame.next_position - frame.positions.astype(np.int64)
     bins = np.round(BINS_PER_OCTAVE * np.log2(distance)).astype(np.int64)
@@ -138,7 +138,7 @@ def sink_columns(frame: SnapshotFrame) -> Array:
     return columns(frame.geometry, next(segments(frame)).layers)
 
 
-def _is_sink(rows: Array, frame: SnapshotFrame, profile: CodecProfile) -> bool:
+def _is_sink(rows: Array, frame: SnapshotFrame, profile: OpenedProfile) -> bool:
     held = sink_columns(frame)
     known = profile.bos[held].astype(np.float32)
     near = np.linalg.norm(rows[0, held] - known) <= SINK_TOLERANCE * np.linalg.norm(known)

@@ -103,14 +103,14 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class CodecProfile:
+class OpenedProfile:
     """An opened profile, everything read."""
 
     digest: str
     size: int  # bytes of the file
     document: ProfileDocument
     groups: tuple[Group, ...]
-    frequencies: Array  # int32 [classes, symbols]: see `kvcache.coding.classes`
+    frequencies: Array  # int32 [classes, symbols]: see `kvcache.coding.coefficient_classes`
     limits: Array  # int32 [classes]: largest magnitude with a symbol of its own
     shrink: Array  # float32 [classes, 2]: towards zero, in steps, for magnitude 1 and above
     recency: Array  # float32 [bins]: log-sensitivity by log2 of the distance to the context's end, two bins an octave
@@ -168,7 +168,7 @@ def write_profile(file: BinaryIO, document: ProfileDocument, groups: Sequence[Gr
 
 
 @ft.lru_cache(maxsize=4)
-def open_profile(path: Path, *, max_bytes: int = MAX_BYTES) -> CodecProfile:
+def open_profile(path: Path, *, max_bytes: int = MAX_BYTES) -> OpenedProfile:
     """Return the profile in a file, which must not change. Raises InvalidInput or TooLarge."""
     opened = tensors.open_tensors(path, max_bytes=max_bytes)
     try:
@@ -188,4 +188,4 @@ def open_profile(path: Path, *, max_bytes: int = MAX_BYTES) -> CodecProfile:
     check_shared(shared, document.geometry)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return CodecProfile(f"sha256:{digest}", len(opened.data), document, groups, **shared)
+    return OpenedProfile(f"sha256:{digest}", len(opened.data), document, groups, **shared)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvcache.coding.classes import CLASSES
+from kvcache.coding.coefficient_classes import CLASSES
 from kvcache.coding.entropy import MAX_TOTAL
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.geometry import KVGeometry

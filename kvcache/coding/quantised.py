@@ -1,7 +1,7 @@
 """The coding that needs no profile: vectors rotated, quantised to Lloyd-Max levels and range-coded.
 
 A vector is one token's key or value in one head. RoPE is removed from keys, the snapshot's mean subtracted, the rest
-rotated (`kvcache.kernels.rotation`) and quantised. The first token, which models use as an attention sink and whose
+rotated (`kvcache.kernels.hadamard`) and quantised. The first token, which models use as an attention sink and whose
 entries are far larger than all others, stays float16. Symbols decode exactly on every machine; the numbers made from
 them may differ between machines in float32 rounding.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kvcache.coding import entropy, spans
-from kvcache.coding.bits import SINKS, Allocation, allocate, parse_allocation
+from kvcache.coding.bit_allocation import SINKS, Allocation, allocate, parse_allocation
 from kvcache.coding.encoded import Encoded, require_sections
 from kvcache.coding.gains import dequantise_gains, quantise_gains
 from kvcache.coding.vectors import dequantise_vectors, mean_vectors, plain_vectors, quantise_vectors

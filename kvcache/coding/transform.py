@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kvcache.coding import classes, entropy
+from kvcache.coding import coefficient_classes as classes
+from kvcache.coding import entropy
 from kvcache.coding.coordinates import Coordinates, coordinates
 from kvcache.coding.encoded import Encoded
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from kvcache.coding.transform_decoding import decode as decode
 from kvcache.coding.transform_layout import CODING, Parameters, blocks, frozen_table, low_bits_table, tiles
 from kvcache.kernels import transform
@@ -22,7 +23,7 @@ from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
 
-def encode(snapshot: KVSnapshot, *, profile: CodecProfile, step: int) -> Encoded:
+def encode(snapshot: KVSnapshot, *, profile: OpenedProfile, step: int) -> Encoded:
     """Return the snapshot coded at a step, in sixteenths of an octave. Raises InvalidInput."""
     return encode_coordinates(coordinates(snapshot, profile=profile), step=step)
 
@@ -55,7 +56,7 @@ def _runs(found: Coordinates, step: int, escapes: list[Array]) -> Iterator[tuple
 
 
 def _runs_of(
-    run: Array, block: classes.Block, profile: CodecProfile, escapes: list[Array]
+    run: Array, block: classes.Block, profile: OpenedProfile, escapes: list[Array]
 ) -> Iterator[tuple[Array, Array]]:
     """Yield a block's symbols with their frozen table, then its low bits where they are coded apart."""
     limit, table = frozen_table(block, profile)

@@ -8,10 +8,11 @@ import jax
 import msgspec
 import numpy as np
 
-from kvcache.coding import classes, entropy
+from kvcache.coding import coefficient_classes as classes
+from kvcache.coding import entropy
 from kvcache.coding.coordinates import basis_of, columns, segments, sink_columns
 from kvcache.coding.encoded import Encoded
-from kvcache.coding.profile import CodecProfile, Group
+from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.coding.transform_layout import Parameters, blocks, frozen_table, low_bits_table, tiles
 from kvcache.kernels import transform
 from kvcache.kernels.product import product
@@ -25,7 +26,7 @@ COMMON_SHARE = 0.75  # of the tokens have no coefficient past the columns that a
 COLUMNS = 256  # are left out together: few shapes to compile
 
 
-def decode(encoded: Encoded, frame: SnapshotFrame, *, profile: CodecProfile) -> tuple[Array, Array]:
+def decode(encoded: Encoded, frame: SnapshotFrame, *, profile: OpenedProfile) -> tuple[Array, Array]:
     """Return keys and values, float32. Raises InvalidInput for damaged sections or a profile of another cache."""
     profile.accept(frame)
     parameters = _parameters(encoded)
@@ -103,7 +104,7 @@ def _exponents(encoded: Encoded, frame: SnapshotFrame) -> Array:
     return exponents
 
 
-def _plan(frame: SnapshotFrame, profile: CodecProfile, stored: Array, steps: Array) -> Iterator[_Tile]:
+def _plan(frame: SnapshotFrame, profile: OpenedProfile, stored: Array, steps: Array) -> Iterator[_Tile]:
     """Yield the tiles in the order in which they were coded."""
     for segment in segments(frame):
         tokens = np.arange(segment.first, segment.last)
@@ -114,7 +115,7 @@ def _plan(frame: SnapshotFrame, profile: CodecProfile, stored: Array, steps: Arr
                 yield _Tile(group, part, steps[part], tuple(blocks(group, steps[part])))
 
 
-def _decoded_runs(encoded: Encoded, profile: CodecProfile, plan: list[_Tile]) -> list[Array]:
+def _decoded_runs(encoded: Encoded, profile: OpenedProfile, plan: list[_Tile]) -> list[Array]:
     runs: list[tuple[int, Array]] = []
     for tile in plan:
         for rows, block in tile.blocks:
@@ -128,7 +129,7 @@ def _decoded_runs(encoded: Encoded, profile: CodecProfile, plan: list[_Tile]) ->
     return entropy.decode_runs(code, runs)
 
 
-def _symbols(tile: _Tile, decoded: Iterator[Array], profile: CodecProfile, escapes: "_Escapes") -> Array:
+def _symbols(tile: _Tile, decoded: Iterator[Array], profile: OpenedProfile, escapes: "_Escapes") -> Array:
     """Return a tile's symbols `[tokens, rank]`, int32."""
     symbols = np.zeros((len(tile.tokens), tile.group.rank), np.int32)
     for rows, block in tile.blocks:
@@ -142,7 +143,7 @@ def _symbols(tile: _Tile, decoded: Iterator[Array], profile: CodecProfile, escap
     return symbols
 
 
-def _restored(symbols: Array, tile: _Tile, profile: CodecProfile) -> Array:
+def _restored(symbols: Array, tile: _Tile, profile: OpenedProfile) -> Array:
     """Return the rows of the group's layers that a tile's symbols stand for.
 
     Few tokens are coded so finely that they reach the last columns: those are multiplied for these tokens alone.
@@ -165,7 +166,7 @@ def _rounded(columns: float, rank: int) -> int:
     return min(rank, max(1, math.ceil(columns / COLUMNS)) * COLUMNS)
 
 
-def _product(symbols: Array, steps: Array, group: Group, profile: CodecProfile, *, first: int, last: int) -> Array:
+def _product(symbols: Array, steps: Array, group: Group, profile: OpenedProfile, *, first: int, last: int) -> Array:
     """Return the weighted rows that some columns add up to."""
     part = slice(first, last)
     levels = group.levels[part].astype(np.int32)

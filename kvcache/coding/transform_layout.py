@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kvcache.coding import classes
-from kvcache.coding.profile import CodecProfile, Group
+from kvcache.coding import coefficient_classes as classes
+from kvcache.coding.profile import Group, OpenedProfile
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
@@ -42,7 +42,7 @@ def blocks(group: Group, steps: Array) -> Iterator[tuple[Array, classes.Block]]:
             yield rows, block
 
 
-def frozen_table(block: classes.Block, profile: CodecProfile) -> tuple[int, Array]:
+def frozen_table(block: classes.Block, profile: OpenedProfile) -> tuple[int, Array]:
     """Return a block's largest magnitude with a symbol of its own, and the table of its symbols.
 
     They are -limit to limit and, last, one for everything else.

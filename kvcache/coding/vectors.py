@@ -5,8 +5,8 @@ import numpy as np
 from kvcache.coding.spans import Span
 from kvcache.kernels import rotary
 from kvcache.kernels.buckets import bucket
+from kvcache.kernels.hadamard import rotation
 from kvcache.kernels.quantise import dequantise, quantise, tables
-from kvcache.kernels.rotation import rotation
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import SnapshotFrame
 from latentmas.protocol.tensors import Array

@@ -1,13 +1,13 @@
 """The transform code's arithmetic: its basis, its dead-zone quantiser, and what a step would cost.
 
-`steps` are whole numbers, sixteenths of an octave (see `kvcache.coding.classes`), one per token.
+`steps` are whole numbers, sixteenths of an octave (see `kvcache.coding.coefficient_classes`), one per token.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int8
 
-from kvcache.coding.classes import CLASS_UNITS, COARSE, LOWEST, UNITS
+from kvcache.coding.coefficient_classes import CLASS_UNITS, COARSE, LOWEST, UNITS
 
 BASIS_BLOCK = 64  # rows; directions are often concentrated in few heads
 DEAD_ZONE = 0.6  # a magnitude is rounded up from this fraction on (0.5: plain rounding)
@@ -66,5 +66,5 @@ def cost(
 
 
 def _classes(levels: Int[Array, " rank"], steps: Int[Array, " tokens"], count: int) -> Int[Array, "tokens rank"]:
-    """Return each coefficient's class as `kvcache.coding.classes` has it, 0 for what is not coded."""
+    """Return each coefficient's class as `kvcache.coding.coefficient_classes` has it, 0 for what is not coded."""
     return jnp.clip((levels[None] - steps[:, None] - LOWEST) // CLASS_UNITS, 0, count - 1)

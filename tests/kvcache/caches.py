@@ -8,8 +8,8 @@ import numpy as np
 
 from kvcache.adapters import ModelAdapter, adapter_for
 from kvcache.chunks import part
-from kvcache.coding import classes
-from kvcache.coding.profile import CodecProfile, Group, ProfileDocument, open_profile, write_profile
+from kvcache.coding import coefficient_classes as classes
+from kvcache.coding.profile import Group, OpenedProfile, ProfileDocument, open_profile, write_profile
 from kvcache.kernels.transform import BASIS_BLOCK
 from latentmas.protocol.architecture import ModelArchitecture
 from latentmas.protocol.quality import Corpus
@@ -46,7 +46,7 @@ def queries(count: int, made_for: ModelAdapter | None = None, seed: int = 1) -> 
     return np.random.default_rng(seed).normal(size=shape).astype("f4")
 
 
-def profile(folder: Path, made_for: ModelAdapter | None = None, **known: Any) -> CodecProfile:
+def profile(folder: Path, made_for: ModelAdapter | None = None, **known: Any) -> OpenedProfile:
     """A codec profile that knows nothing of these caches but their spread: the basis is the identity."""
     geometry = (made_for or adapter()).geometry
     width, every = geometry.width, tuple(range(geometry.layers))

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kvcache.coding import classes
+from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import columns, segments
-from kvcache.coding.profile import CodecProfile, Group, ProfileDocument, Scope, open_profile, write_profile
+from kvcache.coding.profile import Group, OpenedProfile, ProfileDocument, Scope, open_profile, write_profile
 from kvcache.kernels.transform import BASIS_BLOCK
 from kvcache.rows import unpack_rows
 from latentmas.protocol.geometry import KVGeometry
@@ -97,7 +97,7 @@ def document_of(shape: Shape, groups: list[Group], **known: Any) -> ProfileDocum
     return replace(document, **known)
 
 
-def codec_profile(folder: Path, shape: Shape | None = None) -> CodecProfile:
+def codec_profile(folder: Path, shape: Shape | None = None) -> OpenedProfile:
     """Write a profile and open it again."""
     shape = shape or Shape()
     groups = groups_of(shape)
@@ -109,7 +109,7 @@ def codec_profile(folder: Path, shape: Shape | None = None) -> CodecProfile:
 
 
 def drawn(
-    profile: CodecProfile,
+    profile: OpenedProfile,
     tokens: int,
     *,
     starts: tuple[int, ...] | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kvcache.coding import classes
+from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.profile import CurvePoint, open_profile, write_profile
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain

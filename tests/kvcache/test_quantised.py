@@ -14,7 +14,7 @@ from kvcache.coding import quantised
 from kvcache.coding.encoded import Encoded
 from kvcache.coding.gains import dequantise_gains, quantise_gains
 from kvcache.kernels import lloyd_max
-from kvcache.kernels.rotation import rotation
+from kvcache.kernels.hadamard import rotation
 from latentmas.protocol.errors import InvalidInput, LatentMASError
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, whole

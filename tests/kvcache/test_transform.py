@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvcache.chunks import part
-from kvcache.coding import classes, steps, transform, transform_decoding
+from kvcache.coding import coefficient_classes as classes
+from kvcache.coding import rate, transform, transform_decoding
 from kvcache.coding.coordinates import Coordinates, columns, coordinates, segments
 from kvcache.coding.encoded import Encoded
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from kvcache.kernels.tiles import TILE
 from kvcache.kernels.transform import DEAD_ZONE
 from kvcache.rows import pack_rows
@@ -42,22 +43,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def profile(folder: Path) -> CodecProfile:
+def profile(folder: Path) -> OpenedProfile:
     return codec_profile(folder, Shape(quietest=-56))
 
 
 @pytest.fixture(scope="module")
-def sensitive(folder: Path) -> CodecProfile:
+def sensitive(folder: Path) -> OpenedProfile:
     """A profile to which tokens and their distance to the end matter."""
     return codec_profile(folder, Shape(importance=0.05, recency=2.0, rank=0.5))
 
 
 @pytest.fixture(scope="module")
-def known(folder: Path) -> CodecProfile:
+def known(folder: Path) -> OpenedProfile:
     return codec_profile(folder, Shape(importance=0.05, recency=2.0, rank=0.6, parts=2))
 
 
-def decoded(encoded: Encoded, cache: KVSnapshot, profile: CodecProfile) -> KVSnapshot:
+def decoded(encoded: Encoded, cache: KVSnapshot, profile: OpenedProfile) -> KVSnapshot:
     return KVSnapshot(cache.frame, *transform.decode(encoded, cache.frame, profile=profile))
 
 
@@ -88,7 +89,7 @@ def assert_within_bound(found: Coordinates, restored: KVSnapshot, *, step: int) 
 
 
 @pytest.mark.parametrize("tokens", LENGTHS)
-def test_what_was_decoded_codes_to_the_same_bits(tokens: int, profile: CodecProfile) -> None:
+def test_what_was_decoded_codes_to_the_same_bits(tokens: int, profile: OpenedProfile) -> None:
     cache = drawn(profile, tokens)
     encoded = transform.encode(cache, profile=profile, step=STEP)
     again = decoded(encoded, cache, profile)
@@ -96,7 +97,7 @@ def test_what_was_decoded_codes_to_the_same_bits(tokens: int, profile: CodecProf
 
 
 @pytest.mark.parametrize("tokens", LENGTHS)
-def test_the_error_stays_within_the_dead_zone(tokens: int, sensitive: CodecProfile) -> None:
+def test_the_error_stays_within_the_dead_zone(tokens: int, sensitive: OpenedProfile) -> None:
     cache = drawn(sensitive, tokens)
     found = coordinates(cache, profile=sensitive)
     assert tokens < 3 or len(set(found.exponents.tolist())) > 1
@@ -105,7 +106,7 @@ def test_the_error_stays_within_the_dead_zone(tokens: int, sensitive: CodecProfi
 
 
 def test_columns_that_few_tokens_reach_are_multiplied_for_those_alone(
-    sensitive: CodecProfile, monkeypatch: pytest.MonkeyPatch
+    sensitive: OpenedProfile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = drawn(sensitive, 300)
     found = coordinates(cache, profile=sensitive)
@@ -170,18 +171,18 @@ def test_the_profiles_bos_entry_costs_nothing(crop: dict[str, Any], folder: Path
     assert_same_sections(transform.encode(restored, profile=known, step=0), encoded)
 
 
-def test_a_bos_entry_anywhere_else_is_a_token_like_any_other(profile: CodecProfile) -> None:
+def test_a_bos_entry_anywhere_else_is_a_token_like_any_other(profile: OpenedProfile) -> None:
     cache = drawn(profile, 10, bos=True, first_position=5)
     assert not transform.encode(cache, profile=profile, step=0).parameters["sink"]
 
 
-def test_a_cache_of_the_bos_entry_alone_has_an_empty_code(profile: CodecProfile) -> None:
+def test_a_cache_of_the_bos_entry_alone_has_an_empty_code(profile: OpenedProfile) -> None:
     cache = drawn(profile, 1, bos=True)
     found = coordinates(cache, profile=profile)
     encoded = transform.encode_coordinates(found, step=0)
     assert encoded.size < 10
     np.testing.assert_allclose(rows_of(decoded(encoded, cache, profile)), rows_of(cache), atol=1e-4)
-    assert steps.distortion(found, step=0) == 0.0
+    assert rate.distortion(found, step=0) == 0.0
 
 
 @pytest.mark.parametrize("crop", [{}, CROPPED])
@@ -197,7 +198,7 @@ def test_tokens_unlike_all_others_are_stored_as_they_are(crop: dict[str, Any], f
     assert_within_bound(found, restored, step=40)
 
 
-def test_numbers_beyond_float16_are_stored_at_float32(sensitive: CodecProfile) -> None:
+def test_numbers_beyond_float16_are_stored_at_float32(sensitive: OpenedProfile) -> None:
     for size in (1e6, 3e38):
         cache = drawn(sensitive, 20)
         values = cache.values.copy()
@@ -207,12 +208,12 @@ def test_numbers_beyond_float16_are_stored_at_float32(sensitive: CodecProfile) -
         encoded = transform.encode_coordinates(found, step=0)
         assert encoded.sections["exact_rows"].dtype == np.float32
         np.testing.assert_array_equal(decoded(encoded, cache, sensitive).values[:, 4], values[:, 4])
-        assert np.isfinite(steps.distortion(found, step=0))
+        assert np.isfinite(rate.distortion(found, step=0))
 
 
-def test_an_outlier_does_not_make_the_error_of_other_tokens_look_small(sensitive: CodecProfile) -> None:
+def test_an_outlier_does_not_make_the_error_of_other_tokens_look_small(sensitive: OpenedProfile) -> None:
     quiet, loud = (drawn(sensitive, 100, loud=tokens) for tokens in ((), (50,)))
-    without, beside = (steps.distortion(coordinates(each, profile=sensitive), step=STEP) for each in (quiet, loud))
+    without, beside = (rate.distortion(coordinates(each, profile=sensitive), step=STEP) for each in (quiet, loud))
     assert beside == pytest.approx(without, rel=0.1)
 
 
@@ -229,7 +230,7 @@ def test_values_beyond_the_frozen_limits_escape(limit: int, folder: Path) -> Non
 
 
 @pytest.mark.parametrize("step", [-16, -60, -160])
-def test_low_bits_are_coded_apart_where_a_step_is_fine(step: int, profile: CodecProfile) -> None:
+def test_low_bits_are_coded_apart_where_a_step_is_fine(step: int, profile: OpenedProfile) -> None:
     assert max(block.shift for block in classes.blocks(profile.groups[0].levels, step)) > 0
     cache = drawn(profile, 30)
     found = coordinates(cache, profile=profile)
@@ -238,7 +239,7 @@ def test_low_bits_are_coded_apart_where_a_step_is_fine(step: int, profile: Codec
 
 
 @pytest.mark.parametrize("step", [-400, 200])
-def test_the_extreme_steps_can_be_decoded(step: int, sensitive: CodecProfile) -> None:
+def test_the_extreme_steps_can_be_decoded(step: int, sensitive: OpenedProfile) -> None:
     cache = drawn(sensitive, 30)
     assert np.isfinite(decoded(transform.encode(cache, profile=sensitive, step=step), cache, sensitive).keys).all()
 
@@ -258,13 +259,13 @@ def test_a_shrunk_value_lies_nearer_to_zero(folder: Path) -> None:
 
 @given(st.integers(1, 300), st.integers(-160, 96), st.integers(0, 10_000), st.booleans())
 @settings(deadline=None, max_examples=25)
-def test_any_cache_survives_at_any_step(known: CodecProfile, tokens: int, step: int, seed: int, bos: bool) -> None:
+def test_any_cache_survives_at_any_step(known: OpenedProfile, tokens: int, step: int, seed: int, bos: bool) -> None:
     cache = drawn(known, tokens, bos=bos, loud=(tokens // 2,) if tokens > 4 else (), seed=seed)
     found = coordinates(cache, profile=known)
     assert_within_bound(found, decoded(transform.encode_coordinates(found, step=step), cache, known), step=step)
 
 
-def test_the_end_of_a_stream_is_not_known(sensitive: CodecProfile) -> None:
+def test_the_end_of_a_stream_is_not_known(sensitive: OpenedProfile) -> None:
     cache = drawn(sensitive, 40)
     first, last = part(cache, 0, 20), part(cache, 20, 40)
     whole = coordinates(cache, profile=sensitive, recency=False)
@@ -283,9 +284,9 @@ def test_recent_tokens_are_coded_finer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [1500, 4000, 12_000, 40_000, 90_000])
-def test_a_number_of_bytes_is_met_by_the_real_code(size: int, sensitive: CodecProfile) -> None:
+def test_a_number_of_bytes_is_met_by_the_real_code(size: int, sensitive: OpenedProfile) -> None:
     found = coordinates(drawn(sensitive, 600, bos=True, loud=(77,)), profile=sensitive)
-    step = steps.step_for_bytes(found, size=size)
+    step = rate.step_for_bytes(found, size=size)
     assert transform.encode_coordinates(found, step=step).size <= 1.01 * size
     finer = transform.encode_coordinates(found, step=step - 1).size
     assert finer > 0.99 * size
@@ -294,61 +295,61 @@ def test_a_number_of_bytes_is_met_by_the_real_code(size: int, sensitive: CodecPr
 def test_escapes_are_part_of_the_bytes(folder: Path) -> None:
     known = codec_profile(folder, Shape(limit=2))
     found = coordinates(drawn(known, 300), profile=known)
-    step = steps.step_for_bytes(found, size=40_000)
+    step = rate.step_for_bytes(found, size=40_000)
     encoded = transform.encode_coordinates(found, step=step)
     assert len(encoded.sections["escapes"]) > 100
     assert encoded.size <= 1.01 * 40_000
     assert transform.encode_coordinates(found, step=step - 1).size > 0.99 * 40_000
 
 
-def test_fewer_bytes_than_the_coarsest_code_takes_are_refused(sensitive: CodecProfile) -> None:
+def test_fewer_bytes_than_the_coarsest_code_takes_are_refused(sensitive: OpenedProfile) -> None:
     found = coordinates(drawn(sensitive, 600), profile=sensitive)
     with pytest.raises(QualityBelowThreshold, match=r"the coarsest code of this snapshot takes \d+ bytes; 500 were"):
-        steps.step_for_bytes(found, size=500)
+        rate.step_for_bytes(found, size=500)
 
 
-def test_a_tighter_bound_takes_a_finer_step_and_every_bound_is_held(sensitive: CodecProfile) -> None:
+def test_a_tighter_bound_takes_a_finer_step_and_every_bound_is_held(sensitive: OpenedProfile) -> None:
     found = coordinates(drawn(sensitive, 200), profile=sensitive)
-    least = steps.expected_kl(found, step=steps.FINEST)
+    least = rate.expected_kl(found, step=rate.FINEST)
     bounds = [1.001 * least * 2**octave for octave in range(6)]
-    chosen = [steps.step_for_kl(found, kl=kl) for kl in bounds]
+    chosen = [rate.step_for_kl(found, kl=kl) for kl in bounds]
     assert chosen == sorted(chosen)
     assert chosen[0] < chosen[-1]
     for step, kl in zip(chosen, bounds, strict=True):
-        assert steps.expected_kl(found, step=step) <= kl
-        assert step == steps.COARSEST or steps.expected_kl(found, step=step + 1) > kl
+        assert rate.expected_kl(found, step=step) <= kl
+        assert step == rate.COARSEST or rate.expected_kl(found, step=step + 1) > kl
 
 
-def test_the_distortion_is_the_weighted_error_of_the_decoded_rows(sensitive: CodecProfile) -> None:
+def test_the_distortion_is_the_weighted_error_of_the_decoded_rows(sensitive: OpenedProfile) -> None:
     cache = drawn(sensitive, 80)
     found = coordinates(cache, profile=sensitive)
     restored = decoded(transform.encode_coordinates(found, step=STEP), cache, sensitive)
     error = (rows_of(cache) - rows_of(restored)) * sensitive.groups[0].weight
     weight = np.exp(found.sensitivity)
     expected = (weight * np.square(error).sum(1)).sum() / weight.sum()
-    assert steps.distortion(found, step=STEP) == pytest.approx(expected, rel=1e-3)
+    assert rate.distortion(found, step=STEP) == pytest.approx(expected, rel=1e-3)
 
 
-def test_what_lies_outside_the_basis_counts_against_a_bound(sensitive: CodecProfile) -> None:
+def test_what_lies_outside_the_basis_counts_against_a_bound(sensitive: OpenedProfile) -> None:
     cache = drawn(sensitive, 50)
     strange = KVSnapshot(
         cache.frame, cache.keys, cache.values + np.random.default_rng(0).normal(size=cache.values.shape).astype("f4")
     )
-    known, shifted = (steps.expected_kl(coordinates(each, profile=sensitive), step=-100) for each in (cache, strange))
+    known, shifted = (rate.expected_kl(coordinates(each, profile=sensitive), step=-100) for each in (cache, strange))
     assert shifted > 10 * known
     with pytest.raises(QualityBelowThreshold, match="the best this codec profile can hold on this snapshot"):
-        steps.step_for_kl(coordinates(strange, profile=sensitive), kl=known)
+        rate.step_for_kl(coordinates(strange, profile=sensitive), kl=known)
 
 
 def test_a_bound_that_cannot_be_known_is_refused(folder: Path) -> None:
     known = codec_profile(folder, Shape(kl_per_distortion=None))
     found = coordinates(drawn(known, 20), profile=known)
-    assert steps.expected_kl(found, step=0) is None
+    assert rate.expected_kl(found, step=0) is None
     with pytest.raises(QualityBelowThreshold, match="never measured on its model"):
-        steps.step_for_kl(found, kl=0.01)
+        rate.step_for_kl(found, kl=0.01)
 
 
-def test_a_step_that_cannot_be_is_refused(profile: CodecProfile) -> None:
+def test_a_step_that_cannot_be_is_refused(profile: OpenedProfile) -> None:
     for step in (-401, 201):
         with pytest.raises(InvalidInput, match=f"step is {step}; it must lie between -400 and 200"):
             transform.encode(drawn(profile, 3), profile=profile, step=step)
@@ -363,7 +364,7 @@ def test_a_step_that_cannot_be_is_refused(profile: CodecProfile) -> None:
         ({"geometry": KVGeometry(4, 2, 16, 8, (1e4,) * 4, (None,) * 4)}, "the codec profile is for KVGeometry"),
     ],
 )
-def test_a_cache_of_something_else_is_not_decoded(changed: dict[str, Any], said: str, profile: CodecProfile) -> None:
+def test_a_cache_of_something_else_is_not_decoded(changed: dict[str, Any], said: str, profile: OpenedProfile) -> None:
     cache = drawn(profile, 5)
     encoded = transform.encode(cache, profile=profile, step=0)
     with pytest.raises(InvalidInput, match=said):

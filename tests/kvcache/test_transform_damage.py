@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kvcache.coding import transform
 from kvcache.coding.encoded import Encoded
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot
 from tests.kvcache.profiles import FULL, SLIDING, Shape, codec_profile, drawn
@@ -23,13 +23,13 @@ I32 = np.int32
 
 
 @pytest.fixture(scope="module")
-def damaged_profile(tmp_path_factory: pytest.TempPathFactory) -> CodecProfile:
+def damaged_profile(tmp_path_factory: pytest.TempPathFactory) -> OpenedProfile:
     folder: Path = tmp_path_factory.mktemp("profiles")
     return codec_profile(folder, Shape(geometry=SLIDING, limit=2, importance=0.05))
 
 
 @pytest.fixture(scope="module")
-def whole(damaged_profile: CodecProfile) -> tuple[Encoded, KVSnapshot]:
+def whole(damaged_profile: OpenedProfile) -> tuple[Encoded, KVSnapshot]:
     """A code with every section that there is."""
     cache = drawn(damaged_profile, 12, bos=True, loud=(4, 9), **CROPPED)
     encoded = transform.encode(cache, profile=damaged_profile, step=STEP)
@@ -37,7 +37,7 @@ def whole(damaged_profile: CodecProfile) -> tuple[Encoded, KVSnapshot]:
     return encoded, cache
 
 
-def decoded(encoded: Encoded, cache: KVSnapshot, profile: CodecProfile) -> KVSnapshot:
+def decoded(encoded: Encoded, cache: KVSnapshot, profile: OpenedProfile) -> KVSnapshot:
     return KVSnapshot(cache.frame, *transform.decode(encoded, cache.frame, profile=profile))
 
 
@@ -72,7 +72,7 @@ def decoded(encoded: Encoded, cache: KVSnapshot, profile: CodecProfile) -> KVSna
     ],
 )
 def test_a_damaged_section_is_refused(
-    section: str, value: Any, said: str, whole: tuple[Encoded, KVSnapshot], damaged_profile: CodecProfile
+    section: str, value: Any, said: str, whole: tuple[Encoded, KVSnapshot], damaged_profile: OpenedProfile
 ) -> None:
     encoded, cache = whole
     sections = {name: array for name, array in encoded.sections.items() if name != section}
@@ -95,7 +95,7 @@ def test_a_damaged_section_is_refused(
     ],
 )
 def test_wrong_parameters_are_refused(
-    changed: dict[str, Any], said: str, whole: tuple[Encoded, KVSnapshot], damaged_profile: CodecProfile
+    changed: dict[str, Any], said: str, whole: tuple[Encoded, KVSnapshot], damaged_profile: OpenedProfile
 ) -> None:
     encoded, cache = whole
     with pytest.raises(InvalidInput, match=said or None):
@@ -107,7 +107,7 @@ def test_wrong_parameters_are_refused(
 @given(st.data())
 @settings(deadline=None, max_examples=150)
 def test_any_damage_is_refused_or_decodes_to_numbers(
-    whole: tuple[Encoded, KVSnapshot], damaged_profile: CodecProfile, data: st.DataObject
+    whole: tuple[Encoded, KVSnapshot], damaged_profile: OpenedProfile, data: st.DataObject
 ) -> None:
     encoded, cache = whole
     sections = {name: array.copy() for name, array in encoded.sections.items()}

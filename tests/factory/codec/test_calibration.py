@@ -21,10 +21,10 @@ from factory.runners.model import RunningModel
 from factory.runners.sensitivity import rows_and_gradients
 from factory.runners.weights import Weights
 from kvcache import queries
-from kvcache.coding import quantised, steps, transform
+from kvcache.coding import quantised, rate, transform
 from kvcache.coding.coordinates import coordinates
-from kvcache.coding.profile import CodecProfile, ProfileDocument, open_profile
-from kvcache.models import CodecProfile as Recorded
+from kvcache.coding.profile import OpenedProfile, ProfileDocument, open_profile
+from kvcache.models import CodecProfile
 from kvcache.rows import pack_rows
 from latentmas.events.models import Event
 from latentmas.events.types import Metadata
@@ -38,7 +38,7 @@ METADATA = Metadata(actor="test")
 WINDOW = 24
 
 
-def calibrated(model: RunningModel, folder: Path) -> tuple[ProfileDocument, CodecProfile]:
+def calibrated(model: RunningModel, folder: Path) -> tuple[ProfileDocument, OpenedProfile]:
     path = folder / "profile.safetensors"
     with path.open("wb") as file:
         made = calibrate(model, corpus(), file, settings=SETTINGS, stage=silent)
@@ -46,12 +46,12 @@ def calibrated(model: RunningModel, folder: Path) -> tuple[ProfileDocument, Code
 
 
 @pytest.fixture(scope="session")
-def made(tiny: RunningModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[ProfileDocument, CodecProfile]:
+def made(tiny: RunningModel, tmp_path_factory: pytest.TempPathFactory) -> tuple[ProfileDocument, OpenedProfile]:
     return calibrated(tiny, tmp_path_factory.mktemp("calibrated"))
 
 
 @pytest.fixture
-def profile(made: tuple[ProfileDocument, CodecProfile]) -> CodecProfile:
+def profile(made: tuple[ProfileDocument, OpenedProfile]) -> OpenedProfile:
     return made[1]
 
 
@@ -62,7 +62,7 @@ def unseen(tiny: RunningModel) -> KVSnapshot:
     return snapshot_of(tiny.capture(window.context), tiny)
 
 
-def error_of(keys_and_values: Any, cache: KVSnapshot, profile: CodecProfile) -> float:
+def error_of(keys_and_values: Any, cache: KVSnapshot, profile: OpenedProfile) -> float:
     rows, exact = (
         pack_rows(*each, geometry=cache.frame.geometry) for each in (keys_and_values, (cache.keys, cache.values))
     )
@@ -81,7 +81,7 @@ def test_gradients_are_those_of_the_models_own_predictions(tiny: RunningModel) -
     assert (gradients != rows_and_gradients(tiny, ids[:90], ids[90:], seed=4)[1]).any()
 
 
-def test_the_document_says_what_was_calibrated_on_what(made: tuple[ProfileDocument, CodecProfile], tiny) -> None:
+def test_the_document_says_what_was_calibrated_on_what(made: tuple[ProfileDocument, OpenedProfile], tiny) -> None:
     document, profile = made
     assert profile.document == document
     assert (profile.model, profile.weights, profile.geometry) == (NAME, WEIGHTS, tiny.geometry)
@@ -92,7 +92,7 @@ def test_the_document_says_what_was_calibrated_on_what(made: tuple[ProfileDocume
     assert document.tokens == SETTINGS.windows * CONTEXT
 
 
-def test_the_curve_is_measured_and_falls_with_the_ratio(profile: CodecProfile) -> None:
+def test_the_curve_is_measured_and_falls_with_the_ratio(profile: OpenedProfile) -> None:
     curve = profile.document.curve
     assert len(curve) == 6
     for name in ("step", "ratio", "kl", "distortion"):
@@ -108,42 +108,42 @@ def test_the_curve_is_measured_and_falls_with_the_ratio(profile: CodecProfile) -
     assert factor >= max(point.kl / point.distortion for point in curve) * (1 - 1e-6)
 
 
-def test_the_bos_entry_is_the_models_own(profile: CodecProfile, tiny, unseen: KVSnapshot) -> None:
+def test_the_bos_entry_is_the_models_own(profile: OpenedProfile, tiny, unseen: KVSnapshot) -> None:
     np.testing.assert_allclose(profile.bos, tiny.capture(())[0], rtol=1e-3, atol=1e-3)
     encoded = transform.encode(unseen, profile=profile, step=0)
     assert encoded.parameters["sink"]
     assert "exact" not in encoded.sections
 
 
-def test_a_cache_comes_back_nearer_the_more_bytes_it_gets(profile: CodecProfile, unseen: KVSnapshot) -> None:
+def test_a_cache_comes_back_nearer_the_more_bytes_it_gets(profile: OpenedProfile, unseen: KVSnapshot) -> None:
     found = coordinates(unseen, profile=profile)
     errors = []
     for ratio in (40, 20, 10, 5):
         size = int(unseen.frame.raw_bytes / ratio)
-        encoded = transform.encode_coordinates(found, step=steps.step_for_bytes(found, size=size))
+        encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=size))
         assert encoded.size <= 1.05 * size
         errors.append(error_of(transform.decode(encoded, unseen.frame, profile=profile), unseen, profile))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 5
 
 
-def test_it_beats_quantisation_at_equal_bytes(profile: CodecProfile, unseen: KVSnapshot) -> None:
+def test_it_beats_quantisation_at_equal_bytes(profile: OpenedProfile, unseen: KVSnapshot) -> None:
     plain = quantised.encode(unseen, bits=3)
     found = coordinates(unseen, profile=profile)
-    encoded = transform.encode_coordinates(found, step=steps.step_for_bytes(found, size=int(0.95 * plain.size)))
+    encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=int(0.95 * plain.size)))
     assert encoded.size <= plain.size
     coded = error_of(transform.decode(encoded, unseen.frame, profile=profile), unseen, profile)
     assert coded < 0.7 * error_of(quantised.decode(plain, unseen.frame), unseen, profile)
 
 
-def test_a_bound_is_held_on_text_that_took_no_part(profile: CodecProfile, tiny: RunningModel) -> None:
+def test_a_bound_is_held_on_text_that_took_no_part(profile: OpenedProfile, tiny: RunningModel) -> None:
     from factory.codec.agreement import agreement, reference
 
     for window in read_windows(corpus().part(Split.HELD_OUT), tiny, wanted=3, context=CONTEXT):
         rows = tiny.capture(window.context)
         found = coordinates(snapshot_of(rows, tiny), profile=profile)
         bound = 2 * profile.document.curve[1].kl
-        encoded = transform.encode_coordinates(found, step=steps.step_for_kl(found, kl=bound))
+        encoded = transform.encode_coordinates(found, step=rate.step_for_kl(found, kl=bound))
         restored = pack_rows(*transform.decode(encoded, found.frame, profile=profile), geometry=tiny.geometry)
         own = reference(tiny, rows, window)
         assert agreement(own, reference(tiny, restored, window)).kl <= bound
@@ -159,7 +159,7 @@ def test_a_sliding_model_gets_a_basis_for_what_its_windows_leave(tmp_path: Path)
     assert cropped.frame.starts == (CONTEXT + 1 - WINDOW + 1, 0)
     found = coordinates(cropped, profile=profile)
     assert [part.group.scope for part in found.parts] == ["full-attention", "all"]
-    encoded = transform.encode_coordinates(found, step=steps.step_for_bytes(found, size=cropped.frame.raw_bytes // 6))
+    encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=cropped.frame.raw_bytes // 6))
     keys, _ = transform.decode(encoded, cropped.frame, profile=profile)
     assert not keys[0, : cropped.frame.starts[0]].any()
     held = keys[1] - cropped.keys[1]
@@ -202,7 +202,7 @@ def test_a_profile_is_made_once_and_then_found_on_the_record(registry, own_files
     assert (first.made, again.made) == (True, False)
     assert first.profile == again.profile
     assert runnable == [True]
-    row = Recorded.objects.get()
+    row = CodecProfile.objects.get()
     assert (row.model, row.weights, row.version, row.width) == (NAME, WEIGHTS, "1.0.0", 128)
     assert row.basis == "functional"
     assert queries.profile_for(NAME, WEIGHTS) == row
@@ -220,7 +220,7 @@ def test_another_version_or_corpus_is_another_profile(registry, own_files, runna
     assert other.made
     assert other.profile.digest != first.profile.digest
     assert published(corpus=corpus(documents=30)).made
-    assert Recorded.objects.count() == 3
+    assert CodecProfile.objects.count() == 3
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_the_command_shows_the_curve_and_then_says_that_it_is_on_record(
         sizes = ["--windows", "8", "--context", str(CONTEXT), "--rank", "64"]
         call_command("calibrate_codec", NAME, "--corpus", str(corpus_file), *sizes, stdout=out)
         answers.append(" ".join(out.getvalue().split()))
-    row = Recorded.objects.get()
+    row = CodecProfile.objects.get()
     assert f"Codec profile of {NAME} 1.0.0: made" in answers[0]
     assert "on record already" in answers[1]
     for answer in answers:

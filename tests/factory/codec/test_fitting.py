@@ -10,9 +10,9 @@ from factory.codec import fitting
 from factory.codec.fitting import Moments, fit_groups, layer_groups, moments_of
 from factory.codec.statistics import RowStatistics
 from factory.codec.tables import freeze
-from kvcache.coding import quantised, steps, transform
+from kvcache.coding import quantised, rate, transform
 from kvcache.coding.coordinates import coordinates
-from kvcache.coding.profile import CodecProfile, Group, open_profile, write_profile
+from kvcache.coding.profile import Group, OpenedProfile, open_profile, write_profile
 from kvcache.rows import unpack_rows
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot
@@ -60,11 +60,11 @@ def group(moments: Moments) -> Group:
 
 
 @pytest.fixture(scope="module")
-def profile(moments: Moments, group: Group, tmp_path_factory: pytest.TempPathFactory) -> CodecProfile:
+def profile(moments: Moments, group: Group, tmp_path_factory: pytest.TempPathFactory) -> OpenedProfile:
     """A fitted profile whose tables are counted on rows of other windows."""
     path = tmp_path_factory.mktemp("fitted") / "profile.safetensors"
     shared = shared_arrays(Shape(), np.full(FULL.width, 50.0)) | {"recency": moments.recency}
-    draft = CodecProfile("", 0, document_of(Shape(), [group]), (group,), **shared)
+    draft = OpenedProfile("", 0, document_of(Shape(), [group]), (group,), **shared)
     samples = [coordinates(snapshot(rows(seed)), profile=draft) for seed in (100, 101, 102)]
     tables = freeze(samples, steps=[-32, -16, 0, 16, 32])
     frozen = {"frequencies": tables.frequencies, "limits": tables.limits, "shrink": tables.shrink}
@@ -163,12 +163,12 @@ def weighted_error(group: Group, keys_and_values: tuple[np.ndarray, np.ndarray],
     return float(np.square((restored - exact) * group.weight).sum(1).mean())
 
 
-def test_more_bytes_bring_the_cache_nearer(profile: CodecProfile, group: Group) -> None:
+def test_more_bytes_bring_the_cache_nearer(profile: OpenedProfile, group: Group) -> None:
     cache = snapshot(rows(400, 600))
     found = coordinates(cache, profile=profile)
     errors = []
     for size in (1500, 3000, 6000, 12_000):
-        encoded = transform.encode_coordinates(found, step=steps.step_for_bytes(found, size=size))
+        encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=size))
         assert encoded.size <= 1.02 * size  # short blocks are filled up
         errors.append(weighted_error(group, transform.decode(encoded, cache.frame, profile=profile), cache))
     assert errors == sorted(errors, reverse=True)
@@ -176,11 +176,11 @@ def test_more_bytes_bring_the_cache_nearer(profile: CodecProfile, group: Group) 
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4])
-def test_a_fitted_profile_beats_quantisation_at_equal_bytes(bits: int, profile: CodecProfile, group: Group) -> None:
+def test_a_fitted_profile_beats_quantisation_at_equal_bytes(bits: int, profile: OpenedProfile, group: Group) -> None:
     cache = snapshot(rows(401, 200))
     plain = quantised.encode(cache, bits=bits)
     found = coordinates(cache, profile=profile)
-    encoded = transform.encode_coordinates(found, step=steps.step_for_bytes(found, size=plain.size // 2))
+    encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=plain.size // 2))
     assert encoded.size < plain.size
     coded = weighted_error(group, transform.decode(encoded, cache.frame, profile=profile), cache)
     assert coded < 0.5 * weighted_error(group, quantised.decode(plain, cache.frame), cache)

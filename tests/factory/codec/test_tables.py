@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from factory.codec.tables import DEFAULT_SHRINK, TOTAL, WIDEST, Tables, freeze
-from kvcache.coding import classes
+from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import Coordinates, coordinates
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from tests.kvcache.profiles import Shape, codec_profile, drawn
 
 STEPS = (0, 24)
 
 
 @pytest.fixture(scope="module")
-def profile(tmp_path_factory: pytest.TempPathFactory) -> CodecProfile:
+def profile(tmp_path_factory: pytest.TempPathFactory) -> OpenedProfile:
     return codec_profile(tmp_path_factory.mktemp("profiles"))
 
 
 @pytest.fixture(scope="module")
-def samples(profile: CodecProfile) -> list[Coordinates]:
+def samples(profile: OpenedProfile) -> list[Coordinates]:
     return [coordinates(drawn(profile, 700, bos=True, seed=seed), profile=profile) for seed in range(2)]
 
 
@@ -29,7 +29,7 @@ def tables(samples: list[Coordinates]) -> Tables:
     return freeze(samples, steps=STEPS)
 
 
-def met(profile: CodecProfile) -> set[int]:
+def met(profile: OpenedProfile) -> set[int]:
     return {block.number for step in STEPS for block in classes.blocks(profile.groups[0].levels, step)}
 
 
@@ -43,7 +43,7 @@ def test_every_class_has_a_table_that_can_code_anything(tables: Tables) -> None:
         assert row.sum() == pytest.approx(TOTAL, rel=0.01)
 
 
-def test_a_wider_spread_has_a_flatter_table(tables: Tables, profile: CodecProfile) -> None:
+def test_a_wider_spread_has_a_flatter_table(tables: Tables, profile: OpenedProfile) -> None:
     numbers = sorted(met(profile))
     zeros = [tables.frequencies[number, tables.limits[number]] / TOTAL for number in numbers]
     assert zeros[0] > 0.8
@@ -51,7 +51,7 @@ def test_a_wider_spread_has_a_flatter_table(tables: Tables, profile: CodecProfil
     np.testing.assert_array_less(np.diff(zeros), 0.02)
 
 
-def test_frequencies_are_those_of_a_normal_spread(tables: Tables, profile: CodecProfile) -> None:
+def test_frequencies_are_those_of_a_normal_spread(tables: Tables, profile: OpenedProfile) -> None:
     from math import erf, sqrt
 
     for number in sorted(met(profile)):
@@ -61,7 +61,7 @@ def test_frequencies_are_those_of_a_normal_spread(tables: Tables, profile: Codec
             assert tables.frequencies[number, tables.limits[number]] / TOTAL == pytest.approx(zero, abs=0.05)
 
 
-def test_values_shrink_towards_zero_where_large_ones_are_rare(tables: Tables, profile: CodecProfile) -> None:
+def test_values_shrink_towards_zero_where_large_ones_are_rare(tables: Tables, profile: OpenedProfile) -> None:
     numbers = sorted(met(profile))
     narrow, wide = tables.shrink[numbers[3], 0], tables.shrink[numbers[-1], 0]
     # A magnitude of 1 stands for 0.6 to 1.6: far below its middle where the spread is narrow.
@@ -70,7 +70,7 @@ def test_values_shrink_towards_zero_where_large_ones_are_rare(tables: Tables, pr
     assert (np.abs(tables.shrink) <= 0.6).all()
 
 
-def test_classes_that_never_occurred_have_defaults(tables: Tables, profile: CodecProfile) -> None:
+def test_classes_that_never_occurred_have_defaults(tables: Tables, profile: OpenedProfile) -> None:
     never = sorted(set(range(classes.CLASSES)) - met(profile))
     assert never
     assert (tables.limits[never] == 1).all()
@@ -78,7 +78,7 @@ def test_classes_that_never_occurred_have_defaults(tables: Tables, profile: Code
 
 
 def test_counted_tables_code_shorter_than_others(
-    tables: Tables, samples: list[Coordinates], profile: CodecProfile, tmp_path: Path
+    tables: Tables, samples: list[Coordinates], profile: OpenedProfile, tmp_path: Path
 ) -> None:
     from dataclasses import replace
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kvcache.coding import classes
+from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import Coordinates, Part
-from kvcache.coding.profile import CodecProfile
+from kvcache.coding.profile import OpenedProfile
 from kvcache.kernels import transform
 from kvcache.kernels.tiles import PADDED_TO, TILE
 from latentmas.protocol.errors import QualityBelowThreshold
@@ -69,7 +69,7 @@ def expected_kl(found: Coordinates, *, step: int) -> float | None:
     return None if factor is None else factor * CAUTION * distortion(found, step=step)
 
 
-def _usual_step(profile: CodecProfile, ratio: float) -> int:
+def _usual_step(profile: OpenedProfile, ratio: float) -> int:
     """Return the step that the profile's curve has at a ratio, or any where it has no curve."""
     curve = sorted(profile.document.curve, key=lambda point: point.ratio)
     if not curve:
@@ -122,7 +122,7 @@ def _tile_cost(part: Part, tile: slice, steps: Array, table: Array) -> tuple[flo
     return float(length), np.asarray(error)[:tokens]
 
 
-def cost_table(profile: CodecProfile) -> Array:
+def cost_table(profile: OpenedProfile) -> Array:
     """Return the bits of each class's symbols, low bits and escapes included; see `kernels.transform.cost`."""
     most = int(profile.limits.max()) + 1
     bits = np.empty((classes.CLASSES, 2 * most + 1))
