@@ -11,7 +11,6 @@ import numpy as np
 from kvcache.adapters import ModelAdapter
 from kvcache.kernels import rotary
 from kvcache.kernels.attention import alibi_slopes
-from kvcache.kernels.buckets import bucket
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array, numbers
@@ -91,13 +90,7 @@ def _rotated(queries: Array, positions: Array, frame: SnapshotFrame, adapter: Mo
             "give queries with RoPE applied",
             field="rope_applied",
         )
-    geometry = frame.geometry
-    if not geometry.rotary_dim:
-        return queries
-    missing = bucket(len(positions)) - len(positions)
-    padded = np.pad(queries, ((0, 0), (0, missing), (0, 0), (0, 0)))
-    frequency = np.stack([rotary.frequencies(theta, geometry.rotary_dim) for theta in geometry.thetas])
-    return np.asarray(rotary.rotate(padded, np.pad(positions, (0, missing)), frequency))[:, : len(positions)]
+    return rotary.rotated(queries, positions, geometry=frame.geometry)
 
 
 def _positions(given: object | None, count: int, frame: SnapshotFrame) -> Array:

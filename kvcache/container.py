@@ -12,7 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kvcache.coding.encoded import Encoded
+from kvcache.coding.encoded import CODINGS, Encoded
 from kvcache.coding.frame import FRAME_PREFIX, compact_frame, expand_frame
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import canonical
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 KIND = "kvz"
 VERSION = 1
 MAX_EXPANSION = 1 << 14  # decoded bytes for a byte of file: far more than any coding reaches, far less than a lie could
-CODINGS = ("raw", "quantised", "transform")
 KEYS = {"kind", "version", "frame", "coding", "parameters", "selection", "profile", "evidence", "sections", "digest"}
 
 

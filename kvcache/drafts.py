@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kvcache.adapters import ModelAdapter
 from kvcache.coders import Coded, Encode, encoder, encoders
-from kvcache.coding.encoded import Encoded
+from kvcache.coding.encoded import Coding, Encoded
 from kvcache.container import Container, write_kvz
-from kvcache.plan import Coding, Plan, Threshold, token_bounds
+from kvcache.plan import Plan, Threshold, token_bounds
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from kvcache.adapters import ModelAdapter
+from kvcache.coding.encoded import Coding
 from latentmas.protocol.errors import InvalidInput
 
 Method = Literal["auto", "raw", "select", "quantise", "transform", "select+quantise", "select+transform"]
-Coding = Literal["raw", "quantised", "transform"]
 METHODS: tuple[Method, ...] = get_args(Method)
-CODINGS: Mapping[str, Coding] = {"raw": "raw", "select": "raw", "quantise": "quantised", "transform": "transform"}
+CODING_OF: Mapping[str, Coding] = {"raw": "raw", "select": "raw", "quantise": "quantised", "transform": "transform"}
 
 # Where nothing is asked for: 4.6x at a KL of .007 on SmolLM2-135M. Errors of keys are amplified by the softmax.
 DEFAULT_KEY_BITS, DEFAULT_VALUE_BITS = 4, 3
@@ -118,7 +118,7 @@ def plan_for(
         raise InvalidInput(f"method is {method!r}; it must be one of {', '.join(METHODS)}", field="method")
     _check_bound(method, target, with_profile=with_profile)
     chosen = _chosen(target, with_profile, with_queries) if method == "auto" else _checked(method, target)
-    coding = CODINGS[chosen.rpartition("+")[2]]
+    coding = CODING_OF[chosen.rpartition("+")[2]]
     if coding == "transform" and not with_profile:
         raise InvalidInput(
             f"the method {chosen!r} needs a codec profile of {adapter.model}, and none was given",

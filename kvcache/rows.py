@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kvcache.kernels import rotary
-from kvcache.kernels.tiles import PADDED_TO, TILE
+from kvcache.kernels.tiles import TILE
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, whole
 from latentmas.protocol.tensors import Array
@@ -21,7 +21,7 @@ def pack_rows(keys: Array, values: Array, *, geometry: KVGeometry, positions: Ar
     split = geometry.heads * geometry.head_dim
     for start in range(0, tokens, TILE):
         part = slice(start, start + TILE)
-        plain = _rotate(keys[:, part], geometry, _positions(positions, tokens)[part], inverse=True)
+        plain = rotary.rotated(keys[:, part], _positions(positions, tokens)[part], geometry=geometry, inverse=True)
         rows[part, :, :split] = plain.transpose(1, 0, 2, 3).reshape(-1, layers, split)
         rows[part, :, split:] = values[:, part].transpose(1, 0, 2, 3).reshape(-1, layers, geometry.layer_width - split)
     return rows.reshape(tokens, geometry.width)
@@ -52,7 +52,7 @@ def unpack_rows(rows: Array, *, geometry: KVGeometry, positions: Array | None = 
     for start in range(0, tokens, TILE):
         part = slice(start, start + TILE)
         plain = by_layer[part, :, :split].reshape(-1, layers, heads, geometry.head_dim).transpose(1, 0, 2, 3)
-        keys[:, part] = _rotate(plain, geometry, _positions(positions, tokens)[part], inverse=False)
+        keys[:, part] = rotary.rotated(plain, _positions(positions, tokens)[part], geometry=geometry)
         both = by_layer[part, :, split:].reshape(-1, layers, heads, geometry.value_width)
         values[:, part] = both.transpose(1, 0, 2, 3)
     return keys, values
@@ -60,14 +60,3 @@ def unpack_rows(rows: Array, *, geometry: KVGeometry, positions: Array | None = 
 
 def _positions(positions: Array | None, tokens: int) -> Array:
     return np.arange(tokens) if positions is None else positions
-
-
-def _rotate(keys: Array, geometry: KVGeometry, positions: Array, *, inverse: bool) -> Array:
-    if not geometry.rotary_dim:
-        return keys
-    tokens = keys.shape[1]
-    missing = -tokens % PADDED_TO
-    padded = np.pad(np.asarray(keys, np.float32), ((0, 0), (0, missing), (0, 0), (0, 0)))
-    frequency = np.stack([rotary.frequencies(theta, geometry.rotary_dim) for theta in geometry.thetas])
-    rotated = rotary.rotate(padded, np.pad(positions, (0, missing)), frequency, inverse=inverse)
-    return np.asarray(rotated)[:, :tokens]

@@ -9,8 +9,8 @@ from kvcache.adapters import ModelAdapter
 from kvcache.attended import attention_rules, check_queries
 from kvcache.drafts import Choose
 from kvcache.kernels.attention import PADDING, attention_mass
-from kvcache.kernels.buckets import bucket
 from kvcache.kernels.select import Selection, select_tokens
+from kvcache.kernels.tiles import bucket
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import MAX_POSITION, KVSnapshot
 from latentmas.protocol.tensors import Array
@@ -60,7 +60,7 @@ def token_mass(snapshot: KVSnapshot, queries: Array, positions: Array, *, adapte
     Queries are as `check_queries` returns them. Raises InvalidInput where they see nothing or overflow.
     """
     frame, rules = snapshot.frame, attention_rules(snapshot.frame, adapter)
-    size, asked = bucket(frame.tokens), _query_bucket(len(positions))
+    size, asked = bucket(frame.tokens), bucket(len(positions), least=SMALLEST_QUERIES)
     mass = attention_mass(
         _padded(rules.keys(snapshot), size),
         _padded(queries, asked),
@@ -84,10 +84,6 @@ def _mean(mass: Array) -> Array:
     if not whole > 0:
         raise InvalidInput("the queries see none of the cache's tokens", field="query_positions")
     return np.asarray(per_token / whole)
-
-
-def _query_bucket(queries: int) -> int:
-    return max(SMALLEST_QUERIES, 1 << (queries - 1).bit_length())
 
 
 def _padded(array: Array, size: int) -> Array:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from kvcache.coding.spans import Span
+from kvcache.coding.encoded import Span
 from kvcache.kernels.lloyd_max import MAX_BITS, MIN_BITS
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import SnapshotFrame

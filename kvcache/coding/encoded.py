@@ -1,17 +1,27 @@
-"""What a coding makes of a snapshot's keys and values."""
+"""What a coding makes of a snapshot's keys and values: named arrays, of the tokens that each layer holds.
 
+Layers of a sliding-window model hold different tokens; what a layer does not hold costs nothing.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
 
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
+
+Coding = Literal["raw", "quantised", "transform"]
+CODINGS: tuple[Coding, ...] = get_args(Coding)
+Span: TypeAlias = tuple[int, int]  # first token and the one after the last
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """Named arrays and the parameters that decoding needs, as canonical plain data (decimals are text)."""
 
-    coding: str  # "raw", "quantised" or "transform"
+    coding: Coding
     parameters: dict[str, Any]
     sections: dict[str, Array]  # of the types in `latentmas.protocol.tensors.DTYPES`
 
@@ -35,3 +45,22 @@ def require_sections(encoded: Encoded, wanted: dict[str, tuple[str, tuple[int | 
             raise InvalidInput(
                 f"the section {name!r} is {array.dtype} {array.shape}; this snapshot needs {dtype} {shape}", field=name
             )
+
+
+def tokens_in(spans: Sequence[Span]) -> int:
+    """Return how many tokens the spans hold together."""
+    return sum(last - first for first, last in spans)
+
+
+def gather(array: Array, spans: Sequence[Span]) -> Array:
+    """Return the span of every layer of `[layers, tokens, ...]`, laid end to end in one dimension."""
+    return np.concatenate([layer[first:last].reshape(-1) for layer, (first, last) in zip(array, spans, strict=True)])
+
+
+def scatter(flat: Array, spans: Sequence[Span], target: Array) -> None:
+    """Write what `gather` returned back into its places in `target`."""
+    start = 0
+    for layer, (first, last) in zip(target, spans, strict=True):
+        part = layer[first:last]
+        part[...] = flat[start : start + part.size].reshape(part.shape)
+        start += part.size

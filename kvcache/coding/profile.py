@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import msgspec
+import numpy as np
 
-from kvcache.coding.profile_checks import check_group, check_shared
+from kvcache.coding.coefficient_classes import CLASSES
+from kvcache.coding.entropy import MAX_TOTAL
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput
@@ -184,8 +186,44 @@ def open_profile(path: Path, *, max_bytes: int = MAX_BYTES) -> OpenedProfile:
     )
     shared = {name: opened.read(name) for name in SHARED_TENSORS}
     for group in groups:
-        check_group(group, document.geometry)
-    check_shared(shared, document.geometry)
+        _check_group(group, document.geometry)
+    _check_shared(shared, document.geometry)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return OpenedProfile(f"sha256:{digest}", len(opened.data), document, groups, **shared)
+
+
+def _check_group(group: Group, geometry: KVGeometry) -> None:
+    """Raise InvalidInput for a layer group whose arrays do not fit each other or the geometry."""
+    from kvcache.kernels.transform import BASIS_BLOCK  # not at the top: profiles are opened without JAX
+
+    width, rank = len(group.layers) * geometry.layer_width, group.rank
+    _require("mean", group.mean, "f4", (width,))
+    _require("weight", group.weight, "f4", (width,))
+    _require("basis", group.basis, "i1", (width, rank))
+    _require("basis_scale", group.basis_scale, "f2", (-(-width // BASIS_BLOCK), rank))
+    _require("levels", group.levels, "i2", (rank,))
+    _require("importance", group.importance, "f4", (width,))
+    if (group.weight <= 0).any() or (group.levels[1:] > group.levels[:-1]).any():
+        raise InvalidInput("a codec profile's weights are above 0, and its levels never rise", field="profile")
+
+
+def _check_shared(shared: dict[str, Array], geometry: KVGeometry) -> None:
+    """Raise InvalidInput for shared tables that do not fit each other, the geometry or the entropy coder."""
+    symbols = shared["frequencies"].shape[-1]
+    _require("frequencies", shared["frequencies"], "i4", (CLASSES, symbols))
+    _require("limits", shared["limits"], "i4", (CLASSES,))
+    _require("shrink", shared["shrink"], "f4", (CLASSES, 2))
+    _require("recency", shared["recency"], "f4", shared["recency"].shape[:1])
+    _require("bos", shared["bos"], "f2", (geometry.width,))
+    used = 2 * shared["limits"].astype(np.int64) + 2
+    if used.min() < 4 or used.max() > symbols:
+        raise InvalidInput("a codec profile's limits are at least 1 and within its frequencies", field="profile")
+    counted = shared["frequencies"][np.arange(symbols)[None] < used[:, None]]
+    if counted.min() < 1 or shared["frequencies"].sum(1, dtype=np.int64).max() > MAX_TOTAL:
+        raise InvalidInput(f"a codec profile's frequencies are 1 to {MAX_TOTAL} in all", field="profile")
+
+
+def _require(name: str, array: Array, dtype: str, shape: tuple[int, ...]) -> None:
+    if array.dtype != np.dtype(dtype) or array.shape != shape:
+        raise InvalidInput(f"the codec profile's {name} is {array.dtype} {array.shape}, not {shape}", field="profile")

@@ -7,15 +7,21 @@ them may differ between machines in float32 rounding.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from kvcache.coding import entropy, spans
+from kvcache.coding import entropy
 from kvcache.coding.bit_allocation import SINKS, Allocation, allocate, parse_allocation
-from kvcache.coding.encoded import Encoded, require_sections
-from kvcache.coding.gains import dequantise_gains, quantise_gains
-from kvcache.coding.vectors import dequantise_vectors, mean_vectors, plain_vectors, quantise_vectors
+from kvcache.coding.encoded import Encoded, Span, gather, require_sections, scatter, tokens_in
+from kvcache.coding.quantised_vectors import (
+    dequantise_gains,
+    dequantise_vectors,
+    mean_vectors,
+    plain_vectors,
+    quantise_gains,
+    quantise_vectors,
+)
 from kvcache.kernels import lloyd_max
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput
@@ -23,7 +29,7 @@ from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array
 
-CODING = "quantised"
+CODING: Final = "quantised"
 LARGEST = 65_504.0  # of float16
 FREQUENCY_LIMIT = (1 << 16) - 1
 
@@ -54,10 +60,10 @@ def encode(
             raise InvalidInput(f"{name} hold numbers beyond {LARGEST:.0f}, which float16 has not", field=name)
     exact, coded = allocation.spans(snapshot.frame)
     sections = {}
-    if spans.length(exact):
-        both = [spans.gather(array, exact).astype(np.float16) for array in (snapshot.keys, snapshot.values)]
+    if tokens_in(exact):
+        both = [gather(array, exact).astype(np.float16) for array in (snapshot.keys, snapshot.values)]
         sections["exact"] = np.concatenate(both)
-    if spans.length(coded):
+    if tokens_in(coded):
         sections |= _encode_vectors(snapshot, allocation, coded)
     document: Any = plain(allocation)
     return Encoded(CODING, document, sections)
@@ -72,14 +78,14 @@ def decode(encoded: Encoded, frame: SnapshotFrame, *, profile: Any = None) -> tu
     arrays = _decode_vectors(encoded.sections, frame, allocation, coded)
     start = 0
     for array in arrays:
-        size = spans.length(exact) * array.shape[2] * array.shape[3]
+        size = tokens_in(exact) * array.shape[2] * array.shape[3]
         if size:
-            spans.scatter(encoded.sections["exact"][start : start + size], exact, array)
+            scatter(encoded.sections["exact"][start : start + size], exact, array)
         start += size
     return arrays[0], arrays[1]
 
 
-def _encode_vectors(snapshot: KVSnapshot, allocation: Allocation, coded: list[spans.Span]) -> dict[str, Array]:
+def _encode_vectors(snapshot: KVSnapshot, allocation: Allocation, coded: list[Span]) -> dict[str, Array]:
     runs: list[tuple[Array, entropy.Table]] = []
     all_gains, all_ranges, all_means = [], [], []
     for array, bits in ((snapshot.keys, allocation.key_bits), (snapshot.values, allocation.value_bits)):
@@ -90,7 +96,7 @@ def _encode_vectors(snapshot: KVSnapshot, allocation: Allocation, coded: list[sp
             runs.append((indices[layer, first:last].reshape(-1), lloyd_max.frequencies(bits[layer])))
             gains[layer, :first] = 0  # not coded, so it must not widen the range
         symbols, ranges = quantise_gains(gains, size=allocation.gain_symbols)
-        all_gains.append(spans.gather(symbols, coded))
+        all_gains.append(gather(symbols, coded))
         all_ranges.append(ranges)
         all_means.append(mean.reshape(-1))
     symbols = np.concatenate(all_gains)
@@ -104,10 +110,10 @@ def _encode_vectors(snapshot: KVSnapshot, allocation: Allocation, coded: list[sp
 
 
 def _decode_vectors(
-    sections: dict[str, Array], frame: SnapshotFrame, allocation: Allocation, coded: list[spans.Span]
+    sections: dict[str, Array], frame: SnapshotFrame, allocation: Allocation, coded: list[Span]
 ) -> list[Array]:
     """Return keys and values, with zeros where nothing is coded."""
-    geometry, tokens = frame.geometry, spans.length(coded)
+    geometry, tokens = frame.geometry, tokens_in(coded)
     shapes = [(geometry.layers, frame.tokens, geometry.heads, dim) for dim in (geometry.head_dim, geometry.value_width)]
     if not tokens:
         return [np.zeros(shape, np.float32) for shape in shapes]
@@ -126,7 +132,7 @@ def _decode_vectors(
             run = runs[side * geometry.layers + layer]
             indices[layer, first:last] = run.reshape(-1, *shape[2:])
         half = tokens * geometry.heads
-        spans.scatter(all_gains[side * half : (side + 1) * half], coded, symbols)
+        scatter(all_gains[side * half : (side + 1) * half], coded, symbols)
         gains = dequantise_gains(symbols, sections["gain_ranges"][side], size=allocation.gain_symbols)
         array = dequantise_vectors(indices, gains, means[side], bits, frame, rotated=rotated)
         for layer, (first, _) in enumerate(coded):
@@ -150,12 +156,12 @@ def _frequencies(symbols: Array, size: int) -> Array:
 
 
 def _wanted(
-    geometry: KVGeometry, allocation: Allocation, exact: list[spans.Span], coded: list[spans.Span]
+    geometry: KVGeometry, allocation: Allocation, exact: list[Span], coded: list[Span]
 ) -> dict[str, tuple[str, tuple[int | None, ...]]]:
     wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {}
-    if spans.length(exact):
-        wanted["exact"] = ("float16", (spans.length(exact) * geometry.layer_width,))
-    if spans.length(coded):
+    if tokens_in(exact):
+        wanted["exact"] = ("float16", (tokens_in(exact) * geometry.layer_width,))
+    if tokens_in(coded):
         wanted["code"] = ("int32", (None,))
         wanted["gain_frequencies"] = ("uint16", (allocation.gain_symbols,))
         wanted["gain_ranges"] = ("float16", (2, geometry.layers, geometry.heads, 2))

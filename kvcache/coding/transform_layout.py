@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from kvcache.coding.profile import Group, OpenedProfile
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
-CODING = "transform"
+CODING: Final = "transform"
 FINEST, COARSEST = -400, 200  # steps, sixteenths of an octave
 CODED_TOGETHER = 4096  # tokens whose blocks are gathered before the next ones
 

@@ -1,4 +1,4 @@
-"""Run a kernel over tiles of tokens: memory stays bounded, and long caches need no larger compiled kernel."""
+"""Padded sizes and tiles of tokens: bounded memory, and few shapes to compile a kernel for instead of every length."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,34 @@ from latentmas.protocol.tensors import Array
 
 TILE = 1024  # tokens: a matrix product of fewer rows spends its time on laying out the other matrix
 PADDED_TO = 64  # tokens, so that there are 16 sizes to compile for
+SMALLEST = 64  # tokens in a bucket
 
 
-def in_tiles(kernel: Callable[..., jax.Array], *arrays: Array) -> Array:
-    """Return `kernel(*arrays)` for arrays `[tokens, ...]`, tile by tile; padding is cut off again."""
-    tokens = len(arrays[0])
+def bucket(tokens: int, *, least: int = SMALLEST) -> int:
+    """Return the power of two that so many tokens are padded to where they are not cut into tiles."""
+    return max(least, 1 << (tokens - 1).bit_length())
+
+
+def padded(array: Array, size: int, *, axis: int = 0) -> Array:
+    """Return the array filled up with zeros to a size along one axis."""
+    missing = size - array.shape[axis]
+    return np.pad(array, [(0, missing if number == axis else 0) for number in range(array.ndim)]) if missing else array
+
+
+def in_tiles(kernel: Callable[..., jax.Array], array: Array, *others: Array, axis: int = 0) -> Array:
+    """Return `kernel(array, *others)`, tile by tile of tokens; padding is cut off again.
+
+    Tokens are that axis of the first array and of the result, and the first axis of the other arrays.
+    """
     results = []
-    for start in range(0, tokens, TILE):
-        parts = [array[start : start + TILE] for array in arrays]
-        missing = -len(parts[0]) % PADDED_TO
-        padded = [np.pad(part, ((0, missing), *((0, 0),) * (part.ndim - 1))) for part in parts]
-        results.append(np.asarray(kernel(*padded))[: len(parts[0])])
-    return np.concatenate(results) if len(results) != 1 else results[0]
+    for start in range(0, array.shape[axis], TILE):
+        tile = _cut(array, start, start + TILE, axis)
+        tokens = tile.shape[axis]
+        size = tokens + -tokens % PADDED_TO
+        rest = [padded(other[start : start + TILE], size) for other in others]
+        results.append(_cut(np.asarray(kernel(padded(tile, size, axis=axis), *rest)), 0, tokens, axis))
+    return np.concatenate(results, axis) if len(results) != 1 else results[0]
+
+
+def _cut(array: Array, start: int, stop: int, axis: int) -> Array:
+    return array[(slice(None),) * axis + (slice(start, stop),)]

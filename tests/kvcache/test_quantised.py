@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kvcache.coding import quantised
 from kvcache.coding.encoded import Encoded
-from kvcache.coding.gains import dequantise_gains, quantise_gains
+from kvcache.coding.quantised_vectors import dequantise_gains, quantise_gains
 from kvcache.kernels import lloyd_max
 from kvcache.kernels.hadamard import rotation
 from latentmas.protocol.errors import InvalidInput, LatentMASError

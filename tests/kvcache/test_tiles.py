@@ -25,6 +25,12 @@ def test_tiles_are_put_together_without_their_padding(tokens: int) -> None:
     np.testing.assert_allclose(found, rows.cumsum(1) * factors[:, None], rtol=1e-5, atol=1e-5)
 
 
+def test_tokens_may_lie_on_a_later_axis() -> None:
+    array, factors = np.random.default_rng(1).normal(size=(2, TILE + 70, 3)).astype("f4"), np.arange(TILE + 70.0)
+    found = in_tiles(lambda tile, by: tile * by[None, :, None], array, factors, axis=1)
+    np.testing.assert_allclose(found, array * factors[None, :, None], rtol=1e-6)
+
+
 def test_every_length_uses_one_of_few_compiled_shapes() -> None:
     for tokens in (1, 2, 30, 64, 65, TILE - 1, 3 * TILE + 7):
         in_tiles(scaled, np.ones((tokens, 5), "f4"), np.ones(tokens, "f4"))

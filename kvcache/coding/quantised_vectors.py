@@ -1,30 +1,33 @@
-"""A cache's vectors without RoPE, quantised and back, in tiles of tokens: bounded memory, few compiled shapes."""
+"""A cache's vectors without RoPE, quantised and back, in tiles of tokens: bounded memory, few compiled shapes.
+
+Gains are kept on a logarithmic scale, one range per layer and head; symbol 0 is a zero vector.
+"""
 
 import numpy as np
 
-from kvcache.coding.spans import Span
+from kvcache.coding.encoded import Span
 from kvcache.kernels import rotary
-from kvcache.kernels.buckets import bucket
 from kvcache.kernels.hadamard import rotation
 from kvcache.kernels.quantise import dequantise, quantise, tables
-from latentmas.protocol.geometry import KVGeometry
+from kvcache.kernels.tiles import bucket, padded
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import SnapshotFrame
 from latentmas.protocol.tensors import Array
 
 TILE = 256  # tokens; a tile of a small model stays in the processor's cache
+MAX_OCTAVES = 24.0  # a vector this far below the largest of its head becomes zero
+MAX_EXPONENT = 40.0  # what a gain's logarithm may be at most; float16 values give 16
+SILENT = -64.0  # the range's ends where a head has only zeros
 
 
 def plain_vectors(array: Array, frame: SnapshotFrame, *, rotated: bool) -> Array:
     """Return an array `[layers, tokens, heads, dim]` as float32, with RoPE removed where it is `rotated`."""
-    if not rotated or not frame.geometry.rotary_dim:
+    if not rotated:
         return array.astype(np.float32)
-    frequency = _frequency(frame.geometry)
     plain = np.empty(array.shape, np.float32)
     for start in range(0, frame.tokens, TILE):
         part = slice(start, start + TILE)
-        tile, positions = _padded(array[:, part].astype(np.float32), 1), _padded(frame.positions[part], 0)
-        tokens = plain[:, part].shape[1]
-        plain[:, part] = np.asarray(rotary.rotate(tile, positions, frequency, inverse=True))[:, :tokens]
+        plain[:, part] = rotary.rotated(array[:, part], frame.positions[part], geometry=frame.geometry, inverse=True)
     return plain
 
 
@@ -56,7 +59,7 @@ def dequantise_vectors(
 ) -> Array:
     """Return the vectors `[layers, tokens, heads, dim]` float32, with RoPE applied where they are to be `rotated`."""
     turn, levels = rotation(indices.shape[-1]), tables(bits)[0]
-    frequency = _frequency(frame.geometry) if rotated else np.zeros((len(bits), 0), np.float32)
+    frequency = rotary.frequencies_of(frame.geometry) if rotated else np.zeros((len(bits), 0), np.float32)
     vectors = np.empty(indices.shape, np.float32)
     for start in range(0, indices.shape[1], TILE):
         part = slice(start, start + TILE)
@@ -67,12 +70,37 @@ def dequantise_vectors(
     return vectors
 
 
-def _frequency(geometry: KVGeometry) -> Array:
-    return np.stack([rotary.frequencies(theta, geometry.rotary_dim) for theta in geometry.thetas])
+def quantise_gains(gains: Array, *, size: int) -> tuple[Array, Array]:
+    """Return symbols below `size` for gains `[layers, tokens, heads]`, and the ranges `[layers, heads, 2]`, float16.
+
+    A range is the least and the largest base-2 logarithm.
+    """
+    exponents = np.full(gains.shape, -np.inf)
+    np.log2(gains, out=exponents, where=gains > 0, dtype=np.float64)
+    largest = exponents.max(axis=1, initial=SILENT)
+    heard = exponents >= largest[:, None] - MAX_OCTAVES
+    least = np.where(heard, exponents, np.inf).min(axis=1, initial=np.inf)
+    ranges = np.stack([np.minimum(least, largest), largest], axis=-1).astype(np.float16)
+    low, step = _scale(ranges, size)
+    nearest = np.rint((np.where(heard, exponents, 0) - low[:, None]) / step[:, None])
+    symbols = np.where(heard, 1 + np.clip(nearest, 0, size - 2), 0)
+    return symbols.astype(np.uint8), ranges
+
+
+def dequantise_gains(symbols: Array, ranges: Array, *, size: int) -> Array:
+    """Return the gains `[layers, tokens, heads]`, float32. Raises InvalidInput for impossible ranges."""
+    if np.abs(ranges).max() > -SILENT or ranges[..., 1].max() > MAX_EXPONENT or (ranges[..., 0] > ranges[..., 1]).any():
+        raise InvalidInput(f"the ranges of the gains must ascend and lie between {SILENT} and {MAX_EXPONENT}")
+    low, step = _scale(ranges, size)
+    steps = symbols.astype(np.float32) - 1
+    return np.where(symbols > 0, np.exp2(low[:, None] + steps * step[:, None]), 0).astype(np.float32)
 
 
 def _padded(array: Array, axis: int) -> Array:
-    missing = bucket(array.shape[axis]) - array.shape[axis]
-    if not missing:
-        return np.ascontiguousarray(array)
-    return np.pad(array, [(0, missing if number == axis else 0) for number in range(array.ndim)])
+    return padded(array, bucket(array.shape[axis]), axis=axis)
+
+
+def _scale(ranges: Array, size: int) -> tuple[Array, Array]:
+    """The first step and the step between symbols, `[layers, heads]`; a range of one value still has a step."""
+    low, high = ranges[..., 0].astype(np.float32), ranges[..., 1].astype(np.float32)
+    return low, np.maximum(high - low, np.float32(2.0**-10)) / np.float32(size - 2)
