@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from kvcache.coding.encoded import Encoded, fits_float16
 from kvcache.plan import DEFAULT_KEY_BITS, DEFAULT_KL, DEFAULT_VALUE_BITS, Plan
 from latentmas.protocol.snapshot import KVSnapshot
 
 if TYPE_CHECKING:
     from kvcache.coding.coordinates import Coordinates
-    from kvcache.coding.encoded import Encoded
     from kvcache.coding.profile import OpenedProfile
 
 RAW_BITS = 16
@@ -28,7 +28,7 @@ SHARES = (1.0, 0.99, 0.97, 0.92)  # of the room: a step is chosen by the code's 
 class Coded:
     """A code, and the KL in nats that it is expected not to exceed; None where the coding cannot tell."""
 
-    encoded: "Encoded"
+    encoded: Encoded
     kl_bound: float | None = None
 
 
@@ -79,7 +79,7 @@ def _raw(plan: Plan) -> Encode:
 
 def _halved(snapshot: KVSnapshot) -> KVSnapshot:
     """Return the snapshot at float16, or as it is where a number does not fit."""
-    if max(np.abs(snapshot.keys).max(), np.abs(snapshot.values).max()) > np.finfo(np.float16).max:
+    if not fits_float16(snapshot.keys, snapshot.values):
         return snapshot
     return KVSnapshot(snapshot.frame, snapshot.keys.astype(np.float16), snapshot.values.astype(np.float16))
 

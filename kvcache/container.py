@@ -97,10 +97,10 @@ def unpack(container: Container, *, profile: "OpenedProfile | None" = None) -> K
 
             keys, values = quantised.decode(encoded, frame)
         case "transform":
-            from kvcache.coding import transform
+            from kvcache.coding import transform_decoding
 
             assert profile is not None  # a container of this coding names its profile
-            keys, values = transform.decode(encoded, frame, profile=profile)
+            keys, values = transform_decoding.decode(encoded, frame, profile=profile)
         case coding:
             raise InvalidInput(f"the coding is {coding!r}; allowed are {', '.join(CODINGS)}", field="coding")
     return KVSnapshot(frame, keys, values)

@@ -14,12 +14,10 @@ from kvcache.container import read_kvz, unpack
 from kvcache.messages import MAX_MESSAGE_BYTES, Message, read_messages
 from kvcache.windows import needed
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
+from latentmas.protocol.snapshot import MAX_BYTES, MAX_POSITION, KVSnapshot
 
 if TYPE_CHECKING:
     from kvcache.coding.profile import OpenedProfile
-
-MAX_POSITION = 1 << 31
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

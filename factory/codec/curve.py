@@ -9,7 +9,7 @@ from factory.codec.agreement import agreement, reference
 from factory.codec.windows import Window
 from factory.progress import Progress
 from factory.runners.model import RunningModel
-from kvcache.coding import rate, transform
+from kvcache.coding import rate, transform, transform_decoding
 from kvcache.coding.coordinates import Coordinates, coordinates
 from kvcache.coding.profile import CurvePoint, OpenedProfile
 from kvcache.rows import pack_rows, whole_snapshot
@@ -74,7 +74,7 @@ def _read(window: Window, model: RunningModel, profile: OpenedProfile) -> Iterat
 
 def _restored(found: Coordinates, step: int) -> tuple[Array, int]:
     encoded = transform.encode_coordinates(found, step=step)
-    keys, values = transform.decode(encoded, found.frame, profile=found.profile)
+    keys, values = transform_decoding.decode(encoded, found.frame, profile=found.profile)
     rows = pack_rows(keys, values, geometry=found.frame.geometry, positions=found.frame.positions)
     return rows, encoded.size
 

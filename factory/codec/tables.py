@@ -7,6 +7,7 @@ import numpy as np
 
 from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import Coordinates
+from kvcache.coding.transform import blocks
 from kvcache.kernels import transform
 from latentmas.protocol.tensors import Array
 
@@ -45,18 +46,16 @@ def _count(sample: Coordinates, step: int, counts: Array, distance: Array) -> No
         steps = classes.token_steps(step, sample.exponents[part.tokens])
         symbols = np.asarray(transform.quantise(part.coefficients, steps))
         exact = np.abs(part.coefficients) / classes.step_size(1) ** steps[:, None].astype(np.float32)
-        for each in np.unique(steps):
-            rows = np.flatnonzero(steps == each)
-            for block in classes.blocks(part.group.levels, int(each)):
-                run = symbols[rows, block.first : block.last].reshape(-1)
-                high = run >> block.shift
-                known = np.clip(high, -WIDEST - 1, WIDEST + 1) + WIDEST
-                known[(known < 0) | (known > 2 * WIDEST)] = 2 * WIDEST + 1
-                counts[block.number] += np.bincount(known, minlength=2 * WIDEST + 2)
-                magnitude = np.abs(run)
-                error = magnitude - exact[rows, block.first : block.last].reshape(-1)
-                for column, chosen in enumerate((magnitude == 1, magnitude > 1)):
-                    distance[block.number, column] += error[chosen].sum(), chosen.sum()
+        for rows, block in blocks(part.group, steps):
+            run = symbols[rows, block.first : block.last].reshape(-1)
+            high = run >> block.shift
+            known = np.clip(high, -WIDEST - 1, WIDEST + 1) + WIDEST
+            known[(known < 0) | (known > 2 * WIDEST)] = 2 * WIDEST + 1
+            counts[block.number] += np.bincount(known, minlength=2 * WIDEST + 2)
+            magnitude = np.abs(run)
+            error = magnitude - exact[rows, block.first : block.last].reshape(-1)
+            for column, chosen in enumerate((magnitude == 1, magnitude > 1)):
+                distance[block.number, column] += error[chosen].sum(), chosen.sum()
 
 
 def _limit(row: Array) -> int:

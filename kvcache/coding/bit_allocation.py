@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from kvcache.coding.encoded import Span
-from kvcache.kernels.lloyd_max import MAX_BITS, MIN_BITS
+from kvcache.kernels.lloyd_max import MAX_BITS, require_bits
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import SnapshotFrame
 
@@ -73,12 +73,6 @@ def parse_allocation(parameters: object, frame: SnapshotFrame) -> Allocation:
         if len(getattr(allocation, name)) != frame.geometry.layers:
             raise InvalidInput(f"{name} must have one entry for each of {frame.geometry.layers} layers", field=name)
     return allocation
-
-
-def require_bits(name: str, bits: object) -> None:
-    """Raise InvalidInput unless `bits` is a whole number that there is a quantiser for."""
-    if type(bits) is not int or not MIN_BITS <= bits <= MAX_BITS:
-        raise InvalidInput(f"{name} is {bits!r}; it must be a whole number from {MIN_BITS} to {MAX_BITS}", field=name)
 
 
 def _by_layer(bits: int, finer: int, layers: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from kvcache.coding.coefficient_classes import LEAST_EXPONENT, MOST_EXPONENT
+from kvcache.coding.encoded import fits_float16
 from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.kernels import transform
 from kvcache.kernels.product import place, product
@@ -160,7 +161,7 @@ def _analysed(rows: Array, group: Group) -> tuple[Array, Array, Array]:
 
 def _shortest(rows: Array) -> Array:
     """Return the rows at float16, or as they are where one does not fit."""
-    return rows.astype(np.float16) if np.abs(rows).max(initial=0) < np.finfo(np.float16).max else rows
+    return rows.astype(np.float16) if fits_float16(rows) else rows
 
 
 def _without(part: Part, stored: Array) -> Part:

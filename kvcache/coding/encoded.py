@@ -15,6 +15,7 @@ from latentmas.protocol.tensors import Array
 Coding = Literal["raw", "quantised", "transform"]
 CODINGS: tuple[Coding, ...] = get_args(Coding)
 Span: TypeAlias = tuple[int, int]  # first token and the one after the last
+LARGEST = 65_504.0  # of float16
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +65,8 @@ def scatter(flat: Array, spans: Sequence[Span], target: Array) -> None:
         part = layer[first:last]
         part[...] = flat[start : start + part.size].reshape(part.shape)
         start += part.size
+
+
+def fits_float16(*arrays: Array) -> bool:
+    """Return whether float16 has room for every number in the arrays."""
+    return all(max(array.max(initial=0), -array.min(initial=0)) <= LARGEST for array in arrays)

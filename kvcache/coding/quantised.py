@@ -13,7 +13,7 @@ import numpy as np
 
 from kvcache.coding import entropy
 from kvcache.coding.bit_allocation import SINKS, Allocation, allocate, parse_allocation
-from kvcache.coding.encoded import Encoded, Span, gather, require_sections, scatter, tokens_in
+from kvcache.coding.encoded import LARGEST, Encoded, Span, fits_float16, gather, require_sections, scatter, tokens_in
 from kvcache.coding.quantised_vectors import (
     dequantise_gains,
     dequantise_vectors,
@@ -30,7 +30,6 @@ from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array
 
 CODING: Final = "quantised"
-LARGEST = 65_504.0  # of float16
 FREQUENCY_LIMIT = (1 << 16) - 1
 
 
@@ -56,7 +55,7 @@ def encode(
         sinks=sinks,
     )
     for name, array in (("keys", snapshot.keys), ("values", snapshot.values)):
-        if max(array.max(), -array.min()) > LARGEST:
+        if not fits_float16(array):
             raise InvalidInput(f"{name} hold numbers beyond {LARGEST:.0f}, which float16 has not", field=name)
     exact, coded = allocation.spans(snapshot.frame)
     sections = {}

@@ -1,11 +1,13 @@
 """The transform code (design: un-rotate, centre, weight by sensitivity, decorrelate, quantise, entropy-code).
 
+`kvcache.coding.transform_decoding` is the way back; both ends agree on the parameters, tiles, blocks and tables here.
 Symbols, exponents and stored rows are bit-exact on every machine; the floating-point sums that turn them back into
 keys and values may differ in their last bits.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -14,13 +16,29 @@ from kvcache.coding import coefficient_classes as classes
 from kvcache.coding import entropy
 from kvcache.coding.coordinates import Coordinates, coordinates
 from kvcache.coding.encoded import Encoded
-from kvcache.coding.profile import OpenedProfile
-from kvcache.coding.transform_decoding import decode as decode
-from kvcache.coding.transform_layout import CODING, Parameters, blocks, frozen_table, low_bits_table, tiles
+from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.kernels import transform
 from kvcache.kernels.tiles import in_tiles
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
+
+CODING: Final = "transform"
+FINEST, COARSEST = -400, 200  # steps, sixteenths of an octave
+CODED_TOGETHER = 4096  # tokens whose blocks are gathered before the next ones
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """`sink`: the first token is the profile's BOS entry. Raises InvalidInput for an impossible step."""
+
+    step: int
+    sink: bool
+    exact: int  # tokens stored as they are
+
+    def __post_init__(self) -> None:
+        if not FINEST <= self.step <= COARSEST:
+            raise InvalidInput(f"step is {self.step}; it must lie between {FINEST} and {COARSEST}", field="step")
 
 
 def encode(snapshot: KVSnapshot, *, profile: OpenedProfile, step: int) -> Encoded:
@@ -68,3 +86,31 @@ def _runs_of(
     yield high + limit, table
     if block.shift:
         yield run & ((1 << block.shift) - 1), low_bits_table(block)
+
+
+def tiles(tokens: int) -> Iterator[slice]:
+    """Yield the runs of tokens that are coded together."""
+    for start in range(0, tokens, CODED_TOGETHER):
+        yield slice(start, min(start + CODED_TOGETHER, tokens))
+
+
+def blocks(group: Group, steps: Array) -> Iterator[tuple[Array, classes.Block]]:
+    """Yield, for each step that occurs, the rows with it and each block of their columns."""
+    for step in np.unique(steps):
+        rows = np.flatnonzero(steps == step)
+        for block in classes.blocks(group.levels, int(step)):
+            yield rows, block
+
+
+def frozen_table(block: classes.Block, profile: OpenedProfile) -> tuple[int, Array]:
+    """Return a block's largest magnitude with a symbol of its own, and the table of its symbols.
+
+    They are -limit to limit and, last, one for everything else.
+    """
+    limit = int(profile.limits[block.number])
+    return limit, profile.frequencies[block.number, : 2 * limit + 2]
+
+
+def low_bits_table(block: classes.Block) -> Array:
+    """Return the table of the low bits that are coded apart: all alike."""
+    return np.ones(1 << block.shift, np.int64)

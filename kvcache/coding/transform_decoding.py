@@ -13,7 +13,7 @@ from kvcache.coding import entropy
 from kvcache.coding.coordinates import basis_of, columns, segments, sink_columns
 from kvcache.coding.encoded import Encoded
 from kvcache.coding.profile import Group, OpenedProfile
-from kvcache.coding.transform_layout import Parameters, blocks, frozen_table, low_bits_table, tiles
+from kvcache.coding.transform import Parameters, blocks, frozen_table, low_bits_table, tiles
 from kvcache.kernels import transform
 from kvcache.kernels.product import product
 from kvcache.kernels.tiles import in_tiles

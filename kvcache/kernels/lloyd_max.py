@@ -68,11 +68,16 @@ POSITIVE = {
 # fmt: on
 
 
+def require_bits(name: str, bits: object) -> None:
+    """Raise InvalidInput unless `bits` is a whole number that there is a quantiser for."""
+    if type(bits) is not int or not MIN_BITS <= bits <= MAX_BITS:
+        raise InvalidInput(f"{name} is {bits!r}; it must be a whole number from {MIN_BITS} to {MAX_BITS}", field=name)
+
+
 @ft.cache
 def levels(bits: int) -> Array:
     """Return the `2 ** bits` reconstruction levels, ascending, float32. Raises InvalidInput outside 2 to 8 bits."""
-    if bits not in POSITIVE:
-        raise InvalidInput(f"bits is {bits!r}; it must be a whole number from {MIN_BITS} to {MAX_BITS}", field="bits")
+    require_bits("bits", bits)
     upper = np.array(POSITIVE[bits], np.float32)
     return np.concatenate([-upper[::-1], upper])
 

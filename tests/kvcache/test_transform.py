@@ -59,7 +59,7 @@ def known(folder: Path) -> OpenedProfile:
 
 
 def decoded(encoded: Encoded, cache: KVSnapshot, profile: OpenedProfile) -> KVSnapshot:
-    return KVSnapshot(cache.frame, *transform.decode(encoded, cache.frame, profile=profile))
+    return KVSnapshot(cache.frame, *transform_decoding.decode(encoded, cache.frame, profile=profile))
 
 
 def rows_of(cache: KVSnapshot) -> np.ndarray:
@@ -368,4 +368,4 @@ def test_a_cache_of_something_else_is_not_decoded(changed: dict[str, Any], said:
     cache = drawn(profile, 5)
     encoded = transform.encode(cache, profile=profile, step=0)
     with pytest.raises(InvalidInput, match=said):
-        transform.decode(encoded, replace(cache.frame, **changed), profile=profile)
+        transform_decoding.decode(encoded, replace(cache.frame, **changed), profile=profile)

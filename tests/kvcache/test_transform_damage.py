@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvcache.coding import transform
+from kvcache.coding import transform, transform_decoding
 from kvcache.coding.encoded import Encoded
 from kvcache.coding.profile import OpenedProfile
 from latentmas.protocol.errors import InvalidInput
@@ -38,7 +38,7 @@ def whole(damaged_profile: OpenedProfile) -> tuple[Encoded, KVSnapshot]:
 
 
 def decoded(encoded: Encoded, cache: KVSnapshot, profile: OpenedProfile) -> KVSnapshot:
-    return KVSnapshot(cache.frame, *transform.decode(encoded, cache.frame, profile=profile))
+    return KVSnapshot(cache.frame, *transform_decoding.decode(encoded, cache.frame, profile=profile))
 
 
 @pytest.mark.parametrize(

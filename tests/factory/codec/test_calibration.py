@@ -21,7 +21,7 @@ from factory.runners.model import RunningModel
 from factory.runners.sensitivity import rows_and_gradients
 from factory.runners.weights import Weights
 from kvcache import queries
-from kvcache.coding import quantised, rate, transform
+from kvcache.coding import quantised, rate, transform, transform_decoding
 from kvcache.coding.coordinates import coordinates
 from kvcache.coding.profile import OpenedProfile, ProfileDocument, open_profile
 from kvcache.models import CodecProfile
@@ -122,7 +122,7 @@ def test_a_cache_comes_back_nearer_the_more_bytes_it_gets(profile: OpenedProfile
         size = int(unseen.frame.raw_bytes / ratio)
         encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=size))
         assert encoded.size <= 1.05 * size
-        errors.append(error_of(transform.decode(encoded, unseen.frame, profile=profile), unseen, profile))
+        errors.append(error_of(transform_decoding.decode(encoded, unseen.frame, profile=profile), unseen, profile))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 5
 
@@ -132,7 +132,7 @@ def test_it_beats_quantisation_at_equal_bytes(profile: OpenedProfile, unseen: KV
     found = coordinates(unseen, profile=profile)
     encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=int(0.95 * plain.size)))
     assert encoded.size <= plain.size
-    coded = error_of(transform.decode(encoded, unseen.frame, profile=profile), unseen, profile)
+    coded = error_of(transform_decoding.decode(encoded, unseen.frame, profile=profile), unseen, profile)
     assert coded < 0.7 * error_of(quantised.decode(plain, unseen.frame), unseen, profile)
 
 
@@ -144,7 +144,7 @@ def test_a_bound_is_held_on_text_that_took_no_part(profile: OpenedProfile, tiny:
         found = coordinates(snapshot_of(rows, tiny), profile=profile)
         bound = 2 * profile.document.curve[1].kl
         encoded = transform.encode_coordinates(found, step=rate.step_for_kl(found, kl=bound))
-        restored = pack_rows(*transform.decode(encoded, found.frame, profile=profile), geometry=tiny.geometry)
+        restored = pack_rows(*transform_decoding.decode(encoded, found.frame, profile=profile), geometry=tiny.geometry)
         own = reference(tiny, rows, window)
         assert agreement(own, reference(tiny, restored, window)).kl <= bound
 
@@ -160,7 +160,7 @@ def test_a_sliding_model_gets_a_basis_for_what_its_windows_leave(tmp_path: Path)
     found = coordinates(cropped, profile=profile)
     assert [part.group.scope for part in found.parts] == ["full-attention", "all"]
     encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=cropped.frame.raw_bytes // 6))
-    keys, _ = transform.decode(encoded, cropped.frame, profile=profile)
+    keys, _ = transform_decoding.decode(encoded, cropped.frame, profile=profile)
     assert not keys[0, : cropped.frame.starts[0]].any()
     held = keys[1] - cropped.keys[1]
     assert np.linalg.norm(held) < 0.3 * np.linalg.norm(cropped.keys[1])

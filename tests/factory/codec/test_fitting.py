@@ -10,7 +10,7 @@ from factory.codec import fitting
 from factory.codec.fitting import Moments, fit_groups, layer_groups, moments_of
 from factory.codec.statistics import RowStatistics
 from factory.codec.tables import freeze
-from kvcache.coding import quantised, rate, transform
+from kvcache.coding import quantised, rate, transform, transform_decoding
 from kvcache.coding.coordinates import coordinates
 from kvcache.coding.profile import Group, OpenedProfile, open_profile, write_profile
 from kvcache.rows import unpack_rows
@@ -170,7 +170,7 @@ def test_more_bytes_bring_the_cache_nearer(profile: OpenedProfile, group: Group)
     for size in (1500, 3000, 6000, 12_000):
         encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=size))
         assert encoded.size <= 1.02 * size  # short blocks are filled up
-        errors.append(weighted_error(group, transform.decode(encoded, cache.frame, profile=profile), cache))
+        errors.append(weighted_error(group, transform_decoding.decode(encoded, cache.frame, profile=profile), cache))
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < errors[0] / 20
 
@@ -182,7 +182,7 @@ def test_a_fitted_profile_beats_quantisation_at_equal_bytes(bits: int, profile: 
     found = coordinates(cache, profile=profile)
     encoded = transform.encode_coordinates(found, step=rate.step_for_bytes(found, size=plain.size // 2))
     assert encoded.size < plain.size
-    coded = weighted_error(group, transform.decode(encoded, cache.frame, profile=profile), cache)
+    coded = weighted_error(group, transform_decoding.decode(encoded, cache.frame, profile=profile), cache)
     assert coded < 0.5 * weighted_error(group, quantised.decode(plain, cache.frame), cache)
 
 
