@@ -24,6 +24,7 @@ from latentmas.parsers import BytesParser, SafetensorsParser, is_file
 from latentmas.problems import ProblemOutput
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.w_matrix import Space
+from latentmas.rest.cursors import page_document, page_of
 from latentmas.scopes import WriteCalibrationPacks, requester
 from latentmas.spellings import snake_keys
 
@@ -109,14 +110,8 @@ def packs(request: Request) -> Response:
         corpus_digest=wanted.get("corpus_digest"),
         space=Space(wanted["space"]) if "space" in wanted else None,
     )
-    page = queries.page_of(rows, limit=wanted["limit"], cursor=wanted.get("cursor"))
-    return Response(
-        {
-            "results": [document_of(row) for row in page.rows],
-            "next_cursor": page.next_cursor,
-            "next": _next_address(request, page.next_cursor),
-        }
-    )
+    page = page_of(rows, order=queries.ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
+    return Response(page_document(request, page, document_of))
 
 
 @extend_schema(operation_id="calibration_packs_retrieve", parameters=[PATH], responses={200: PackOutput, **PROBLEM})
@@ -169,11 +164,3 @@ def _contribute(request: Request) -> Response:
 
 def _query(request: Request, shape: type[StrictSerializer]) -> dict[str, Any]:
     return read(snake_keys(request.query_params.dict()), shape)
-
-
-def _next_address(request: Request, cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    query = request.query_params.copy()
-    query["cursor"] = cursor
-    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

@@ -1,6 +1,7 @@
 """Read the catalogue over REST. Listings change through commands only, so nothing here writes."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,12 +17,12 @@ from rest_framework.response import Response
 from latentmas import blobs
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
+from latentmas.rest.cursors import page_document, page_of
 from marketplace.listings import answers, inputs, outputs, queries
 from marketplace.listings.best import best
 from marketplace.listings.certificates import require_certificate
 from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.pagination import page_of
 from marketplace.listings.statistics import statistics
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -48,14 +49,8 @@ def browse(request: Request) -> Response:
     now = timezone.now()
     wanted = inputs.read_query(request, inputs.BrowseInput)
     offers = queries.browse(inputs.filters_from(wanted), at=now)
-    page = page_of(offers, limit=wanted["limit"], cursor=wanted.get("cursor"))
-    return Response(
-        {
-            "results": [outputs.summary(row, at=now) for row in page.rows],
-            "next_cursor": page.next_cursor,
-            "next": _next_address(request, page.next_cursor),
-        }
-    )
+    page = page_of(offers, order=queries.ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
+    return Response(page_document(request, page, partial(outputs.summary, at=now)))
 
 
 @public_get("w_matrices_retrieve", answer=outputs.ListingOutput)
@@ -148,11 +143,3 @@ def offered_version(listing_id: str, version: str) -> ListingVersion:
             resolution=f"GET /api/w-matrices/{listing_id} names the versions still on offer.",
         )
     return row
-
-
-def _next_address(request: Request, cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    query = request.query_params.copy()
-    query["cursor"] = cursor
-    return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

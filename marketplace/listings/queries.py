@@ -13,6 +13,7 @@ from latentmas.registry.models import RegisteredModel
 from marketplace.listings.models import Listing, ListingVersion
 
 NUL = "\x00"
+ORDER = ("basis_rank", "epsilon", "id")  # measured first, then the lowest epsilon
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Filters:
 
 def browse(filters: Filters, *, at: datetime) -> QuerySet[Listing]:
     """Return what is on offer: measured first, then by epsilon. An expired certificate has no tier."""
-    offers = Listing.objects.filter(version__isnull=False).order_by("basis_rank", "epsilon", "id")
+    offers = Listing.objects.filter(version__isnull=False).order_by(*ORDER)
     equal = {
         "source_model": filters.source_model,
         "target_model": filters.target_model,

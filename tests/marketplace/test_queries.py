@@ -6,11 +6,11 @@ from django.utils import timezone
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import InvalidInput, NotFound, WMatrixNotFound
 from latentmas.protocol.quality import Basis
+from latentmas.rest.cursors import page_of
 from marketplace.listings import queries
 from marketplace.listings.best import best
 from marketplace.listings.commands import certify_version, publish_version, yank_version
 from marketplace.listings.models import Listing
-from marketplace.listings.pagination import page_of
 from marketplace.listings.queries import Filters
 from marketplace.listings.statistics import statistics
 from tests.marketplace import sample
@@ -80,7 +80,7 @@ def test_pages_follow_each_other_without_gaps_or_repeats(registry):
     sample.make_many(7)
     seen, cursor = [], None
     while True:
-        page = page_of(queries.browse(Filters(), at=sample.AT), limit=3, cursor=cursor)
+        page = page_of(queries.browse(Filters(), at=sample.AT), order=queries.ORDER, limit=3, cursor=cursor)
         seen += [row.id for row in page.rows]
         if (cursor := page.next_cursor) is None:
             break

@@ -1,0 +1,1 @@
+"""HTTP for every app: knows protocol and blobs, no app."""
