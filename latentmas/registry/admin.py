@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from latentmas.registry import curating
+from latentmas.registry import admin_pages
 from latentmas.registry.commands import activate_model, deactivate_model
 from latentmas.registry.models import RegisteredModel
 
@@ -45,7 +45,7 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        return curating.register(self, request)
+        return admin_pages.register(self, request)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -58,7 +58,7 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return HttpResponseRedirect(reverse("admin:registry_registeredmodel_changelist"))
         if request.method == "POST" and not self.has_change_permission(request, model):
             raise PermissionDenied
-        return curating.correct(self, request, model)
+        return admin_pages.correct(self, request, model)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         """The model's events are its history."""
@@ -66,8 +66,8 @@ class RegisteredModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Activate the chosen models", permissions=["change"])
     def activate(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> HttpResponse | None:
-        return curating.switch(self, request, queryset, command=activate_model, verb="activate")
+        return admin_pages.switch(self, request, queryset, command=activate_model, verb="activate")
 
     @admin.action(description="Deactivate the chosen models", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[RegisteredModel]) -> HttpResponse | None:
-        return curating.switch(self, request, queryset, command=deactivate_model, verb="deactivate")
+        return admin_pages.switch(self, request, queryset, command=deactivate_model, verb="deactivate")

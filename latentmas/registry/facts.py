@@ -15,6 +15,8 @@ from latentmas.protocol.rope import check_choice
 
 PriceTier = Literal["compact", "standard", "large"]
 PRICE_TIERS: tuple[str, ...] = get_args(PriceTier)
+COMPACT_BELOW = 10e9  # parameters used per token
+STANDARD_BELOW = 50e9
 DEFAULT_ATTENTION_THRESHOLD = 0.90  # where the specification's adapter table names none
 
 NAME = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
@@ -111,6 +113,19 @@ def spellings(name: str, facts: ModelFacts) -> tuple[str, ...]:
     """Return every spelling under which the model is found, in lower case: its name, hub id and aliases."""
     given = [name, *([facts.hub_id] if facts.hub_id else []), *facts.aliases]
     return tuple(dict.fromkeys(spelling.lower() for spelling in given))
+
+
+def tier_by_size(architecture: ModelArchitecture) -> PriceTier | None:
+    """Return the tier that published widths give, None where they are not published.
+
+    12 x layers x hidden size squared approximates the parameters a token passes through, of a mixture of experts too.
+    """
+    if architecture.num_layers is None or architecture.hidden_size is None:
+        return None
+    parameters = 12 * architecture.num_layers * architecture.hidden_size**2
+    if parameters < COMPACT_BELOW:
+        return "compact"
+    return "standard" if parameters < STANDARD_BELOW else "large"
 
 
 def check_name(name: str) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from latentmas.registry.data_file import Entry, read_entries
-from latentmas.registry.facts import spellings
-from latentmas.registry.price_tier import tier_by_size
+from latentmas.registry.facts import spellings, tier_by_size
 
 ENTRIES = {entry.name: entry for entry in read_entries()}
 FAMILIES = {
