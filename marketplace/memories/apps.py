@@ -6,5 +6,5 @@ class MemoriesConfig(AppConfig):
     label = "memories"
 
     def ready(self) -> None:
-        """Connect what removes files."""
-        from marketplace.memories import files  # noqa: F401
+        """Connect the command that deletes files after their rows."""
+        from marketplace.memories import commands  # noqa: F401

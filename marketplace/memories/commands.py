@@ -1,10 +1,14 @@
-"""Store and delete memories. The file comes before its row, and goes after it."""
+"""Store and delete memories. A file is stored before its row, and deleted after the last row that names it."""
 
 import uuid
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.utils import timezone
 
 from kvcache.container import KIND as KVZ
@@ -62,8 +66,22 @@ def store_memory(owner: User, *, data: bytes, max_decoded_bytes: int) -> tuple[S
 
 
 def delete_memory(owner: User, *, memory_id: str) -> None:
-    """Delete a memory, and its file where nobody else keeps the same (`files`). Raises NotFound."""
+    """Delete a memory, and its file where nobody else keeps the same. Raises NotFound."""
     get_memory(owner, memory_id=memory_id).delete()
+
+
+@receiver(post_delete, sender=StoredMemory)
+def remove_file(sender: type[StoredMemory], instance: StoredMemory, **_: Any) -> None:
+    """Delete the file of a deleted row after the commit, where no other account keeps the same.
+
+    By a signal, because a curator or the end of the account deletes rows too.
+    """
+    transaction.on_commit(partial(_remove, instance.digest))
+
+
+def _remove(digest: str) -> None:
+    if not StoredMemory.objects.filter(digest=digest).exists():
+        blobs.delete(digest)
 
 
 def _opened(data: bytes, max_decoded_bytes: int) -> tuple[Kind, SnapshotFrame, str | None]:
