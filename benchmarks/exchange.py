@@ -80,7 +80,7 @@ def _w_matrices(paths: list[Path] | None) -> list[Any]:
     if not paths:
         from django.utils import timezone
 
-        from marketplace.listings.best import best
+        from marketplace.listings.choice import best
 
         pairs = (MODELS, MODELS[::-1])
         listed = [best(source_model=one, target_model=two, at=timezone.now()) for one, two in pairs]

@@ -12,6 +12,7 @@ from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
+from marketplace.listings.aggregate import CertificationDecision, listing_id_for
 from marketplace.listings.commands import certify_version, create_listing, publish_version
 from marketplace.listings.events import (
     ListingCreated,
@@ -21,7 +22,6 @@ from marketplace.listings.events import (
     VersionCertified,
     VersionPublished,
 )
-from marketplace.listings.listing import Decision, listing_id_for
 from marketplace.listings.models import Listing, ListingVersion
 
 SELLER = "latentmas"
@@ -33,7 +33,7 @@ FIRST_VERSION = "1.0.0"
 class Published:
     listing_id: str
     version: str
-    decision: Decision | None  # None: simulated figures and yanked versions are not put to certification
+    decision: CertificationDecision | None  # None: simulated figures and yanked versions are not put to certification
 
 
 def candidates(names: list[str] | None) -> list[Candidate]:
@@ -86,7 +86,7 @@ def publish(generated: Generated, *, metadata: Metadata) -> Published:
     return Published(listing_id, generated.version, decision)
 
 
-def tier_of(decision: Decision | None) -> tuple[str, str]:
+def tier_of(decision: CertificationDecision | None) -> tuple[str, str]:
     """Return tier and grade as text, dashes where there is no certificate."""
     if isinstance(decision, VersionCertified):
         return decision.tier.value, decision.grade.value

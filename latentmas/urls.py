@@ -14,7 +14,6 @@ urlpatterns = [
     path("api/", include("kvcache.urls")),
     path("api/", include("marketplace.accounts.urls")),
     path("api/", include("marketplace.listings.urls")),
-    path("api/", include("marketplace.vectors.urls")),
     path("api/", include("marketplace.exchange.urls")),
     path("api/", include("marketplace.memories.urls")),
     path("api/", include("factory.urls")),

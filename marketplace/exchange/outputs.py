@@ -1,5 +1,7 @@
-"""What `kv-cache/align` answers, and its shape for the OpenAPI document."""
+"""What `kv-cache/align` and `vectors/align` answer, each shape beside the function that fills it."""
 
+import io
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -10,14 +12,17 @@ from kvcache.outcomes import timing
 from kvcache.outputs import MAX_JSON_NUMBERS
 from latentmas.downloads import CONTENT_TYPE
 from latentmas.middleware import PROTOCOL
+from latentmas.protocol import tensors
 from latentmas.protocol.errors import TooLarge
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import Basis, Interval
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
-from marketplace.exchange.aligning import Alignment
+from marketplace.exchange.kv_cache import KVCacheAlignment
+from marketplace.exchange.vectors import VectorAlignment
 from marketplace.listings import outputs as listings
 
 Json = dict[str, Any]
+VECTORS = "vectors"  # the kind of a file of vectors, and the name of its tensor
 
 
 class AlignmentQualityOutput(serializers.Serializer[Any]):
@@ -61,7 +66,7 @@ class AlignmentOutput(serializers.Serializer[Any]):
     aligned_kv_cache = AlignedOutput(help_text="Not beside a file, which is the cache itself.")
 
 
-def alignment_document(done: Alignment, *, at: Any) -> Json:
+def kv_cache_alignment(done: KVCacheAlignment, *, at: datetime) -> Json:
     """Return everything but the cache itself."""
     exchanged, row = done.exchanged, done.w_matrix
     frame = exchanged.snapshot.frame
@@ -82,7 +87,7 @@ def alignment_document(done: Alignment, *, at: Any) -> Json:
     }
 
 
-def cache_document(snapshot: KVSnapshot) -> Json:
+def kv_cache_document(snapshot: KVSnapshot) -> Json:
     """Return the cache as nested lists. Raises TooLarge for more than JSON should carry."""
     if max(snapshot.keys.size, snapshot.values.size) > MAX_JSON_NUMBERS:
         raise TooLarge(
@@ -105,9 +110,84 @@ def cache_document(snapshot: KVSnapshot) -> Json:
     }
 
 
+class VectorQualityOutput(serializers.Serializer[Any]):
+    """Of the W-Matrix, measured on held-out passages. Null: not measured."""
+
+    basis = serializers.ChoiceField([basis.value for basis in Basis])
+    quality = serializers.FloatField(help_text="1 - epsilon: top-1 retrieval where both models were run.")
+    confidence = serializers.FloatField(allow_null=True, help_text="Lower end of its 95 % interval.")
+    top1 = listings.IntervalOutput(allow_null=True)
+    top5 = listings.IntervalOutput(allow_null=True)
+    random_w_top1 = listings.IntervalOutput(allow_null=True)
+    candidates = serializers.IntegerField(allow_null=True)
+    cosine_similarity = serializers.FloatField()
+    euclidean_distance = serializers.FloatField(help_text="Relative.")
+    information_retention = serializers.FloatField()
+
+
+class VectorAlignmentOutput(serializers.Serializer[Any]):
+    protocol = serializers.CharField()
+    source_model = serializers.CharField()
+    target_model = serializers.CharField()
+    count = serializers.IntegerField()
+    alignment_quality = VectorQualityOutput()
+    w_matrix = listings.AppliedWMatrixOutput()
+    aligned_vector = serializers.ListField(
+        child=serializers.FloatField(), required=False, help_text="Where `vector` was sent."
+    )
+    aligned_vectors = serializers.ListField(required=False, help_text="Where `vectors` was sent; not beside a file.")
+
+
+def vector_alignment(done: VectorAlignment, *, protocol: str, at: datetime) -> Json:
+    """Return everything but the vectors themselves."""
+    row, quality, found = done.w_matrix, done.quality, done.quality.retrieval
+    intervals = ("top1", "top5", "random_w_top1")
+    return {
+        "protocol": protocol,
+        "source_model": row.source_model,
+        "target_model": row.target_model,
+        "count": len(done.vectors),
+        "alignment_quality": {
+            "basis": quality.basis.value,
+            "quality": 1 - quality.epsilon,
+            "confidence": quality.confidence,
+            **{name: None if found is None else _interval(getattr(found, name)) for name in intervals},
+            "candidates": None if found is None else found.candidates,
+            "cosine_similarity": quality.cosine_similarity,
+            "euclidean_distance": quality.euclidean_distance,
+            "information_retention": quality.information_retention,
+        },
+        "w_matrix": listings.applied_w_matrix(row, at=at),
+    }
+
+
+def vector_rows(vectors: Array) -> list[list[float]]:
+    """Return vectors as nested lists. Raises TooLarge for more than JSON should carry."""
+    if vectors.size > MAX_JSON_NUMBERS:
+        raise TooLarge(
+            f"the aligned vectors hold {vectors.size} numbers; a JSON answer holds at most {MAX_JSON_NUMBERS}",
+            resolution=f"Send Accept: {CONTENT_TYPE}.",
+            limit=MAX_JSON_NUMBERS,
+            size=int(vectors.size),
+        )
+    rows: list[list[float]] = vectors.tolist()
+    return rows
+
+
+def vector_file(vectors: Array) -> bytes:
+    """Return vectors as a safetensors file, as they are sent too."""
+    file = io.BytesIO()
+    tensors.write(file, {VECTORS: vectors}, {"kind": VECTORS, "version": 1})
+    return file.getvalue()
+
+
 def _listed(array: Array | None) -> Any:
     return None if array is None else array.tolist()
 
 
 def _bytes_of(snapshot: KVSnapshot) -> int:
     return int(snapshot.keys.nbytes + snapshot.values.nbytes)
+
+
+def _interval(interval: Interval) -> Json:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}

@@ -10,7 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from marketplace.listings import curating
+from marketplace.listings import admin_actions
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.timeline import timeline
 
@@ -55,11 +55,11 @@ class CuratedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description="Certify by the measurement", permissions=["curate"])
     def certify(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return curating.certify(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+        return admin_actions.certify(self, request, self.versions_of(queryset), chosen=_keys(queryset))
 
     @admin.action(description="Yank for a reason", permissions=["curate"])
     def yank(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return curating.yank(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+        return admin_actions.yank(self, request, self.versions_of(queryset), chosen=_keys(queryset))
 
 
 @admin.register(Listing)

@@ -9,23 +9,63 @@ from django.http import HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas import blobs
+from latentmas.problems import ProblemOutput
+from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
 from latentmas.rest.cursors import page_document, page_of
-from marketplace.listings import answers, inputs, outputs, queries
-from marketplace.listings.best import best
+from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.certificates import require_certificate
-from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.models import ListingVersion
+from marketplace.listings.choice import best
 from marketplace.listings.statistics import statistics
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
+
+
+class CertificateOutput(serializers.Serializer[Any]):
+    listing_id = serializers.CharField()
+    version = serializers.CharField()
+    file_digest = serializers.CharField()
+    source_model = serializers.CharField()
+    source_weights = serializers.CharField(allow_null=True)
+    target_model = serializers.CharField()
+    target_weights = serializers.CharField(allow_null=True)
+    basis = serializers.ChoiceField([basis.value for basis in Basis])
+    epsilon = serializers.FloatField()
+    issued_at = serializers.DateTimeField()
+    certification = outputs.CertificationOutput()
+
+
+class ManifestOutput(serializers.Serializer[Any]):
+    listing_id = serializers.CharField()
+    version = serializers.CharField()
+    basis = serializers.ChoiceField([basis.value for basis in Basis])
+    certification = outputs.CertificationOutput(allow_null=True)
+    digest = serializers.CharField(help_text="SHA-256 of `report` as canonical JSON.")
+    report = serializers.DictField(help_text="The evaluation report: settings, layers, documents, every arm.")
+
+
+class CompatibleTargetOutput(serializers.Serializer[Any]):
+    target_model = serializers.CharField()
+    listing_id = serializers.CharField()
+    version = serializers.CharField()
+    basis = serializers.ChoiceField([basis.value for basis in Basis])
+    epsilon = serializers.FloatField()
+    retention = outputs.IntervalOutput(allow_null=True)
+    certification = outputs.CertificationOutput(allow_null=True)
+    url = serializers.CharField()
+
+
+class CompatibleOutput(serializers.Serializer[Any]):
+    source_model = serializers.CharField()
+    targets = CompatibleTargetOutput(many=True)
 
 
 def public_get(operation: str, *, answer: Any, query: Any = None) -> Callable[[View], Any]:
@@ -35,7 +75,7 @@ def public_get(operation: str, *, answer: Any, query: Any = None) -> Callable[[V
         described = extend_schema(
             operation_id=operation,
             parameters=[query] if query else [],
-            responses={200: answer, (400, "application/problem+json"): answers.ProblemOutput},
+            responses={200: answer, (400, "application/problem+json"): ProblemOutput},
         )
         return described(api_view(["GET"])(permission_classes([AllowAny])(view)))
 
@@ -68,10 +108,10 @@ def version(request: Request, listing_id: str, version: str) -> Response:
     return Response(outputs.version(queries.get_version(listing_id, version=version), at=timezone.now()))
 
 
-@public_get("w_matrices_manifest", answer=answers.ManifestOutput)
+@public_get("w_matrices_manifest", answer=ManifestOutput)
 def manifest(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
-    row = offered_version(listing_id, version)
+    row = queries.offered_version(listing_id, version)
     with blobs.open_blob(row.report_digest) as file:
         report = msgspec.json.decode(file.read())
     return Response(
@@ -86,10 +126,10 @@ def manifest(request: Request, listing_id: str, version: str) -> Response:
     )
 
 
-@public_get("w_matrices_certificate", answer=answers.CertificateOutput)
+@public_get("w_matrices_certificate", answer=CertificateOutput)
 def certificate(request: Request, listing_id: str, version: str) -> Response:
     """Return the valid certificate, or the reasons why there is none as a problem."""
-    row, now = offered_version(listing_id, version), timezone.now()
+    row, now = queries.offered_version(listing_id, version), timezone.now()
     require_certificate(row, at=now)
     same = ("listing_id", "version", "file_digest", "source_model", "source_weights", "target_model", "target_weights")
     document = {name: getattr(row, name) for name in (*same, "basis", "epsilon")}
@@ -113,7 +153,7 @@ def best_for_pair(request: Request) -> Response:
     return Response(outputs.version(found, at=now))
 
 
-@public_get("w_matrices_compatible", answer=answers.CompatibleOutput, query=inputs.CompatibleInput)
+@public_get("w_matrices_compatible", answer=CompatibleOutput, query=inputs.CompatibleInput)
 def compatible(request: Request) -> Response:
     """Return the models that a W-Matrix on offer leads to from one model, each with its first listing."""
     now = timezone.now()
@@ -128,18 +168,7 @@ def compatible(request: Request) -> Response:
 
 
 @conditional_page
-@public_get("w_matrices_statistics", answer=answers.StatisticsOutput)
+@public_get("w_matrices_statistics", answer=outputs.StatisticsOutput)
 def totals(request: Request) -> Response:
     """Return totals by tier, grade, basis, method and family, and the mean epsilon of each basis on its own."""
     return Response(outputs.statistics_document(statistics(at=timezone.now())))
-
-
-def offered_version(listing_id: str, version: str) -> ListingVersion:
-    """Return a version that is not yanked. Raises NotFound or VersionYankedError."""
-    row = queries.get_version(listing_id, version=version)
-    if row.yanked:
-        raise VersionYankedError(
-            f"version {version} was withdrawn on {row.yanked_at:%Y-%m-%d}: {row.yanked_reason}",
-            resolution=f"GET /api/w-matrices/{listing_id} names the versions still on offer.",
-        )
-    return row

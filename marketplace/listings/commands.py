@@ -10,15 +10,15 @@ from latentmas.events.commands import execute, load
 from latentmas.events.types import Metadata, Recorded
 from latentmas.protocol.errors import InvalidInput
 from latentmas.registry.queries import get_model
-from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
-from marketplace.listings.listing import (
+from marketplace.listings.aggregate import (
     LISTING,
-    Decision,
+    CertificationDecision,
     decide_certify,
     decide_create,
     decide_publish,
     decide_yank,
 )
+from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
 
 
 def create_listing(listing: ListingCreated, *, metadata: Metadata, expected: int | None = None) -> list[Recorded]:
@@ -69,7 +69,7 @@ def certify_version(
     metadata: Metadata,
     at: datetime | None = None,
     expected: int | None = None,
-) -> Decision:
+) -> CertificationDecision:
     """Return the certificate the version's measurement earns, or the recorded refusal with its reasons.
 
     A decision that still stands is returned without a new event. Raises NotFound, VersionYankedError, VersionConflict.
@@ -83,7 +83,7 @@ def certify_version(
         expected=expected,
     )
     if recorded:
-        decision: Decision = recorded[-1].data
+        decision: CertificationDecision = recorded[-1].data
         return decision
     standing = load(LISTING, listing_id)[0].version(version).decision
     assert standing is not None

@@ -124,6 +124,26 @@ class AppliedWMatrixOutput(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
+class MeanEpsilonOutput(serializers.Serializer[Any]):
+    basis = serializers.ChoiceField([basis.value for basis in Basis])
+    mean = serializers.FloatField()
+    listings = serializers.IntegerField()
+    certification = serializers.CharField(allow_null=True, required=False)
+
+
+class StatisticsOutput(serializers.Serializer[Any]):
+    listings = serializers.IntegerField()
+    versions = serializers.IntegerField()
+    bytes = serializers.IntegerField()
+    by_tier = serializers.DictField(child=serializers.IntegerField())
+    by_grade = serializers.DictField(child=serializers.IntegerField())
+    by_basis = serializers.DictField(child=serializers.IntegerField())
+    by_method = serializers.DictField(child=serializers.IntegerField())
+    by_space = serializers.DictField(child=serializers.IntegerField())
+    by_family = serializers.DictField(child=serializers.IntegerField())
+    epsilon = MeanEpsilonOutput(many=True, help_text="Of W-Matrices between KV-caches.")
+
+
 def summary(row: Listing, *, at: datetime) -> Json:
     return {
         "id": row.id,

@@ -9,6 +9,7 @@ from django.db.models import Model
 from latentmas.events.projections import projector
 from latentmas.events.types import Envelope
 from latentmas.protocol.versions import parse_version
+from marketplace.listings.aggregate import LISTING
 from marketplace.listings.events import (
     ListingCreated,
     VersionCertified,
@@ -16,7 +17,6 @@ from marketplace.listings.events import (
     VersionRefused,
     VersionYanked,
 )
-from marketplace.listings.listing import LISTING
 from marketplace.listings.models import BASIS_RANK, Listing, ListingVersion
 
 M = TypeVar("M", bound=Model)

@@ -3,13 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from django.db.models import Q, QuerySet
 
+from latentmas import blobs
 from latentmas.protocol.certification import Tier
-from latentmas.protocol.errors import NotFound
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.errors import NotFound, StorageUnavailable
+from latentmas.protocol.quality import Basis, EvaluationReport
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
+from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.models import Listing, ListingVersion
 
 NUL = "\x00"
@@ -77,6 +80,17 @@ def get_version(listing_id: str, *, version: str) -> ListingVersion:
     return row
 
 
+def offered_version(listing_id: str, version: str) -> ListingVersion:
+    """Return a version that is not yanked. Raises NotFound or VersionYankedError."""
+    row = get_version(listing_id, version=version)
+    if row.yanked:
+        raise VersionYankedError(
+            f"version {version} was withdrawn on {row.yanked_at:%Y-%m-%d}: {row.yanked_reason}",
+            resolution=f"GET /api/w-matrices/{listing_id} names the versions still on offer.",
+        )
+    return row
+
+
 def versions_with_file(digest: str) -> list[ListingVersion]:
     """Return the versions whose W-Matrix file has this digest, the unyanked and the newest first."""
     rows = ListingVersion.objects.filter(file_digest=digest)
@@ -103,3 +117,14 @@ def families_on_offer() -> list[str]:
     names = {name for side in models_on_offer() for name in side}
     rows = RegisteredModel.objects.filter(name__in=names).values_list("family", flat=True)
     return sorted(set(rows))
+
+
+def report_of(row: ListingVersion) -> EvaluationReport:
+    """Return the version's report. Raises NotFound or StorageUnavailable where the stored file is no report."""
+    with blobs.open_blob(row.report_digest) as file:
+        content = file.read()
+    try:
+        # Not strict: decimals are text in canonical JSON.
+        return msgspec.convert(msgspec.json.decode(content), EvaluationReport, strict=False)
+    except msgspec.DecodeError as error:
+        raise StorageUnavailable(f"the report {row.report_digest} cannot be read: {error}") from error

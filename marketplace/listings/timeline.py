@@ -6,6 +6,7 @@ from datetime import datetime
 
 from latentmas.events.store import read_stream
 from latentmas.events.types import Recorded
+from marketplace.listings.aggregate import LISTING
 from marketplace.listings.events import (
     ListingCreated,
     VersionCertified,
@@ -13,7 +14,6 @@ from marketplace.listings.events import (
     VersionRefused,
     VersionYanked,
 )
-from marketplace.listings.listing import LISTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.listings import api, download, rules_api, verify_api
+from marketplace.listings import api, files_api, protocol_api
 
 VERSION = "w-matrices/<str:listing_id>/versions/<str:version>"
 
@@ -11,12 +11,12 @@ urlpatterns = [
     path("w-matrices/best", api.best_for_pair, name="w-matrix-best"),
     path("w-matrices/compatible", api.compatible, name="w-matrix-compatible"),
     path("w-matrices/statistics", api.totals, name="w-matrix-statistics"),
-    path("w-matrices/verify", verify_api.verify, name="w-matrix-verify"),
-    path("w-matrices/version-compatibility", rules_api.version_compatibility, name="w-matrix-version-compatibility"),
-    path("w-matrices/certification-tiers", rules_api.certification_tiers, name="w-matrix-certification-tiers"),
+    path("w-matrices/verify", files_api.verify, name="w-matrix-verify"),
+    path("w-matrices/version-compatibility", protocol_api.version_compatibility, name="w-matrix-version-compatibility"),
+    path("w-matrices/certification-tiers", protocol_api.certification_tiers, name="w-matrix-certification-tiers"),
     path("w-matrices/<str:listing_id>", api.listing, name="w-matrix"),
     path(VERSION, api.version, name="w-matrix-version"),
-    path(f"{VERSION}/file", download.file, name="w-matrix-file"),
+    path(f"{VERSION}/file", files_api.file, name="w-matrix-file"),
     path(f"{VERSION}/manifest", api.manifest, name="w-matrix-manifest"),
     path(f"{VERSION}/certificate", api.certificate, name="w-matrix-certificate"),
 ]

@@ -1,5 +1,8 @@
 """The pages: the catalogue and one listing. Both are plain GETs and work without JavaScript."""
 
+from datetime import datetime
+from typing import Any
+
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,12 +13,14 @@ from rest_framework.exceptions import ValidationError
 from latentmas.inputs import read
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import LatentMASError, NotFound
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import REREAD_TOKENS, Basis, LayerFidelity, Quality, Retention
 from latentmas.protocol.w_matrix import Method, Space
 from marketplace.listings import inputs, queries
+from marketplace.listings.certificates import quality_of, reasons_of, status_of
+from marketplace.listings.models import ListingVersion
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
-from marketplace.web.listing_page import figures_of
+from marketplace.web.charts import Arm, Series, layer_chart, retention_chart
 
 ROWS = 25
 
@@ -70,7 +75,52 @@ def listing(request: HttpRequest, listing_id: str) -> HttpResponse:
         raise Http404(error.message) from error
     now = timezone.now()
     context = {"now": now, "row": row, "versions": versions, "shown": shown, "timeline": timeline(listing_id)}
-    return render(request, "listing.html", context | (figures_of(shown, at=now) if shown else {}))
+    return render(request, "listing.html", context | (_figures_of(shown, at=now) if shown else {}))
+
+
+def _figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
+    """Return a version's figures, charts and tables for the page; where the report cannot be read, why."""
+    quality = quality_of(row)
+    figures: dict[str, Any] = {
+        "quality": quality,
+        "retention": quality.retention,
+        "retrieval": quality.retrieval,
+        "simulated": row.basis == "simulated",
+        "certification_status": status_of(row, at=at),
+        "reasons": reasons_of(row),
+        "tier": row.tier_at(at),
+    }
+    if quality.retention is not None:
+        figures["arms"] = arms = _arms_of(quality, quality.retention)
+        figures["retention_chart"] = retention_chart(arms)
+    try:
+        layers = queries.report_of(row).layers
+    except LatentMASError as error:
+        return figures | {"report_error": error.message}
+    if layers:
+        figures |= {"layers": layers, "layer_chart": layer_chart(_series_of(layers))}
+    return figures
+
+
+def _arms_of(quality: Quality, retention: Retention) -> list[Arm]:
+    others = {f"... last {REREAD_TOKENS} tokens read": quality.reread, "... tokens unknown": quality.uncorrected}
+    return [
+        Arm("This W-Matrix", retention.aligned, "own"),
+        *(Arm(label, interval, "own") for label, interval in others.items() if interval is not None),
+        Arm("Last half as text", retention.text_half, "text"),
+        Arm("Last quarter as text", retention.text_quarter, "text"),
+        Arm("Last eighth as text", retention.text_eighth, "text"),
+        Arm("Wrong document", retention.wrong_document, "control"),
+        Arm("Random W", retention.random_w, "control"),
+    ]
+
+
+def _series_of(layers: tuple[LayerFidelity, ...]) -> list[Series]:
+    return [
+        Series("attention output", [layer.attention_cosine for layer in layers], "attention"),
+        Series("key cosine", [layer.key_cosine for layer in layers], "key"),
+        Series("value cosine", [layer.value_cosine for layer in layers], "value"),
+    ]
 
 
 def _details(error: ValidationError) -> list[tuple[str, list[object]]]:

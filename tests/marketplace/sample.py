@@ -19,9 +19,9 @@ from latentmas.protocol.quality import (
     Quality,
     Retention,
 )
+from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.commands import certify_version, create_listing, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
-from marketplace.listings.listing import listing_id_for
 
 METADATA = Metadata(actor="command:test")
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -7,10 +7,10 @@ from latentmas.events.errors import VersionConflict
 from latentmas.events.models import Event
 from latentmas.protocol.errors import Conflict, InvalidInput, ModelNotSupported, NotFound
 from latentmas.protocol.quality import Basis
+from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.commands import certify_version, create_listing, publish_version, yank_version
 from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.events import ModelLicence, Money, StoredFile, VersionCertified, VersionRefused
-from marketplace.listings.listing import listing_id_for
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from latentmas.events.types import Metadata, Recorded
 from latentmas.protocol.errors import Conflict, NotFound
 from latentmas.protocol.versions import Version
-from marketplace.listings.events import StoredFile, VersionPublished
-from marketplace.listings.listing import (
+from marketplace.listings.aggregate import (
     ListingState,
     decide_certify,
     decide_create,
@@ -20,6 +19,7 @@ from marketplace.listings.listing import (
     decide_yank,
     evolve,
 )
+from marketplace.listings.events import StoredFile, VersionPublished
 from tests.marketplace import sample
 
 PUBLISHED = VersionPublished(

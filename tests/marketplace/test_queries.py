@@ -8,7 +8,7 @@ from latentmas.protocol.errors import InvalidInput, NotFound, WMatrixNotFound
 from latentmas.protocol.quality import Basis
 from latentmas.rest.cursors import page_of
 from marketplace.listings import queries
-from marketplace.listings.best import best
+from marketplace.listings.choice import best
 from marketplace.listings.commands import certify_version, publish_version, yank_version
 from marketplace.listings.models import Listing
 from marketplace.listings.queries import Filters

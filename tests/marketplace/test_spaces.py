@@ -9,13 +9,13 @@ from latentmas.events.types import decode, encode
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.best import best
+from marketplace.listings.aggregate import listing_id_for
+from marketplace.listings.choice import best
 from marketplace.listings.events import ListingCreated, VersionPublished
-from marketplace.listings.listing import listing_id_for
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.queries import Filters, browse, targets_of
-from marketplace.listings.rules import check_quality
 from marketplace.listings.statistics import statistics
+from marketplace.listings.validation import check_quality
 from tests.marketplace.sample import AT, SOURCE, TARGET, functional, listing_created, make_listing, published
 from tests.marketplace.vectors.sample import retrieving, vector_listing
 

@@ -19,7 +19,7 @@ from kvcache.exchange.mapping import OpenedWMatrix, open_w_matrix
 from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix
-from marketplace.listings.best import best
+from marketplace.listings.choice import best
 
 LOG_WIDTH = 140  # characters, where the output is no terminal
 MAX_DOCUMENT_BYTES = 1 << 20

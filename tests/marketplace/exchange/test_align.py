@@ -308,11 +308,11 @@ def test_garbage_is_refused(api, data):
 
 
 def test_the_w_matrix_is_opened_once(api, monkeypatch):
-    from marketplace.exchange import aligning
+    from marketplace.exchange import kv_cache
 
     certified_listing()
     sent(api)
-    monkeypatch.setattr(aligning, "read_w_matrix", None)
+    monkeypatch.setattr(kv_cache, "read_w_matrix", None)
     assert sent(api).status_code == 200
 
 

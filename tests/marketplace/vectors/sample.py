@@ -9,8 +9,8 @@ import numpy as np
 
 from latentmas.protocol.quality import Basis, Interval, Quality, Retrieval
 from latentmas.protocol.w_matrix import Method, QualityMetrics, Space, TokenAlignment, WMatrix, WMatrixBuilder
+from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.commands import certify_version, create_listing, publish_version
-from marketplace.listings.listing import listing_id_for
 from tests.marketplace.sample import AT, METADATA, SOURCE, TARGET, functional, listing_created, published
 
 WIDTHS = (6, 4)

@@ -1,4 +1,4 @@
-"""Hand a memory over on this server: choose the W-Matrix, open its file, apply it."""
+"""Map a KV-cache into another model's on this server: choose the W-Matrix, open its file, apply it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +17,8 @@ from latentmas.protocol.certification import Certification, Grade, Tier
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix
 from marketplace.exchange.bodies import Handed, adapter_of
-from marketplace.exchange.choosing import chosen, named
 from marketplace.listings.certificates import quality_of, reasons_of
+from marketplace.listings.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ WORKING_BYTES = 4  # a number is float32 while it is worked on
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class KVCacheOrder:
     """Into which model, by which W-Matrix (None: the best certified one), and on which conditions."""
 
     target_model: str
@@ -40,13 +40,15 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Alignment:
+class KVCacheAlignment:
+    """The target model's KV-cache, the version that made it, and the time it took."""
+
     exchanged: "Exchanged"
     w_matrix: ListingVersion
     clock: Clock
 
 
-def align(handed: Handed, order: Order, *, at: datetime) -> Alignment:
+def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignment:
     """Return the memory as the target model's own, and record the run.
 
     Raises what `kvcache.exchange.exchange` does, ModelNotSupported for a model without a cache, WMatrixNotFound,
@@ -57,12 +59,9 @@ def align(handed: Handed, order: Order, *, at: datetime) -> Alignment:
 
     target = adapter_of(order.target_model)
     frame, policy = handed.snapshot.frame, order.policy
-    row = named(order.listing, order.version, source_model=handed.source.model, target_model=target.model) or chosen(
-        source_model=handed.source.model,
-        target_model=target.model,
-        weights=frame.weights,
-        at=at,
-        require_certificate=policy.require_certificate,
+    pair = {"source_model": handed.source.model, "target_model": target.model}
+    row = named_for_cache(order.listing, order.version, **pair) or best_for_cache(
+        **pair, weights=frame.weights, at=at, require_certificate=policy.require_certificate
     )
     tokens = frame.tokens if handed.target_tokens is None else len(handed.target_tokens.spans)
     _check_size(row, 1 + tokens)
@@ -84,7 +83,7 @@ def align(handed: Handed, order: Order, *, at: datetime) -> Alignment:
         tokens=frame.tokens,
         tokens_kept=frame.tokens if handed.target_tokens else frame.tokens - exchanged.dropped,
     )
-    return Alignment(exchanged, row, clock)
+    return KVCacheAlignment(exchanged, row, clock)
 
 
 def evidence_of(row: ListingVersion, *, at: datetime) -> Evidence:

@@ -21,8 +21,8 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import write_snapshot
 from latentmas.scopes import ReadMemories
 from marketplace.exchange import inputs, outputs
-from marketplace.exchange.aligning import Order, align
 from marketplace.exchange.bodies import Handed, from_arrays, from_file, target_tokens, tokens_from_file
+from marketplace.exchange.kv_cache import KVCacheOrder, align
 from marketplace.memories.queries import file_of, get_memory
 
 
@@ -40,7 +40,7 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
     """
     now = timezone.now()
     options = read_body(request, json=inputs.AlignInput, file=inputs.AlignOptions)
-    order = Order(
+    order = KVCacheOrder(
         target_model=options["target_model"],
         policy=inputs.policy_of(options),
         listing=options.get("w_matrix_listing"),
@@ -48,12 +48,12 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
     )
     done = align(_handed(request, options), order, at=now)
     # Through JSON, so that the header beside a file says moments as a JSON answer does.
-    document = json.loads(json.dumps(outputs.alignment_document(done, at=now), cls=DjangoJSONEncoder))
+    document = json.loads(json.dumps(outputs.kv_cache_alignment(done, at=now), cls=DjangoJSONEncoder))
     snapshot = done.exchanged.snapshot
     if responses.wants_file(request):
         name = f"{done.w_matrix.target_model}.safetensors"
         return responses.file_answer(write_snapshot(snapshot), name=name, result=document)
-    return responses.answer(request, document | {"aligned_kv_cache": outputs.cache_document(snapshot)})
+    return responses.answer(request, document | {"aligned_kv_cache": outputs.kv_cache_document(snapshot)})
 
 
 def _handed(request: Request, options: dict[str, Any]) -> Handed:

@@ -16,7 +16,7 @@ from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.commands import certify_version, yank_version
 from marketplace.listings.events import VersionCertified
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.rules import REASON_CHARACTERS
+from marketplace.listings.validation import REASON_CHARACTERS
 
 TEMPLATE = "admin/listings/confirm.html"
 

@@ -1,11 +1,14 @@
 """The protocol's rules over REST: version compatibility and certification tiers."""
 
+from typing import Any
+
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.protocol.certification import GRADE_CEILINGS, TIER_CEILINGS, TIER_DESCRIPTIONS, Grade, Tier
 from latentmas.protocol.versions import is_compatible, parse_version
-from marketplace.listings import answers, inputs
+from marketplace.listings import inputs
 from marketplace.listings.api import public_get
 
 VALID_FOR_DAYS = 365
@@ -16,9 +19,33 @@ RULE = (
 )
 
 
+class VersionCompatibilityOutput(serializers.Serializer[Any]):
+    required = serializers.CharField()  # type: ignore[assignment]  # declared fields never become attributes
+    available = serializers.CharField()
+    compatible = serializers.BooleanField()
+
+
+class TierOutput(serializers.Serializer[Any]):
+    tier = serializers.CharField()
+    max_epsilon = serializers.FloatField(allow_null=True, help_text="Null: no ceiling beyond the contract's rule.")
+    description = serializers.CharField()
+
+
+class GradeOutput(serializers.Serializer[Any]):
+    grade = serializers.CharField()
+    max_epsilon = serializers.FloatField(allow_null=True)
+
+
+class CertificationTiersOutput(serializers.Serializer[Any]):
+    tiers = TierOutput(many=True)
+    grades = GradeOutput(many=True)
+    valid_for_days = serializers.IntegerField()
+    rule = serializers.CharField()
+
+
 @public_get(
     "w_matrices_version_compatibility",
-    answer=answers.VersionCompatibilityOutput,
+    answer=VersionCompatibilityOutput,
     query=inputs.VersionCompatibilityInput,
 )
 def version_compatibility(request: Request) -> Response:
@@ -29,7 +56,7 @@ def version_compatibility(request: Request) -> Response:
     return Response({"required": str(required), "available": str(available), "compatible": compatible})
 
 
-@public_get("w_matrices_certification_tiers", answer=answers.CertificationTiersOutput)
+@public_get("w_matrices_certification_tiers", answer=CertificationTiersOutput)
 def certification_tiers(request: Request) -> Response:
     """Return the tiers and grades with their highest epsilon, and the rule without which none is given."""
     tiers, grades = dict(TIER_CEILINGS), dict(GRADE_CEILINGS)

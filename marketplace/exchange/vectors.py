@@ -15,15 +15,15 @@ from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Space, read_w_matrix
 from latentmas.registry.queries import get_model
 from marketplace.listings.certificates import quality_of
+from marketplace.listings.choice import for_vectors
 from marketplace.listings.models import ListingVersion
-from marketplace.vectors.choosing import chosen
 
 OPEN_W_MATRICES = 16  # kept in memory by each process; one is a megabyte or two
 WORKING_BYTES = 4  # a number is float32 while it is worked on
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class VectorOrder:
     """Between which models, by which version (None: the best certified one), and on which conditions."""
 
     source_model: str
@@ -35,7 +35,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
-class Alignment:
+class VectorAlignment:
     """Vectors `[count, dt]` in the target's space, and what is known of the map."""
 
     vectors: Array
@@ -43,13 +43,13 @@ class Alignment:
     quality: Quality
 
 
-def align(vectors: Array, order: Order, *, at: datetime) -> Alignment:
+def align(vectors: Array, order: VectorOrder, *, at: datetime) -> VectorAlignment:
     """Return vectors `[count, ds]` of the source as vectors of the target.
 
     Raises ModelNotSupported, WMatrixNotFound, DimensionMismatch for another width, QualityBelowThreshold for a map
     that the policy rules out, InvalidInput for a vector of no length, or TooLarge.
     """
-    row = chosen(
+    row = for_vectors(
         source_model=get_model(order.source_model).name,
         target_model=get_model(order.target_model).name,
         version=order.version,
@@ -68,7 +68,7 @@ def align(vectors: Array, order: Order, *, at: datetime) -> Alignment:
         )
     _check_size(len(vectors), row)
     aligned = _map_of(row.file_digest)(vectors)
-    return Alignment(_unit(aligned) if order.normalise else aligned, row, quality)
+    return VectorAlignment(_unit(aligned) if order.normalise else aligned, row, quality)
 
 
 def _require_quality(row: ListingVersion, least: float | None) -> None:

@@ -1,26 +1,49 @@
-"""Say which version, if any, has a file: by its checksum, or by its bytes, which are hashed as they arrive."""
+"""W-Matrix files: which version has a given one, by its checksum or its bytes; and the file of a version."""
 
 import hashlib
+from typing import Any
 
+from django.http.response import HttpResponseBase
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.downloads import CONTENT_TYPE, send_file
 from latentmas.inputs import read
 from latentmas.parsers import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
+from latentmas.problems import ProblemOutput
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis
 from latentmas.spellings import snake_keys
-from marketplace.listings import answers, inputs, outputs, queries
+from marketplace.listings import inputs, outputs, queries
+
+
+class MatchOutput(serializers.Serializer[Any]):
+    listing_id = serializers.CharField()
+    version = serializers.CharField()
+    source_model = serializers.CharField()
+    target_model = serializers.CharField()
+    basis = serializers.ChoiceField([basis.value for basis in Basis])
+    certification = outputs.CertificationOutput(allow_null=True)
+    yanked = serializers.BooleanField()
+    url = serializers.CharField()
+
+
+class VerificationOutput(serializers.Serializer[Any]):
+    valid = serializers.BooleanField(help_text="Whether an unyanked version has exactly this file.")
+    digest = serializers.CharField()
+    matches = MatchOutput(many=True)
 
 
 @extend_schema(
     operation_id="w_matrices_verify",
     request={"application/json": inputs.VerifyInput, "application/vnd.safetensors": OpenApiTypes.BINARY},
-    responses={200: answers.VerificationOutput, (422, "application/problem+json"): answers.ProblemOutput},
+    responses={200: VerificationOutput, (422, "application/problem+json"): ProblemOutput},
 )
 @api_view(["POST"])
 @authentication_classes([])
@@ -47,8 +70,26 @@ def verify(request: Request) -> Response:
     return Response({"valid": any(not row.yanked for row in rows), "digest": digest, "matches": matches})
 
 
+@extend_schema(
+    operation_id="w_matrices_file",
+    responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (206, CONTENT_TYPE): OpenApiTypes.BINARY},
+)
+@api_view(["GET", "HEAD"])
+@permission_classes([AllowAny])
+def file(request: Request, listing_id: str, version: str) -> HttpResponseBase:
+    """Download the W-Matrix file; `Repr-Digest` (RFC 9530) and the ETag are the SHA-256 of the whole file."""
+    row = queries.offered_version(listing_id, version)
+    return send_file(
+        request._request,
+        digest=row.file_digest,
+        size=row.file_size,
+        name=f"{row.source_model}--{row.target_model}--{row.version}.safetensors",
+        headers={"X-LatentMAS-Basis": row.basis},
+    )
+
+
 def _hash_of_body(request: Request) -> str:
-    """The middleware has checked the declared length; no more than that is read."""
+    """Return the digest of the body, hashed as it arrives; the middleware has checked its declared length."""
     sha256 = hashlib.sha256()
     while chunk := request._request.read(CHUNK_BYTES):
         sha256.update(chunk)

@@ -20,16 +20,16 @@ from marketplace.listings.events import (
     VersionRefused,
     VersionYanked,
 )
-from marketplace.listings.rules import check_listing, check_publication, check_reason
+from marketplace.listings.validation import check_listing, check_publication, check_reason
 
-Decision = VersionCertified | VersionRefused
+CertificationDecision = VersionCertified | VersionRefused
 NAMESPACE = uuid5(NAMESPACE_URL, "https://latentmas.org/listings")
 
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
     published: VersionPublished
-    decision: Decision | None = None
+    decision: CertificationDecision | None = None
     yanked: bool = False
 
 
@@ -131,7 +131,7 @@ def decide_yank(state: ListingState, version: str, *, reason: str) -> Sequence[o
     return (VersionYanked(version=version, reason=check_reason(reason)),)
 
 
-def _judge(published: VersionPublished, *, at: datetime) -> Decision:
+def _judge(published: VersionPublished, *, at: datetime) -> CertificationDecision:
     try:
         certificate = certify(published.quality, at=at)
     except QualityBelowThreshold as refusal:

@@ -1,0 +1,224 @@
+"""Which W-Matrix maps a pair of models: the version that is named or the best one, for caches and for vectors."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from kvcache.exchange.decision import GENERATE
+from latentmas.protocol.certification import RANK, Tier
+from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold, WMatrixNotFound
+from latentmas.protocol.quality import MEASURED, Basis
+from latentmas.protocol.versions import parse_version
+from latentmas.protocol.w_matrix import Space
+from marketplace.listings.models import ListingVersion
+from marketplace.listings.queries import get_listing, offered_version
+
+BROWSE = "GET /api/w-matrices"
+BEST = f"{BROWSE}/best"
+COMPATIBLE = f"{BROWSE}/compatible"
+
+
+def best(
+    *,
+    source_model: str,
+    target_model: str,
+    at: datetime,
+    min_certification: Tier | None = None,
+    include_simulated: bool = False,
+    space: Space = Space.KV_CACHE,
+) -> ListingVersion:
+    """Return the version with a valid certificate of at least `min_certification` and the lowest epsilon.
+
+    Without `min_certification` any tier will do, and where simulated figures are asked for by name a simulated version
+    is the last resort. Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both
+    are the same model.
+    """
+    if source_model == target_model:
+        raise InvalidInput(
+            f"source and target are the same model, {source_model!r}",
+            resolution="Hand its memory over as it is: the same model needs no W-Matrix.",
+            field="target_model",
+        )
+    offers = list(_offers(source_model, target_model, space))
+    floor = min_certification or Tier.BRONZE
+    certified = [offer for offer in offers if (tier := offer.tier_at(at)) and RANK[Tier(tier)] >= RANK[floor]]
+    simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
+    last_resort = simulated if include_simulated and min_certification is None else []
+    for offer in certified + last_resort:
+        return offer
+    raise _not_found(offers, source_model, target_model, min_certification=min_certification, at=at, space=space)
+
+
+def named_for_cache(
+    listing_id: str | None, version: str | None, *, source_model: str, target_model: str
+) -> ListingVersion | None:
+    """Return the version between KV-caches that a request names, wholly or in part; None where it names none.
+
+    A version without a listing is that of the pair's best listing that has it. Raises WMatrixNotFound for one of
+    another pair, NotFound, VersionYankedError, or InvalidInput for what is no version.
+    """
+    if version is not None:
+        parse_version(version)
+    if listing_id is None:
+        return None if version is None else _of_pair(version, source_model, target_model)
+    wanted = version or get_listing(listing_id).version
+    if wanted is None:
+        raise WMatrixNotFound(
+            f"listing {listing_id} has no version on offer",
+            resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair.",
+        )
+    row = offered_version(listing_id, wanted)
+    if (row.source_model, row.target_model, row.space) != (source_model, target_model, Space.KV_CACHE):
+        raise WMatrixNotFound(
+            f"listing {listing_id} maps {row.space} from {row.source_model} to {row.target_model}, not the KV-cache of "
+            f"{source_model} to that of {target_model}",
+            resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair.",
+            expected=[source_model, target_model],
+            came=[row.source_model, row.target_model],
+        )
+    return row
+
+
+def best_for_cache(
+    *, source_model: str, target_model: str, weights: str | None, at: datetime, require_certificate: bool
+) -> ListingVersion:
+    """Return the best certified version between KV-caches, one made from the very `weights` where there is one.
+
+    Where no certificate is asked for, a measured version without one will do. Raises WMatrixNotFound with the next
+    call, and InvalidInput where both are the same model.
+    """
+    offers = _offers(source_model, target_model, Space.KV_CACHE)
+    try:
+        row = best(source_model=source_model, target_model=target_model, at=at)
+    except WMatrixNotFound as error:
+        measured = _measured(offers)
+        found = _of_weights(measured, weights) or measured.first()
+        if require_certificate or found is None:
+            raise _with_generate(error) from error
+        return found
+    if weights is None or row.source_weights in (None, weights):
+        return row
+    return _of_weights(offers.filter(certified_until__gt=at), weights) or row
+
+
+def for_vectors(
+    *, source_model: str, target_model: str, version: str | None, at: datetime, require_certificate: bool
+) -> ListingVersion:
+    """Return the pair's best version between embeddings with a valid certificate, or the one that is named.
+
+    Where no certificate is asked for, a measured version without one will do; a simulated one never does. Raises
+    WMatrixNotFound with the next call, QualityBelowThreshold for a named version without a certificate, and
+    InvalidInput for the same model twice or for what is no version.
+    """
+    measured = _measured(_offers(source_model, target_model, Space.EMBEDDING))
+    if version is None:
+        try:
+            return best(source_model=source_model, target_model=target_model, at=at, space=Space.EMBEDDING)
+        except WMatrixNotFound:
+            if not require_certificate and (row := measured.first()):
+                return row
+            raise
+    row = measured.filter(version=str(parse_version(version))).first()
+    if row is None:
+        known = sorted({each.version for each in measured})
+        raise WMatrixNotFound(
+            f"no W-Matrix for the vectors of {source_model} and {target_model} has the version {version}; on offer "
+            f"are {', '.join(known) or 'none'}",
+            resolution=f"Leave w_matrix_version out, or ask {COMPATIBLE}?source_model={source_model}&space=embedding.",
+            expected=version,
+            came=known,
+        )
+    if require_certificate and row.tier_at(at) is None:
+        raise QualityBelowThreshold(
+            f"version {version} has no valid certificate",
+            resolution=f"GET /api/w-matrices/{row.listing_id}/versions/{version}/certificate says why. Leave "
+            "w_matrix_version out, or send require_certificate false to use it all the same.",
+        )
+    return row
+
+
+def _offers(source_model: str, target_model: str, space: Space) -> QuerySet[ListingVersion]:
+    """Return the versions on offer between two models: measured first, then the lowest epsilon, then the newest."""
+    return ListingVersion.objects.filter(
+        source_model=source_model, target_model=target_model, space=space, yanked_at__isnull=True
+    ).order_by("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")
+
+
+def _measured(offers: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:
+    return offers.filter(basis__in=[basis.value for basis in MEASURED])
+
+
+def _of_weights(rows: QuerySet[ListingVersion], weights: str | None) -> ListingVersion | None:
+    return None if weights is None else rows.filter(source_weights=weights).first()
+
+
+def _of_pair(version: str, source_model: str, target_model: str) -> ListingVersion:
+    offers = _offers(source_model, target_model, Space.KV_CACHE)
+    row = offers.filter(version=version).first()
+    if row is not None:
+        return row
+    withdrawn = ListingVersion.objects.filter(
+        source_model=source_model, target_model=target_model, space=Space.KV_CACHE, version=version
+    ).first()
+    if withdrawn is not None:
+        return offered_version(withdrawn.listing_id, version)  # raises: it is yanked
+    known = sorted({each.version for each in offers})
+    there = f"on offer are {', '.join(known)}" if known else "none is on offer"
+    raise WMatrixNotFound(
+        f"no W-Matrix from {source_model} to {target_model} has the version {version}; {there}",
+        resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair; "
+        f"without w_matrix_version the best certified one is taken. Make one: {GENERATE}. Otherwise let "
+        f"{target_model} read the text itself.",
+        expected=version,
+        came=known,
+    )
+
+
+def _not_found(
+    offers: Sequence[ListingVersion],
+    source_model: str,
+    target_model: str,
+    *,
+    min_certification: Tier | None,
+    at: datetime,
+    space: Space,
+) -> WMatrixNotFound:
+    within = "" if space is Space.KV_CACHE else f"&space={space.value}"
+    pair = f"source_model={source_model}&target_model={target_model}{within}"
+    lower = [tier for offer in offers if (tier := offer.tier_at(at))]
+    uncertified = [offer for offer in offers if Basis(offer.basis) in MEASURED and not offer.tier_at(at)]
+    simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
+    if lower and min_certification:
+        top = max(lower, key=lambda tier: RANK[Tier(tier)])
+        advice = f"The best certificate for this pair is {top}: {BEST}?{pair}&min_certification={top}."
+    elif uncertified:
+        advice = (
+            f"{len(uncertified)} measured version(s) carry no valid certificate; read why before use: {BROWSE}?{pair}. "
+            "Otherwise let the target model read the text itself."
+        )
+    elif simulated:
+        advice = (
+            f"Only simulated figures exist: {BEST}?{pair}&include_simulated=true returns them for trials. "
+            "For real use let the target model read the text itself."
+        )
+    else:
+        advice = (
+            f"Ask what {source_model} can be mapped to: {COMPATIBLE}?source_model={source_model}{within}. "
+            "Otherwise let the target model read the text itself."
+        )
+    what = "" if space is Space.KV_CACHE else f" of {space.value}s"
+    wanted = f"certified {min_certification.value} or better" if min_certification else "with a valid certificate"
+    return WMatrixNotFound(
+        f"no W-Matrix{what} from {source_model} to {target_model} {wanted}",
+        resolution=advice,
+        source_model=source_model,
+        target_model=target_model,
+        measured_without_certificate=len(uncertified),
+        simulated=len(simulated),
+    )
+
+
+def _with_generate(error: WMatrixNotFound) -> WMatrixNotFound:
+    facts = dict(error.facts) | {"decision": "unsupported"}
+    return WMatrixNotFound(error.message, resolution=f"{error.advice} Make one: {GENERATE}.", **facts)
