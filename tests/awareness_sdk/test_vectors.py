@@ -8,8 +8,8 @@ from awareness_sdk import AwarenessClient, AwarenessError
 from latentmas.registry.data_file import load, read_entries
 from latentmas.scopes import VECTORS_ALIGN
 from marketplace.accounts.commands import create_token
+from tests.marketplace.exchange.vector_sample import mapped, vector_listing
 from tests.marketplace.sample import SOURCE, TARGET
-from tests.marketplace.vectors.sample import mapped, vector_listing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 VECTORS = np.random.default_rng(3).normal(size=(2000, 6)).astype("f4")

@@ -1,13 +1,8 @@
-"""Alice owns tokens, Charlie is a stranger."""
+"""Alice owns tokens and can log in, Charlie is a stranger."""
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-
-
-@pytest.fixture
-def alice(db) -> User:
-    return User.objects.create_user("alice", password="a long password of hers")
 
 
 @pytest.fixture

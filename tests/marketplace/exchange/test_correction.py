@@ -13,7 +13,7 @@ from kvcache.queries import get_adapter
 from latentmas.protocol import tensors
 from latentmas.protocol.snapshot import write_snapshot
 from tests.marketplace.exchange.sample import certified_listing, memory
-from tests.marketplace.exchange.test_align import FILE, INTO, arrays, asked, problem
+from tests.marketplace.exchange.test_kv_cache_api import FILE, INTO, arrays, asked, problem
 from tests.marketplace.sample import SOURCE, TARGET
 
 pytestmark = pytest.mark.django_db

@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
 from latentmas.protocol import tensors
 from latentmas.scopes import KV_CACHE_COMPUTE, VECTORS_ALIGN
-from marketplace.accounts.commands import create_token
 from marketplace.listings.commands import yank_version
+from tests.marketplace.exchange.vector_sample import mapped, retrieving, vector_listing
 from tests.marketplace.sample import METADATA, SOURCE, TARGET, make_listing
-from tests.marketplace.vectors.sample import mapped, retrieving, vector_listing
 
 pytestmark = pytest.mark.django_db
 ALIGN = "/api/latentmas/vectors/align"
@@ -24,14 +22,9 @@ VECTOR = [0.5, -1.0, 2.0, 0.0, 1.5, -0.25]
 
 
 @pytest.fixture
-def alice(db) -> User:
-    return User.objects.create_user("alice")
-
-
-@pytest.fixture
-def api(registry, alice) -> Client:
-    token = create_token(alice, name="tests", scopes=[VECTORS_ALIGN])[1]
-    return Client(headers={"Authorization": f"Bearer {token}"})
+def api(registry, client_with) -> Client:
+    """A client with a token that may align vectors and nothing else."""
+    return client_with(VECTORS_ALIGN)
 
 
 def asked(api: Client, **body: Any) -> Any:
@@ -154,10 +147,9 @@ def test_an_unknown_model_is_not_supported(api):
     assert problem(asked(api, vector=VECTOR, source_model="nobody"), 404)["code"] == "MODEL_NOT_SUPPORTED"
 
 
-def test_a_token_needs_the_scope(registry, alice, client):
+def test_a_token_needs_the_scope(registry, client_with, client):
     assert asked(client, vector=VECTOR).status_code == 401
-    token = create_token(alice, name="other", scopes=[KV_CACHE_COMPUTE])[1]
-    other = Client(headers={"Authorization": f"Bearer {token}"})
+    other = client_with(KV_CACHE_COMPUTE)
     assert problem(asked(other, vector=VECTOR), 403)["detail"].startswith("this token lacks the scope 'vectors:align'")
 
 

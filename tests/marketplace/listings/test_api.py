@@ -1,29 +1,14 @@
-import base64
 import hashlib
 import json
 
 import pytest
 
-from latentmas import blobs
 from marketplace.listings.commands import publish_version, yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db
 LIST = "/api/w-matrices"
-
-
-@pytest.fixture
-def certified(registry, monkeypatch):
-    """A listing whose certificate is valid today."""
-    from django.utils import timezone
-
-    return sample.make_listing(quality=sample.functional(0.97), at=timezone.now())
-
-
-@pytest.fixture
-def simulated(registry):
-    return sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured())
 
 
 def test_the_list_shows_basis_certification_and_price(client, certified, simulated):
@@ -118,56 +103,6 @@ def test_a_simulated_version_says_so_everywhere(client, simulated):
     assert (match["basis"], match["certification"]) == ("simulated", None)
 
 
-def test_the_file_comes_with_its_digest(client, certified):
-    response = client.get(f"{LIST}/{certified}/versions/1.0.0/file")
-    content = b"".join(response.streaming_content)
-    sha256 = hashlib.sha256(content)
-    assert response["Content-Type"] == "application/vnd.safetensors"
-    assert response["ETag"] == f'"sha256:{sha256.hexdigest()}"'
-    assert response["Repr-Digest"] == f"sha-256=:{base64.b64encode(sha256.digest()).decode()}:"
-    assert int(response["Content-Length"]) == len(content)
-    assert "smollm2-135m--gemma-3-270m--1.0.0.safetensors" in response["Content-Disposition"]
-    assert response["X-LatentMAS-Basis"] == "functional"
-
-
-def test_a_known_file_is_not_sent_again(client, certified):
-    address = f"{LIST}/{certified}/versions/1.0.0/file"
-    etag = client.get(address)["ETag"]
-    for known in (etag, f'"other", W/{etag}', "*"):
-        assert client.get(address, headers={"If-None-Match": known}).status_code == 304
-    assert client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("header", "part"),
-    [
-        ("bytes=0-3", slice(0, 4)),
-        ("bytes=5-", slice(5, None)),
-        ("bytes=-4", slice(-4, None)),
-        ("bytes=2-99999999", slice(2, None)),
-    ],
-)
-def test_a_range_of_the_file_can_be_asked_for(client, certified, header, part):
-    address = f"{LIST}/{certified}/versions/1.0.0/file"
-    whole = b"".join(client.get(address).streaming_content)
-    response = client.get(address, headers={"Range": header})
-    assert response.status_code == 206
-    assert b"".join(response.streaming_content) == whole[part]
-    assert int(response["Content-Length"]) == len(whole[part])
-
-
-def test_a_range_beyond_the_file_is_refused(client, certified):
-    response = client.get(f"{LIST}/{certified}/versions/1.0.0/file", headers={"Range": "bytes=99999999-"})
-    assert response.status_code == 416
-    assert response["Content-Range"].startswith("bytes */")
-    assert response.json()["code"] == "RANGE_NOT_SATISFIABLE"
-
-
-def test_a_range_of_another_file_brings_the_whole(client, certified):
-    headers = {"Range": "bytes=0-3", "If-Range": '"sha256:0"'}
-    assert client.get(f"{LIST}/{certified}/versions/1.0.0/file", headers=headers).status_code == 200
-
-
 @pytest.mark.parametrize("what", ["file", "manifest", "certificate"])
 def test_what_was_yanked_is_gone(client, certified, what):
     yank_version(certified, version="1.0.0", reason="Wrong corpus.", metadata=sample.METADATA)
@@ -227,50 +162,6 @@ def test_compatible_names_each_target_once(client, registry):
     document = client.get(f"{LIST}/compatible?sourceModel=gpt-4").json()
     assert document["source_model"] == "gpt-4"
     assert [each["target_model"] for each in document["targets"]] == ["qwen-7b", "llama-3-8b"]
-
-
-@pytest.mark.parametrize("key", ["checksum", "expectedChecksum", "checksumSHA256"])
-def test_verify_knows_a_checksum(client, certified, key):
-    digest = Listing.objects.get().file_digest.removeprefix("sha256:").upper()
-    document = client.post(f"{LIST}/verify", {key: digest}, "application/json").json()
-    assert document["valid"] is True
-    assert document["matches"][0]["version"] == "1.0.0"
-
-
-def test_verify_hashes_a_file(client, certified):
-    with blobs.open_blob(Listing.objects.get().file_digest) as file:
-        content = file.read()
-    for body, valid in ((content, True), (content[:-1] + b"x", False)):
-        document = client.post(f"{LIST}/verify", body, "application/vnd.safetensors").json()
-        assert document["valid"] is valid
-        assert document["digest"] == "sha256:" + hashlib.sha256(body).hexdigest()
-
-
-def test_verify_does_not_vouch_for_a_yanked_file(client, certified):
-    digest = Listing.objects.get().file_digest
-    yank_version(certified, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
-    document = client.post(f"{LIST}/verify", {"checksum": digest}, "application/json").json()
-    assert (document["valid"], document["matches"][0]["yanked"]) == (False, True)
-
-
-@pytest.mark.parametrize(
-    ("required", "available", "compatible"),
-    [("1.0.0", "1.2.3", True), ("1.2.3", "1.2.2", False), ("1.0.0", "2.0.0", False)],
-)
-def test_version_compatibility(client, required, available, compatible):
-    query = {"required": required, "available": available}
-    assert client.get(f"{LIST}/version-compatibility", query).json() == query | {"compatible": compatible}
-
-
-def test_certification_tiers_name_their_ceilings(client):
-    document = client.get(f"{LIST}/certification-tiers").json()
-    assert [(each["tier"], each["max_epsilon"]) for each in document["tiers"]] == [
-        ("platinum", 0.01),
-        ("gold", 0.05),
-        ("silver", 0.10),
-        ("bronze", None),
-    ]
-    assert document["grades"][0] == {"grade": "excellent", "max_epsilon": 0.02}
 
 
 def test_statistics_count_what_is_on_offer(client, certified, simulated):

@@ -16,8 +16,8 @@ from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.queries import Filters, browse, targets_of
 from marketplace.listings.statistics import statistics
 from marketplace.listings.validation import check_quality
+from tests.marketplace.exchange.vector_sample import retrieving, vector_listing
 from tests.marketplace.sample import AT, SOURCE, TARGET, functional, listing_created, make_listing, published
-from tests.marketplace.vectors.sample import retrieving, vector_listing
 
 pytestmark = pytest.mark.django_db
 PAIR = {"source_model": SOURCE, "target_model": TARGET}

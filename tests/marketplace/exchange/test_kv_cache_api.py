@@ -18,7 +18,6 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Distribution
 from latentmas.registry.data_file import load, read_entries
 from latentmas.scopes import KV_CACHE_COMPUTE, MEMORIES_WRITE
-from marketplace.accounts.commands import create_token
 from marketplace.listings.commands import yank_version
 from tests.marketplace.exchange.sample import certified_listing, memory, w_matrix
 from tests.marketplace.sample import METADATA, SOURCE, TARGET, unmeasured
@@ -120,11 +119,10 @@ def test_a_stored_memory_is_aligned_by_its_id(api):
     assert response.json()["tokens"] == 3
 
 
-def test_a_stored_memory_needs_the_scope_to_read_it(api, alice):
+def test_a_stored_memory_needs_the_scope_to_read_it(api, client_with):
     certified_listing()
     stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()
-    token = create_token(alice, name="few", scopes=[KV_CACHE_COMPUTE, MEMORIES_WRITE])[1]
-    few = Client(headers={"Authorization": f"Bearer {token}"})
+    few = client_with(KV_CACHE_COMPUTE, MEMORIES_WRITE)
     response = asked(few, memory=stored["id"])
     assert response.status_code == 403
     assert "memories:read" in response.json()["detail"]

@@ -9,7 +9,6 @@ from kvcache.compressor import compress
 from kvcache.queries import get_adapter
 from latentmas import blobs
 from latentmas.scopes import KV_CACHE_COMPUTE, MEMORIES_READ
-from marketplace.accounts.commands import create_token
 from marketplace.memories import commands
 from marketplace.memories.models import StoredMemory
 from tests.marketplace.exchange.sample import memory
@@ -97,11 +96,8 @@ def test_the_files_go_with_the_account(api, alice, django_capture_on_commit_call
     assert not blobs.exists(document["digest"])
 
 
-def test_reading_and_writing_are_scopes_of_their_own(alice, registry):
-    reader, computer = (
-        Client(headers={"Authorization": f"Bearer {create_token(alice, name=scope, scopes=[scope])[1]}"})
-        for scope in (MEMORIES_READ, KV_CACHE_COMPUTE)
-    )
+def test_reading_and_writing_are_scopes_of_their_own(client_with, registry):
+    reader, computer = client_with(MEMORIES_READ), client_with(KV_CACHE_COMPUTE)
     assert reader.get(MEMORIES).status_code == 200
     assert reader.post(MEMORIES, b"x", FILE).status_code == 403
     assert computer.get(MEMORIES).status_code == 403
