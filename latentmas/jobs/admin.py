@@ -1,4 +1,4 @@
-"""Jobs, to look at."""
+"""Jobs in the admin, read-only."""
 
 from django.contrib import admin
 from django.http import HttpRequest

@@ -1,4 +1,4 @@
-"""Look at a job that one has started."""
+"""The REST address of a job: its state, its progress, and its result or problem."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ def job(request: Request, job_id: str) -> Response:
 
 
 def job_answer(row: Job, *, status: int = 200) -> Response:
-    """Return the answer that shows a job; an open one says when to ask again, a new one (202) where."""
+    """Return the response that shows a job, with `Retry-After` while it is open and `Location` with status 202."""
     response = Response(document_of(row), status=status)
     response["Cache-Control"] = "no-store"
     if row.is_open:

@@ -1,4 +1,4 @@
-"""The one thread of a serving process that does jobs (`JOBS=thread`); with `JOBS=worker`, `run_jobs` does them."""
+"""The worker thread of a serving process (`JOBS=thread`); with `JOBS=worker`, `manage.py run_jobs` runs the jobs."""
 
 import atexit
 import logging
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class BackgroundWorker:
-    """Works while jobs wait, then ends; every wake starts it again."""
+    """Runs queued jobs until none is left, then ends; `wake` starts it again."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -37,7 +37,7 @@ class BackgroundWorker:
                 self._thread.start()
 
     def stop(self) -> None:
-        """End, with the running job back in the queue."""
+        """Stop the thread and put its running job back into the queue."""
         if self._process != os.getpid():  # a fork's copy: the job is the parent's
             return
         self._stop.set()
@@ -49,7 +49,7 @@ class BackgroundWorker:
                 logger.warning("the job %s could not be put back", job)
 
     def join(self, seconds: float) -> None:
-        """Wait until no work is left, at most so long."""
+        """Wait until the thread has ended, at most so many seconds."""
         if (thread := self._thread) is not None:
             thread.join(seconds)
 
@@ -83,7 +83,7 @@ _workers: dict[int, BackgroundWorker] = {}
 
 
 def worker() -> BackgroundWorker:
-    """Return this process's own: a thread does not survive a fork."""
+    """Return the worker of this process: a forked child needs its own, because threads do not survive a fork."""
     process = os.getpid()
     if process not in _workers:
         _workers[process] = BackgroundWorker()
@@ -92,6 +92,6 @@ def worker() -> BackgroundWorker:
 
 
 def wake() -> None:
-    """See to it that waiting jobs are done, where serving processes do them."""
+    """Start the worker thread where serving processes run the jobs (`JOBS=thread`)."""
     if settings.JOBS == THREAD:
         worker().wake()

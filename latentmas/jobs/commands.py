@@ -1,4 +1,4 @@
-"""Start a job: a row, and after the commit a word to whoever does the work."""
+"""Start a job: insert its row, and wake the worker thread after the commit."""
 
 from datetime import timedelta
 from uuid import uuid4
@@ -16,7 +16,7 @@ KEPT_FOR = timedelta(days=30)  # finished jobs; what they made is kept elsewhere
 
 
 def start(kind: str, *, arguments: Json, requested_by: str) -> Job:
-    """Return the job that will do this work; asked again while it is open, the same one.
+    """Return a new job, or the requester's open one of the same kind and arguments.
 
     Raises Conflict where the requester has too many open jobs, LookupError for a kind without a handler.
     """

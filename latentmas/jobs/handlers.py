@@ -1,4 +1,4 @@
-"""What can be done as a job: one function a kind, registered in the module `jobs` of the app that knows how."""
+"""Job handlers: one function for each kind of job, registered in the module `jobs` of the app that has it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ Stage = Callable[[str], Progress]  # opens the progress of a named stage
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a handler is told: the job's arguments, who asked, and where to say how far it is.
+    """What a handler gets: the job's arguments, who requested it, and `stage`, which reports progress.
 
-    A handler may be called again for a job whose worker has died, so whatever it leaves behind must bear that.
+    A handler runs again for a job whose worker has died, so its side effects must be idempotent.
     """
 
     arguments: Json
@@ -26,7 +26,7 @@ _HANDLERS: dict[str, Handler] = {}
 
 
 def handler(kind: str) -> Callable[[Handler], Handler]:
-    """Register a function as what a job of this kind does; it returns the result or raises."""
+    """Register a function as the handler of a kind of job; it returns the job's result or raises."""
 
     def register(function: Handler) -> Handler:
         if _HANDLERS.setdefault(kind, function) is not function:

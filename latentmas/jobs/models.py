@@ -1,4 +1,4 @@
-"""Long work that a request has started. An ordinary table: nothing in it is on the record."""
+"""The queue of long work that requests have started: an ordinary table, not a projection of events."""
 
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -21,7 +21,7 @@ OPEN = (State.QUEUED, State.RUNNING)
 
 
 class Job(models.Model):
-    """One piece of work. `result` is there when it is done, `problem` (RFC 9457) when it has failed."""
+    """One job. `result` is set when it is done, `problem` (RFC 9457) when it has failed."""
 
     id = models.UUIDField(primary_key=True, default=uuid4)
     kind = models.CharField(max_length=MAX_KIND)
@@ -57,7 +57,7 @@ class Job(models.Model):
         return self.state in OPEN
 
     def waits_at(self, at: datetime) -> bool:
-        """Return whether a worker is wanted: nobody has begun, or whoever has is dead."""
+        """Return whether a worker should take it: it is queued, or its worker's heartbeat is stale."""
         if self.state == State.RUNNING:
             return self.heartbeat is None or self.heartbeat < at - STALE_AFTER
         return self.state == State.QUEUED

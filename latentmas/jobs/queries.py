@@ -1,4 +1,4 @@
-"""Reads of jobs. They are private: whoever did not ask for a job is told that there is none."""
+"""Reads of jobs. Only its requester sees a job; for anybody else it does not exist."""
 
 from uuid import UUID
 

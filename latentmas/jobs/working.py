@@ -1,9 +1,9 @@
-"""Do the jobs: claim one by a conditional UPDATE, run it under a heartbeat, keep what came of it.
+"""Run the jobs: claim one by a conditional UPDATE, run it under a heartbeat, store its result or problem.
 
 1. Take the oldest job that waits or whose worker has died; the UPDATE names the state it was seen in, so of several
    workers one gets it.
 2. Run its handler. A thread keeps the heartbeat going; progress is written at most once a second.
-3. Write result or problem where the claim still holds: who was taken for dead in between changes nothing any more.
+3. Write result or problem where the claim still holds: a worker that was taken for dead meanwhile changes nothing.
 """
 
 import json
@@ -42,7 +42,7 @@ class ClaimLost(BaseException):
 
 
 def work(*, report: Report | None = None, stop: threading.Event | None = None) -> Iterator[Job]:
-    """Run jobs until none waits, and yield each as it ended; `report` hears of its beginning and its progress.
+    """Run jobs until none waits, and yield each as it ended; `report` is called when one begins and at each progress.
 
     Raises Stopped where `stop` is set while a job runs, and passes on KeyboardInterrupt: the job waits again then.
     """
@@ -51,7 +51,7 @@ def work(*, report: Report | None = None, stop: threading.Event | None = None) -
 
 
 def claim() -> Job | None:
-    """Return the next job, which is the caller's now; None where none waits."""
+    """Return the next job, claimed for the caller; None where none waits."""
     while True:
         now = timezone.now()
         dead = Q(state=State.RUNNING, heartbeat__lt=now - STALE_AFTER)
@@ -121,7 +121,7 @@ def _fault(detail: str) -> Json:
 
 
 class _Reporter:
-    """Writes how far the job is, at the beginning of every stage and once a second."""
+    """Writes the job's progress, at the beginning of every stage and at most once a second."""
 
     def __init__(self, job: Job, *, report: Report | None, stop: threading.Event | None) -> None:
         self._job, self._report, self._stop = job, report, stop
@@ -148,7 +148,7 @@ class _Reporter:
 
 @contextmanager
 def _heartbeat(identifier: UUID, claim: UUID) -> Iterator[None]:
-    """Say every ten seconds that the worker lives, however long a single step of the work takes."""
+    """Renew the job's heartbeat every ten seconds from a thread, however long a single step of the handler takes."""
     over = threading.Event()
 
     def beat() -> None:

@@ -1,4 +1,4 @@
-"""The pages on which a curator registers, corrects and switches models: read the form, call commands, answer."""
+"""Admin pages on which a curator registers, corrects, activates and deactivates models through the commands."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias

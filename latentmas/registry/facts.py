@@ -1,4 +1,4 @@
-"""The facts the registry keeps about a model, and how two sets of facts differ, fact by fact."""
+"""The facts the registry keeps about a model: their checks, their flat form, and the price tier by size."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Forms of the admin: they read typed facts and leave judgement to the commands."""
+"""Admin forms of a model's facts: they parse what was typed, and the commands validate it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args

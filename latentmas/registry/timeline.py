@@ -1,4 +1,4 @@
-"""A model's events in words: who, when, what."""
+"""A model's events as sentences: who changed what, when, and why."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Accounts' own tables. They are not projections: what is in them concerns one person and can be erased."""
+"""API tokens: an ordinary table, not a projection, because personal data must be erasable."""
 
 from datetime import datetime
 

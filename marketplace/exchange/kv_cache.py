@@ -31,7 +31,7 @@ WORKING_BYTES = 4  # a number is float32 while it is worked on
 
 @dataclass(frozen=True, slots=True)
 class KVCacheOrder:
-    """Into which model, by which W-Matrix (None: the best certified one), and on which conditions."""
+    """What is asked for: the target model, the W-Matrix (None: the best certified one), and the receiver's policy."""
 
     target_model: str
     policy: Policy
@@ -49,7 +49,7 @@ class KVCacheAlignment:
 
 
 def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignment:
-    """Return the memory as the target model's own, and record the run.
+    """Return the source's KV-cache as one of the target model, and record the run.
 
     Raises what `kvcache.exchange.exchange` does, ModelNotSupported for a model without a cache, WMatrixNotFound,
     VersionYankedError, and TooLarge for a memory that is more than KV_CACHE_MAX_BYTES on the target's side.

@@ -1,4 +1,4 @@
-"""`kv-cache/align` (specification, appendix C): a memory of one model becomes that of another, or a reason why not."""
+"""`kv-cache/align` (specification, appendix C): map a KV-cache of one model into another's, or say why not."""
 
 import json
 from typing import Any, cast

@@ -24,7 +24,7 @@ WORKING_BYTES = 4  # a number is float32 while it is worked on
 
 @dataclass(frozen=True, slots=True)
 class VectorOrder:
-    """Between which models, by which version (None: the best certified one), and on which conditions."""
+    """What is asked for: the two models, the version (None: the best certified one), and the receiver's policy."""
 
     source_model: str
     target_model: str

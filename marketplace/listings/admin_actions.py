@@ -1,4 +1,4 @@
-"""The intermediate pages on which a curator certifies or withdraws versions: ask, call the command, answer."""
+"""Admin pages that confirm an action on versions, or ask for its reason, and then call the command."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What may be said at a moment about the certificate of a version."""
+"""The certification status of a version at a given time, and the reasons for a refusal."""
 
 from datetime import datetime
 from typing import Literal
@@ -15,7 +15,7 @@ Status = Literal["certified", "expired", "refused", "pending"]
 
 
 def status_of(row: ListingVersion, *, at: datetime) -> Status:
-    """Return where the version stands. Figures that can never be certified are refused before anybody asks."""
+    """Return the status at a time. Figures that can never be certified count as refused without a recorded decision."""
     if row.tier is not None:
         return "certified" if row.tier_at(at) else "expired"
     return "refused" if reasons_of(row) else "pending"

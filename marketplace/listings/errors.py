@@ -1,4 +1,4 @@
-"""What can go wrong with a version of a listing beyond the protocol's errors."""
+"""Errors about a listing's version that the protocol does not define."""
 
 from latentmas.protocol.errors import Conflict, NotFound
 

@@ -1,4 +1,4 @@
-"""W-Matrix files: which version has a given one, by its checksum or its bytes; and the file of a version."""
+"""REST for W-Matrix files: name the versions that have a given file, and download the file of a version."""
 
 import hashlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""How the catalogue looks as JSON. No figure appears without its basis and its `certification`, null or not."""
+"""JSON documents of the catalogue. No figure appears without its basis and its `certification`, null or not."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""From the listings' events to the rows of the catalogue. The only writer of both tables."""
+"""Project the listings' events onto the catalogue's rows; the only writer of both tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -28,7 +28,7 @@ STREAM_PREFIX = LISTING.stream("")
     handles=[ListingCreated, VersionPublished, VersionCertified, VersionRefused, VersionYanked],
 )
 def project_listings(events: Sequence[Envelope]) -> None:
-    """Read the rows the events are about, apply the events in order, write the rows back: four statements a batch."""
+    """Lock and read the rows of the events' listings, apply the events in order, write the rows: four statements."""
     ids = sorted({_listing_id(event) for event in events})
     rows = Listing.objects.select_for_update().filter(id__in=ids).order_by("id")
     listings = {listing.id: listing for listing in rows}

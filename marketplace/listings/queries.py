@@ -1,4 +1,4 @@
-"""Read the catalogue. Moments are parameters: whether a certificate is valid depends on when one asks."""
+"""Reads of the catalogue. The time is a parameter, because certificates expire."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""A listing's history as its event stream tells it."""
+"""A listing's events as sentences, for its page and the admin."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from marketplace.listings.events import (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One event for people: what happened, when, by whom, at which place in the log."""
+    """One event as a sentence, with its position in the log, its actor and its time."""
 
     position: int
     type: str

@@ -1,4 +1,4 @@
-"""What a listing and a version must look like before they become events; InvalidInput names the field to blame."""
+"""Checks on listings and versions before they become events; InvalidInput names the field at fault."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Curators see how much is kept and can delete it for its owner; what is in a memory they do not see."""
+"""Stored memories in the admin: curators see sizes and can delete, but cannot read a memory's contents."""
 
 from typing import Any
 

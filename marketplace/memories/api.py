@@ -1,4 +1,4 @@
-"""Keep memories, privately: store one, look at it, download it, delete it."""
+"""REST for an account's stored memories (KV-caches): store, list, download, delete."""
 
 from typing import Any, cast
 

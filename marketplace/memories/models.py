@@ -1,4 +1,4 @@
-"""Memories that an account keeps for itself: an ordinary table, since what is in it is private and can be erased."""
+"""KV-caches that an account stores: an ordinary table, not a projection, because private data must be erasable."""
 
 from django.conf import settings
 from django.db import models
@@ -12,7 +12,7 @@ class Kind(models.TextChoices):
 
 
 class StoredMemory(models.Model):
-    """One model's working memory of one context; its file is a blob. Only the owner sees it."""
+    """The KV-cache of one context in one model; its file is a blob. Only the owner sees it."""
 
     id = models.CharField(max_length=32, primary_key=True)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memories")

@@ -1,4 +1,4 @@
-"""Reads of one's own memories; those of others do not exist for one."""
+"""Reads of stored memories; an account sees only its own."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How figures are written on the pages."""
+"""Template filters and tags that format figures."""
 
 from django import template
 from django.utils.safestring import SafeString
