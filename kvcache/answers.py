@@ -9,20 +9,7 @@ from latentmas.protocol.quality import Basis
 BASES = [basis.value for basis in Basis]
 
 
-class TimingOutput(serializers.Serializer[Any]):
-    compile_ms = serializers.FloatField(help_text="Part of the time beside it that was spent compiling kernels.")
-    cold = serializers.BooleanField(help_text="Whether anything was compiled: then the times say little.")
-
-
-class DecompressionMetricsOutput(TimingOutput):
-    decompression_time_ms = serializers.FloatField()
-
-
-class FirstCallOutput(DecompressionMetricsOutput):
-    compression_time_ms = serializers.FloatField()
-
-
-class MetricsOutput(TimingOutput):
+class MetricsOutput(serializers.Serializer[Any]):
     """The specification's metrics. With `keys=camel` the keys are phase 1's."""
 
     compression_time_ms = serializers.FloatField()
@@ -40,12 +27,8 @@ class MetricsOutput(TimingOutput):
     ratio_with_profile = serializers.DictField(
         child=serializers.FloatField(), required=False, help_text="With the profile's bytes spread over so many files."
     )
-
-
-class ProfileUsedOutput(serializers.Serializer[Any]):
-    digest = serializers.CharField()
-    size = serializers.IntegerField()
-    url = serializers.CharField(help_text="Of the file.")
+    compile_ms = serializers.FloatField(help_text="Part of the time above that was spent compiling kernels.")
+    cold = serializers.BooleanField(help_text="Whether anything was compiled: then the times say little.")
 
 
 class CompressionOutput(serializers.Serializer[Any]):
@@ -56,7 +39,7 @@ class CompressionOutput(serializers.Serializer[Any]):
     tokens = serializers.IntegerField()
     kept_tokens = serializers.IntegerField()
     kept = serializers.ListField(child=serializers.IntegerField(), allow_null=True, help_text="Indices; null: all.")
-    profile = ProfileUsedOutput(allow_null=True)
+    profile = serializers.DictField(allow_null=True)
     size = serializers.IntegerField()
     digest = serializers.CharField()
     compressed = serializers.CharField(required=False, help_text="The .kvz file, base64.")
@@ -71,7 +54,7 @@ class TimesOutput(serializers.Serializer[Any]):
 
 class MeasurementOutput(CompressionOutput):
     repetitions = serializers.IntegerField()
-    first = FirstCallOutput(help_text="The call before the repetitions, with its compile time.")
+    first = serializers.DictField(help_text="The call before the repetitions, with its compile time.")
     compression_time_ms = TimesOutput()
     decompression_time_ms = TimesOutput()
 
@@ -84,11 +67,10 @@ class SnapshotOutput(serializers.Serializer[Any]):
     profile = serializers.CharField(allow_null=True)
     keys = serializers.ListField()
     values = serializers.ListField()
-    metrics = DecompressionMetricsOutput()
+    metrics = serializers.DictField()
 
 
 class ValidationOutput(serializers.Serializer[Any]):
-    model = serializers.CharField()
     passed = serializers.BooleanField(help_text="No errors; warnings do not count.")
     errors = serializers.ListField(  # type: ignore[assignment]  # declared fields never become attributes
         child=serializers.CharField()
@@ -159,8 +141,6 @@ class AdapterOutput(AdapterSummaryOutput):
 
 
 class EstimateOutput(serializers.Serializer[Any]):
-    """What is beside the savings depends on what they rest on."""
-
     model = serializers.CharField()
     tokens = serializers.IntegerField()
     method = serializers.CharField()
@@ -175,19 +155,6 @@ class EstimateOutput(serializers.Serializer[Any]):
     compressed_bytes = serializers.IntegerField(allow_null=True)
     bandwidth_savings_bytes = serializers.IntegerField(allow_null=True)
     bandwidth_savings_percent = serializers.FloatField(allow_null=True)
-    profile = serializers.CharField(required=False, help_text="Digest; here and below: of a profile's curve.")
-    profile_bytes = serializers.IntegerField(required=False)
-    measured_on = serializers.DictField(required=False, allow_null=True)
-    kl = serializers.FloatField(required=False, help_text="Nats.")
-    top1 = serializers.FloatField(required=False)
-    runs = serializers.IntegerField(required=False, help_text="How many; here and below: of runs on this server.")
-    methods = serializers.ListField(child=serializers.CharField(), required=False)
-    ratio_range = serializers.ListField(child=serializers.FloatField(), required=False, help_text="Least and most.")
-    cumulative_attention = serializers.FloatField(required=False, allow_null=True)
-    compression_time_ms = serializers.FloatField(required=False, allow_null=True)
-    tokens_kept_range = serializers.ListField(
-        child=serializers.IntegerField(), required=False, help_text="Least and most; where nothing was measured."
-    )
 
 
 class CompressionStatisticsOutput(serializers.Serializer[Any]):
