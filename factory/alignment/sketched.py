@@ -26,6 +26,7 @@ from factory.alignment.linear_map import LinearMap, balanced, require_penalty, r
 from latentmas.protocol.errors import InvalidInput
 
 WIDTH = 2048  # of the sketch
+NOISE = 1e-6  # of the largest entry of R: what float32 cannot tell from nothing
 POWERS = 1  # of X^T X before the basis is taken; every one costs a pass
 SLAB = 1 << 26  # entries of the wider side that are standardised at a time: 256 MiB
 BLOCK = 16_384  # target features
@@ -129,11 +130,16 @@ def _image(chunks: PairedChunks, standards: Standards, basis: Float32[Array, "ds
 
 
 def _orthonormal(image: Float32[Array, "ds width"]) -> Float32[Array, "ds width"]:
-    """Return an orthonormal basis of what the image spans, and of some more where its columns depend on each other."""
+    """Return an orthonormal basis of what the image spans. Raises InvalidInput where it is empty or not finite.
+
+    The image of random columns is as wide as the rows have directions: what comes after those is rounding.
+    """
     host = np.asarray(image)
     if not (np.isfinite(host).all() and host.any()):
         raise InvalidInput("the sketch of the rows is empty or not finite", resolution="Check the calibration rows.")
-    return jnp.asarray(scipy.linalg.qr(host, mode="economic", check_finite=False)[0])
+    basis, triangle = scipy.linalg.qr(host, mode="economic", check_finite=False)
+    sizes = np.abs(np.diag(triangle))
+    return jnp.asarray(basis[:, : int((sizes > NOISE * sizes[0]).sum())])
 
 
 def _products(
