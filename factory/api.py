@@ -11,16 +11,16 @@ from rest_framework.response import Response
 from factory.generation import made_before, plan, result_of
 from factory.jobs import GENERATE
 from latentmas.blobs import DIGEST
-from latentmas.inputs import StrictSerializer, object_in, read
 from latentmas.jobs.api import JobOutput, job_answer
 from latentmas.jobs.commands import start
 from latentmas.jobs.handlers import Json
-from latentmas.parsers import BoundedJSONParser
-from latentmas.problems import ProblemOutput
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import PROTOCOL, STANDARDS, Method
-from latentmas.scopes import GenerateWMatrices, requester
+from latentmas.rest.parameters import StrictSerializer, object_in, read
+from latentmas.rest.problems import ProblemOutput
+from latentmas.rest.scopes import GenerateWMatrices, requester
+from latentmas.rest.uploads import BoundedJSONParser
 
 DIGEST_OF_PACK = rf"^{DIGEST.pattern}\Z"
 

@@ -8,80 +8,81 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kvcache import answers, bodies, inputs, outputs, responses, runs
+from kvcache import bodies, inputs, outputs, runs
 from kvcache.adapters import ModelAdapter
 from kvcache.bodies import Given
 from kvcache.outcomes import Judged
 from kvcache.queries import get_adapter
-from kvcache.views import computing
-from latentmas.parsers import is_file, read_file
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KIND as RAW
 from latentmas.protocol.snapshot import write_snapshot
+from latentmas.rest import answers, parameters
+from latentmas.rest.endpoints import computing
+from latentmas.rest.uploads import is_file, read_file
 
-BOTH = (JSONRenderer, responses.SafetensorsRenderer)
+BOTH = (JSONRenderer, answers.SafetensorsRenderer)
 
 
 @computing(
     "kv_cache_compress",
     json=inputs.CompressInput,
     query=inputs.CompressOptions,
-    answer=answers.CompressionOutput,
+    answer=outputs.CompressionOutput,
     renderers=BOTH,
 )
 def compress(request: Request) -> HttpResponseBase:
     """Compress a KV-cache: small arrays as JSON, a raw snapshot as a safetensors body with parameters in the query."""
-    options = inputs.read_body(request, json=inputs.CompressInput, file=inputs.CompressOptions)
+    options = parameters.read_body(request, json=inputs.CompressInput, file=inputs.CompressOptions)
     given, adapter = given_in(request, options)
     done = runs.compress(given, adapter=adapter, options=options)
-    return responses.compression_answer(request, done, adapter)
+    return outputs.compression_answer(request, done, adapter)
 
 
 @computing(
     "kv_cache_decompress",
     json=inputs.CompressedInput,
-    answer=answers.SnapshotOutput,
+    answer=outputs.SnapshotOutput,
     renderers=BOTH,
 )
 def decompress(request: Request) -> HttpResponseBase:
     """Decompress a .kvz file: the raw snapshot as safetensors, or small arrays as JSON."""
-    options = inputs.read_body(request, json=inputs.CompressedInput, file=inputs.NothingInput)
+    options = parameters.read_body(request, json=inputs.CompressedInput, file=parameters.NothingInput)
     done = runs.decompress(_file_in(request) if is_file(request) else options["compressed"])
-    if responses.wants_file(request):
+    if answers.wants_file(request):
         name = f"{done.snapshot.frame.model or 'arrays'}.safetensors"
-        return responses.file_answer(
+        return answers.file_answer(
             write_snapshot(done.snapshot), name=name, result={"metrics": outputs.decompression_metrics(done)}
         )
-    return responses.answer(request, outputs.snapshot_document(done))
+    return answers.answer(request, outputs.snapshot_document(done))
 
 
 @computing(
     "kv_cache_validate_quality",
     json=inputs.ValidateInput,
     query=inputs.ValidateOptions,
-    answer=answers.ValidationOutput,
+    answer=outputs.ValidationOutput,
 )
 def validate_quality(request: Request) -> Response:
     """Judge a .kvz file: by what it says, or against its original (a snapshot with a tensor `compressed`)."""
-    options = inputs.read_body(request, json=inputs.ValidateInput, file=inputs.ValidateOptions)
+    options = parameters.read_body(request, json=inputs.ValidateInput, file=inputs.ValidateOptions)
     judged = _judged(request, options)
     adapter, report = runs.validate(judged, model=options.get("model_name"), options=options)
-    return responses.answer(request, outputs.quality_document(report, adapter))
+    return answers.answer(request, outputs.quality_document(report, adapter))
 
 
 @computing(
     "kv_cache_benchmark",
     json=inputs.BenchmarkInput,
     query=inputs.BenchmarkOptions,
-    answer=answers.MeasurementOutput,
+    answer=outputs.MeasurementOutput,
 )
 def benchmark(request: Request) -> Response:
     """Compress and decompress the arrays several times: medians without the first call, which may compile."""
-    options = inputs.read_body(request, json=inputs.BenchmarkInput, file=inputs.BenchmarkOptions)
+    options = parameters.read_body(request, json=inputs.BenchmarkInput, file=inputs.BenchmarkOptions)
     given, adapter = given_in(request, options)
     done = runs.benchmark(given, adapter=adapter, options=options, repetitions=options["repetitions"])
-    return responses.answer(request, outputs.measurement_document(done, adapter))
+    return answers.answer(request, outputs.measurement_document(done, adapter))
 
 
 def given_in(request: Request, options: dict[str, Any]) -> tuple[Given, ModelAdapter]:

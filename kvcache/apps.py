@@ -7,6 +7,6 @@ class KVCacheConfig(AppConfig):
 
     def ready(self) -> None:
         from kvcache.telemetry import RunCollector
-        from latentmas.monitoring import REGISTRY
+        from latentmas.rest.service import REGISTRY
 
         REGISTRY.register(RunCollector())

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kvcache.adapters import ModelAdapter
-from kvcache.inputs import NO_PROFILE
 from kvcache.models import Operation
 from kvcache.plan import DEFAULT_KL, KLBound, Ratio, Target, Threshold, target_of
 from kvcache.queries import get_profile, profile_for
@@ -15,6 +14,7 @@ from kvcache.statistics import medians, newest_runs
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import RAW_BYTES_PER_NUMBER
+from latentmas.rest.parameters import NO_PROFILE
 
 AUTO = "auto"
 

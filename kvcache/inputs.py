@@ -1,55 +1,13 @@
 """What the KV-cache addresses accept, in a JSON body or, beside a file, in the query."""
 
-import base64
-import binascii
-from typing import Any
-
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from kvcache.plan import METHODS
-from latentmas.blobs import DIGEST
-from latentmas.inputs import StrictSerializer, object_in, read
-from latentmas.parsers import is_file
-from latentmas.protocol.errors import InvalidInput
-from latentmas.spellings import snake_keys
+from latentmas.rest.parameters import ArrayField, Base64Field, DigestField, StrictSerializer
 
 MAX_REPETITIONS = 20
 DEFAULT_REPETITIONS = 5
 MAX_TOKENS = 1 << 31
-NO_PROFILE = "none"
-CAMEL = "camel"
-# Shorter and older names of the same parameters.
-ALIASES = {"model": "model_name", "threshold": "attention_threshold", "compressed_data": "compressed"}
-ARRAY: Any = {"type": "array", "items": {"type": "array", "items": {}}, "description": "number[][], or four deep."}
-
-
-@extend_schema_field(ARRAY)
-class ArrayField(serializers.Field[Any, Any, Any, Any]):
-    """A nested list as it came: the engine checks numbers, rank and lengths, and names the field."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, list):
-            raise serializers.ValidationError("not an array of numbers")
-        return data
-
-
-@extend_schema_field({"type": "string", "format": "byte"})
-class Base64Field(serializers.Field[Any, Any, Any, Any]):
-    def to_internal_value(self, data: Any) -> bytes:
-        try:
-            return base64.b64decode(data, validate=True)
-        except (binascii.Error, TypeError, ValueError):
-            raise serializers.ValidationError("not base64") from None
-
-
-class DigestField(serializers.CharField):
-    def to_internal_value(self, data: Any) -> str:
-        digest: str = super().to_internal_value(data)
-        if DIGEST.fullmatch(digest) is None and digest != NO_PROFILE:
-            raise serializers.ValidationError("not a digest; write sha256: and 64 hex digits")
-        return digest
 
 
 class RopeInput(StrictSerializer):
@@ -124,32 +82,5 @@ class StreamInput(CompressionInput, RopeInput):
     chunk_size = serializers.IntegerField(required=False, min_value=1, max_value=1 << 20, help_text="Tokens.")
 
 
-class NothingInput(StrictSerializer):
-    """No parameters at all."""
-
-
 class ProfilesInput(StrictSerializer):
     model_name = serializers.CharField(required=False, help_text="Name, hub id or alias.")
-
-
-def read_query(request: Request, shape: type[StrictSerializer]) -> dict[str, Any]:
-    """Return the validated query parameters but `keys`, which concerns the answer. Raises ValidationError."""
-    given = request.query_params.dict()
-    given.pop("keys", None)
-    return read(snake_keys(given, aliases=ALIASES), shape)
-
-
-def read_body(request: Request, *, json: type[StrictSerializer], file: type[StrictSerializer]) -> dict[str, Any]:
-    """Return the parameters: of a JSON body from it, beside a file from the query. Raises ValidationError."""
-    if is_file(request):
-        return read_query(request, file)
-    read_query(request, NothingInput)
-    return read(object_in(request, aliases=ALIASES), json)
-
-
-def wants_camel(request: Request) -> bool:
-    """Return whether the answer's keys are to be phase 1's. Raises InvalidInput for anything but `keys=camel`."""
-    wanted = request.query_params.get("keys")
-    if wanted not in (None, CAMEL):
-        raise InvalidInput(f"keys is {wanted!r}; the only spelling beside the usual one is {CAMEL!r}", field="keys")
-    return wanted == CAMEL

@@ -1,34 +1,52 @@
-"""What the answers hold, as plain data with snake_case keys."""
+"""What the computing addresses answer; each shape beside the function that fills it."""
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
+from django.http.response import HttpResponseBase
+from rest_framework import serializers
+from rest_framework.request import Request
+
 from kvcache.adapters import ModelAdapter
+from kvcache.catalogue_outputs import profile_url
 from kvcache.compiling import Clock
 from kvcache.figures import Metrics
 from kvcache.models import CodecProfile
 from kvcache.outcomes import Compression, Decompression, Measurement, timing
-from latentmas.downloads import CONTENT_TYPE
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
+from latentmas.rest.answers import Json, answer, base64_of, digest_of, file_answer, wants_file
+from latentmas.rest.downloads import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from kvcache.quality import QualityReport
 
-Json = dict[str, Any]
+BASES = [basis.value for basis in Basis]
 MAX_JSON_NUMBERS = 1 << 16
 AMORTISED_OVER = (1, 10, 1000)  # snapshots
 
 
-def quality_document(report: "QualityReport", adapter: ModelAdapter) -> Json:
-    same = ("passed", "errors", "warnings", "recommendations", "figures", "unmeasured", "loss_from", "basis")
-    return {"model": adapter.model} | {name: getattr(report, name) for name in same}
+class MetricsOutput(serializers.Serializer[Any]):
+    """The specification's metrics. With `keys=camel` the keys are phase 1's."""
 
-
-def digest_of(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+    compression_time_ms = serializers.FloatField()
+    decompression_time_ms = serializers.FloatField(allow_null=True, help_text="Null unless it was asked for.")
+    ttft_ms = serializers.FloatField(allow_null=True, help_text="Null: the model was not run here.")
+    token_savings = serializers.IntegerField()
+    bandwidth_savings_bytes = serializers.IntegerField()
+    bandwidth_savings_percent = serializers.FloatField()
+    cumulative_attention = serializers.FloatField(allow_null=True, help_text="Null where no tokens were selected.")
+    ratio = serializers.FloatField(help_text="Bytes at float16 over bytes of the file.")
+    compression_ratio = serializers.FloatField(help_text="The fraction saved, as the specification calls it.")
+    original_bytes = serializers.IntegerField()
+    compressed_bytes = serializers.IntegerField()
+    profile_bytes = serializers.IntegerField(allow_null=True)
+    ratio_with_profile = serializers.DictField(
+        child=serializers.FloatField(), required=False, help_text="With the profile's bytes spread over so many files."
+    )
+    compile_ms = serializers.FloatField(help_text="Part of the time above that was spent compiling kernels.")
+    cold = serializers.BooleanField(help_text="Whether anything was compiled: then the times say little.")
 
 
 def metrics_document(metrics: Metrics, clock: Clock) -> Json:
@@ -38,6 +56,21 @@ def metrics_document(metrics: Metrics, clock: Clock) -> Json:
         over = {str(snapshots): metrics.ratio_with_profile(snapshots) for snapshots in AMORTISED_OVER}
         document["ratio_with_profile"] = over
     return document
+
+
+class CompressionOutput(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    method = serializers.CharField()
+    basis = serializers.ChoiceField(BASES)
+    target_reached = serializers.BooleanField()
+    tokens = serializers.IntegerField()
+    kept_tokens = serializers.IntegerField()
+    kept = serializers.ListField(child=serializers.IntegerField(), allow_null=True, help_text="Indices; null: all.")
+    profile = serializers.DictField(allow_null=True)
+    size = serializers.IntegerField()
+    digest = serializers.CharField()
+    compressed = serializers.CharField(required=False, help_text="The .kvz file, base64.")
+    metrics = MetricsOutput()
 
 
 def compression_document(done: Compression, adapter: ModelAdapter) -> Json:
@@ -57,6 +90,33 @@ def compression_document(done: Compression, adapter: ModelAdapter) -> Json:
     }
 
 
+def compression_answer(request: Request, done: Compression, adapter: ModelAdapter) -> HttpResponseBase:
+    """Return what was compressed as `Accept` asks."""
+    document = compression_document(done, adapter)
+    data = done.compressed.data
+    if wants_file(request):
+        short = {name: value for name, value in document.items() if name != "kept"}
+        return file_answer(data, name=f"{adapter.model}.kvz", result=short)
+    return answer(request, document | {"compressed": base64_of(data)})
+
+
+def _profile_used(row: CodecProfile) -> Json:
+    return {"digest": row.digest, "size": row.size, "url": profile_url(row)}
+
+
+class TimesOutput(serializers.Serializer[Any]):
+    median = serializers.FloatField()
+    least = serializers.FloatField()
+    most = serializers.FloatField()
+
+
+class MeasurementOutput(CompressionOutput):
+    repetitions = serializers.IntegerField()
+    first = serializers.DictField(help_text="The call before the repetitions, with its compile time.")
+    compression_time_ms = TimesOutput()
+    decompression_time_ms = TimesOutput()
+
+
 def measurement_document(done: Measurement, adapter: ModelAdapter) -> Json:
     """Return medians over the repetitions; the call before them is told apart, as it may have compiled."""
     names = ("compression_time_ms", "decompression_time_ms")
@@ -73,6 +133,17 @@ def measurement_document(done: Measurement, adapter: ModelAdapter) -> Json:
             "metrics": document["metrics"] | medians,
         }
     )
+
+
+class SnapshotOutput(serializers.Serializer[Any]):
+    model = serializers.CharField(allow_null=True)
+    tokens = serializers.IntegerField()
+    positions = serializers.ListField(child=serializers.IntegerField())
+    next_position = serializers.IntegerField()
+    profile = serializers.CharField(allow_null=True)
+    keys = serializers.ListField()
+    values = serializers.ListField()
+    metrics = serializers.DictField()
 
 
 def snapshot_document(done: Decompression) -> Json:
@@ -94,51 +165,6 @@ def decompression_metrics(done: Decompression) -> Json:
     return {"decompression_time_ms": done.clock.duration_ms, **timing(done.clock)}
 
 
-def adapter_summary(adapter: ModelAdapter) -> Json:
-    return {
-        "name": adapter.model,
-        "family": adapter.family,
-        "attention_type": adapter.attention_type,
-        "recommended_threshold": adapter.recommended_threshold,
-        "min_tokens": adapter.min_tokens,
-        "max_tokens": adapter.max_tokens,
-        "window": adapter.window,
-        "geometry_known": adapter.geometry is not None,
-        "url": f"/api/kv-cache/models/{adapter.model}",
-    }
-
-
-def adapter_document(adapter: ModelAdapter, profile: CodecProfile | None) -> Json:
-    geometry = adapter.geometry
-    same = ("position_encoding", "rotation", "query_heads", "scale", "softcap", "unknown", "unsure", "note")
-    shape = ("layers", "heads", "head_dim", "value_width", "rotary_dim", "thetas", "windows", "width")
-    return (
-        adapter_summary(adapter)
-        | {name: getattr(adapter, name) for name in same}
-        | {
-            "geometry": None if geometry is None else {name: getattr(geometry, name) for name in shape},
-            "profile": None if profile is None else profile_document(profile),
-        }
-    )
-
-
-def profile_document(row: CodecProfile) -> Json:
-    """Return a published profile; the figures of its curve are numbers here, decimal text in the record."""
-    same = ("digest", "size", "model", "weights", "version", "width", "corpus", "basis", "measured_on", "published_at")
-    return {name: getattr(row, name) for name in same} | {
-        "curve": [{name: float(value) for name, value in point.items()} for point in row.curve],
-        "url": _profile_url(row),
-    }
-
-
-def _profile_used(row: CodecProfile) -> Json:
-    return {"digest": row.digest, "size": row.size, "url": _profile_url(row)}
-
-
-def _profile_url(row: CodecProfile) -> str:
-    return f"/api/kv-cache/profiles/{row.digest}"
-
-
 def _nested(snapshot: KVSnapshot, array: Array) -> Any:
     if array.size > MAX_JSON_NUMBERS:
         raise TooLarge(
@@ -148,3 +174,21 @@ def _nested(snapshot: KVSnapshot, array: Array) -> Any:
             size=array.size,
         )
     return (array[0, :, 0] if snapshot.frame.is_plain else array).tolist()
+
+
+class ValidationOutput(serializers.Serializer[Any]):
+    passed = serializers.BooleanField(help_text="No errors; warnings do not count.")
+    errors = serializers.ListField(  # type: ignore[assignment]  # declared fields never become attributes
+        child=serializers.CharField()
+    )
+    warnings = serializers.ListField(child=serializers.CharField())
+    recommendations = serializers.ListField(child=serializers.CharField())
+    basis = serializers.ChoiceField(BASES)
+    figures = serializers.DictField(help_text="Null is not measured.")
+    unmeasured = serializers.ListField(child=serializers.CharField())
+    loss_from = serializers.CharField(allow_null=True, help_text="What the information loss was computed from.")
+
+
+def quality_document(report: "QualityReport", adapter: ModelAdapter) -> Json:
+    same = ("passed", "errors", "warnings", "recommendations", "figures", "unmeasured", "loss_from", "basis")
+    return {"model": adapter.model} | {name: getattr(report, name) for name in same}

@@ -9,37 +9,38 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kvcache import answers, inputs, outputs, queries, responses, statistics
+from kvcache import catalogue_outputs, inputs, queries, statistics
 from kvcache.estimates import estimate
-from kvcache.views import KEYS, PROBLEM, reading
-from latentmas.downloads import CONTENT_TYPE, send_file
-from latentmas.inputs import object_in, read
-from latentmas.parsers import BoundedJSONParser
+from latentmas.rest import answers, parameters
+from latentmas.rest.downloads import CONTENT_TYPE, send_file
+from latentmas.rest.endpoints import KEYS, PROBLEM, reading
+from latentmas.rest.parameters import object_in, read
+from latentmas.rest.uploads import BoundedJSONParser
 
 
 @conditional_page
-@reading("kv_cache_models", answer=answers.AdaptersOutput)
+@reading("kv_cache_models", answer=catalogue_outputs.AdaptersOutput, camel=True)
 def models(request: Request) -> Response:
     """List the models whose KV-cache can be compressed, with what compression does to each."""
-    inputs.read_query(request, inputs.NothingInput)
-    return responses.answer(request, {"models": [outputs.adapter_summary(each) for each in queries.adapters()]})
+    parameters.read_query(request, parameters.NothingInput)
+    return answers.answer(request, {"models": [catalogue_outputs.adapter_summary(each) for each in queries.adapters()]})
 
 
-@reading("kv_cache_model", answer=answers.AdapterOutput)
+@reading("kv_cache_model", answer=catalogue_outputs.AdapterOutput, camel=True)
 def model(request: Request, name: str) -> Response:
     """Return a model's adapter by its name, hub id or an alias: the facts that compression uses, and those unknown."""
-    inputs.read_query(request, inputs.NothingInput)
+    parameters.read_query(request, parameters.NothingInput)
     adapter = queries.get_adapter(name)
-    return responses.answer(request, outputs.adapter_document(adapter, queries.profile_for(adapter.model)))
+    return answers.answer(request, catalogue_outputs.adapter_document(adapter, queries.profile_for(adapter.model)))
 
 
 @conditional_page
-@reading("kv_cache_profiles", answer=answers.ProfilesOutput, query=inputs.ProfilesInput)
+@reading("kv_cache_profiles", answer=catalogue_outputs.ProfilesOutput, query=inputs.ProfilesInput, camel=True)
 def profiles(request: Request) -> Response:
     """List the codec profiles that can be downloaded, newest first within a model."""
-    wanted = inputs.read_query(request, inputs.ProfilesInput)
+    wanted = parameters.read_query(request, inputs.ProfilesInput)
     rows = queries.list_profiles(model=wanted.get("model_name"))
-    return responses.answer(request, {"profiles": [outputs.profile_document(row) for row in rows]})
+    return answers.answer(request, {"profiles": [catalogue_outputs.profile_document(row) for row in rows]})
 
 
 @extend_schema(
@@ -61,23 +62,23 @@ def profile(request: Request, digest: str) -> HttpResponseBase:
     )
 
 
-@reading("kv_cache_statistics", answer=answers.CompressionStatisticsOutput)
+@reading("kv_cache_statistics", answer=catalogue_outputs.CompressionStatisticsOutput, camel=True)
 def totals(request: Request) -> Response:
     """Return what this server has compressed: totals, and medians by operation, model and method."""
-    inputs.read_query(request, inputs.NothingInput)
+    parameters.read_query(request, parameters.NothingInput)
     document = {
         "totals": statistics.totals(),
         "by_kind": statistics.by_kind(),
         "medians_over": statistics.NEWEST,
     }
-    return responses.answer(request, document)
+    return answers.answer(request, document)
 
 
 @extend_schema(
     operation_id="kv_cache_estimate_savings",
     parameters=[KEYS],
     request=inputs.EstimateInput,
-    responses={200: answers.EstimateOutput, **PROBLEM},
+    responses={200: catalogue_outputs.EstimateOutput, **PROBLEM},
 )
 @api_view(["POST"])
 @authentication_classes([])
@@ -85,6 +86,6 @@ def totals(request: Request) -> Response:
 @parser_classes([BoundedJSONParser])
 def estimate_savings(request: Request) -> Response:
     """Say what compressing would save and on what measurements that rests; without any, only what arithmetic gives."""
-    options = read(object_in(request, aliases=inputs.ALIASES), inputs.EstimateInput)
+    options = read(object_in(request, aliases=parameters.ALIASES), inputs.EstimateInput)
     adapter = queries.get_adapter(options["model_name"])
-    return responses.answer(request, estimate(adapter, tokens=options["tokens"], options=options))
+    return answers.answer(request, estimate(adapter, tokens=options["tokens"], options=options))

@@ -11,7 +11,6 @@ from kvcache.adapters import ModelAdapter
 from kvcache.bodies import Given, fitted
 from kvcache.compiling import Clock, clocked
 from kvcache.figures import Metrics
-from kvcache.inputs import NO_PROFILE
 from kvcache.models import CodecProfile, CompressionRun, Operation
 from kvcache.outcomes import Compression, Decompression, Judged, Measurement
 from kvcache.plan import target_of
@@ -19,6 +18,7 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import TensorFile
+from latentmas.rest.parameters import NO_PROFILE
 
 if TYPE_CHECKING:
     from kvcache.coding import profile as codec

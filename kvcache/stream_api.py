@@ -9,54 +9,57 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kvcache import answers, bodies, finishing, inputs, outputs, responses, streams
+from kvcache import bodies, catalogue_outputs, finishing, inputs, outputs, streams
 from kvcache.bodies import Given
 from kvcache.models import StreamSession
 from kvcache.queries import get_adapter
-from kvcache.views import computing
-from latentmas.inputs import object_in, read
-from latentmas.parsers import is_file, read_file
 from latentmas.protocol.errors import InvalidInput
-from latentmas.scopes import requester
+from latentmas.rest import answers, parameters
+from latentmas.rest.endpoints import computing
+from latentmas.rest.parameters import object_in, read
+from latentmas.rest.scopes import requester
+from latentmas.rest.uploads import is_file, read_file
 
 MESSAGES_TYPE = "application/octet-stream"
 
 
-class MessagesRenderer(responses.SafetensorsRenderer):
+class MessagesRenderer(answers.SafetensorsRenderer):
     """Lets `Accept` choose the stream's messages; the view makes that answer itself."""
 
     media_type = MESSAGES_TYPE
     format = "messages"
 
 
-ALL: tuple[type[BaseRenderer], ...] = (JSONRenderer, responses.SafetensorsRenderer, MessagesRenderer)
+ALL: tuple[type[BaseRenderer], ...] = (JSONRenderer, answers.SafetensorsRenderer, MessagesRenderer)
 
 
-@computing("kv_cache_stream_open", json=inputs.StreamInput, answer=answers.StreamOutput, status=201, files=False)
+@computing(
+    "kv_cache_stream_open", json=inputs.StreamInput, answer=catalogue_outputs.StreamOutput, status=201, files=False
+)
 def streams_view(request: Request) -> Response:
     """Begin a stream; it is yours for some minutes, until it is finished."""
-    options = read(object_in(request, aliases=inputs.ALIASES), inputs.StreamInput)
-    inputs.read_query(request, inputs.NothingInput)
+    options = read(object_in(request, aliases=parameters.ALIASES), inputs.StreamInput)
+    parameters.read_query(request, parameters.NothingInput)
     model = options.pop("model_name")
     stream = streams.open_stream(requester(request), model=model, options=options)
-    return responses.answer(request, _shown(stream), status=201)
+    return answers.answer(request, _shown(stream), status=201)
 
 
-@computing("kv_cache_stream_chunk", json=inputs.ArraysInput, answer=answers.StreamOutput, method="PUT")
+@computing("kv_cache_stream_chunk", json=inputs.ArraysInput, answer=catalogue_outputs.StreamOutput, method="PUT")
 def chunk(request: Request, stream_id: str, number: int) -> Response:
     """Put the next chunk, counted from 0: its tokens go on where the last one ended."""
     stream = streams.get_stream(requester(request), stream_id)
     streams.require_next(stream, number)
-    options = inputs.read_body(request, json=inputs.ArraysInput, file=inputs.NothingInput)
-    return responses.answer(
+    options = parameters.read_body(request, json=inputs.ArraysInput, file=parameters.NothingInput)
+    return answers.answer(
         request, _shown(streams.put_chunk(stream, number=number, given=_given(request, stream, options)))
     )
 
 
-@computing("kv_cache_stream_finish", json=None, answer=answers.CompressionOutput, files=False, renderers=ALL)
+@computing("kv_cache_stream_finish", json=None, answer=outputs.CompressionOutput, files=False, renderers=ALL)
 def finish(request: Request, stream_id: str) -> HttpResponseBase:
     """End a stream: `application/octet-stream` gets its messages, safetensors and JSON one .kvz file of all chunks."""
-    inputs.read_query(request, inputs.NothingInput)
+    parameters.read_query(request, parameters.NothingInput)
     stream = streams.get_stream(requester(request), stream_id)
     response = _messages(stream) if request.accepted_renderer.media_type == MESSAGES_TYPE else _file(request, stream)
     streams.close(stream)  # only now: what could not be answered can be asked for again
@@ -67,12 +70,12 @@ def _messages(stream: StreamSession) -> HttpResponseBase:
     ended = finishing.finish_as_messages(stream)
     response = FileResponse(ended.file, content_type=MESSAGES_TYPE)
     metrics = outputs.metrics_document(ended.metrics, ended.clock)
-    response[responses.RESULT_HEADER] = responses.header_of({"model": stream.model, "metrics": metrics})
+    response[answers.RESULT_HEADER] = answers.header_of({"model": stream.model, "metrics": metrics})
     return response
 
 
 def _file(request: Request, stream: StreamSession) -> HttpResponseBase:
-    return responses.compression_answer(request, finishing.finish_as_file(stream), get_adapter(stream.model))
+    return outputs.compression_answer(request, finishing.finish_as_file(stream), get_adapter(stream.model))
 
 
 def _given(request: Request, stream: StreamSession, options: dict[str, Any]) -> Given:
@@ -87,7 +90,7 @@ def _given(request: Request, stream: StreamSession, options: dict[str, Any]) -> 
     return bodies.from_arrays(options, adapter, first=stream.next_position)
 
 
-def _shown(stream: StreamSession) -> outputs.Json:
+def _shown(stream: StreamSession) -> answers.Json:
     url = f"/api/kv-cache/streams/{stream.id}"
     same = ("id", "model", "next_chunk", "next_position", "tokens", "size", "expires_at")
     return {name: getattr(stream, name) for name in same} | {

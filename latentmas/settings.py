@@ -43,7 +43,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "latentmas.middleware.ApiMiddleware",
+    "latentmas.rest.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -131,7 +131,7 @@ JOBS = env.text("JOBS", "thread", choices=("thread", "worker"))
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
 REST_FRAMEWORK = {
-    # By name: the parts below marketplace ask for scopes (latentmas.scopes) and need not know how tokens are kept.
+    # By name: the parts below marketplace ask for scopes (latentmas.rest.scopes) and need not know how tokens are kept.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "marketplace.accounts.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
@@ -140,8 +140,8 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "latentmas.problems.LenientNegotiation",
-    "EXCEPTION_HANDLER": "latentmas.problems.exception_handler",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "latentmas.rest.problems.LenientNegotiation",
+    "EXCEPTION_HANDLER": "latentmas.rest.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {

@@ -4,8 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from latentmas.documents import docs, healthz
-from latentmas.monitoring import metrics
+from latentmas.rest.service import docs, healthz, metrics
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from latentmas.documents import error_codes
+from latentmas.rest.service import error_codes
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("latentmas", "kvcache", "marketplace", "factory")

@@ -4,10 +4,10 @@ import pytest
 from django.conf import settings
 from django.test import Client, override_settings
 
-from latentmas.problems import problem_for
 from latentmas.protocol import errors
 from latentmas.protocol.errors import LatentMASError
 from latentmas.registry.data_file import load, read_entries
+from latentmas.rest.problems import problem_for
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 

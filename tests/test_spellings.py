@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentmas.spellings import camel_case, camel_keys, snake_case, snake_keys
+from latentmas.rest.parameters import camel_case, camel_keys, snake_case, snake_keys
 
 
 @pytest.mark.parametrize(

@@ -17,16 +17,15 @@ from factory import queries
 from factory.contributed.upload import contribute
 from factory.models import SPACES, CalibrationPack
 from latentmas.blobs import DIGEST
-from latentmas.downloads import CONTENT_TYPE, send_file
 from latentmas.events.types import Metadata
-from latentmas.inputs import StrictSerializer, read
-from latentmas.parsers import BytesParser, SafetensorsParser, is_file
-from latentmas.problems import ProblemOutput
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.w_matrix import Space
 from latentmas.rest.cursors import page_document, page_of
-from latentmas.scopes import WriteCalibrationPacks, requester
-from latentmas.spellings import snake_keys
+from latentmas.rest.downloads import CONTENT_TYPE, send_file
+from latentmas.rest.parameters import StrictSerializer, read, snake_keys
+from latentmas.rest.problems import ProblemOutput
+from latentmas.rest.scopes import WriteCalibrationPacks, requester
+from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100

@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from latentmas.jobs.handlers import Json, Run, handler_of
 from latentmas.jobs.models import STALE_AFTER, Job, State
-from latentmas.problems import problem, problem_for
 from latentmas.protocol.errors import LatentMASError
+from latentmas.rest.problems import problem, problem_for
 
 HEARTBEAT_SECONDS = 10.0
 PROGRESS_SECONDS = 1.0

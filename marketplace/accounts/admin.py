@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from latentmas.protocol.errors import LatentMASError
-from latentmas.scopes import SCOPES
+from latentmas.rest.scopes import SCOPES
 from marketplace.accounts.commands import DEFAULT_DAYS, MAX_DAYS, create_token, revoke_token
 from marketplace.accounts.models import MAX_NAME, ApiToken
 

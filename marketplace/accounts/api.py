@@ -10,10 +10,10 @@ from rest_framework.decorators import api_view, parser_classes, permission_class
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from latentmas.inputs import StrictSerializer, object_in, read
-from latentmas.parsers import BoundedJSONParser
-from latentmas.problems import ProblemOutput
-from latentmas.scopes import SCOPES, SessionOnly
+from latentmas.rest.parameters import StrictSerializer, object_in, read
+from latentmas.rest.problems import ProblemOutput
+from latentmas.rest.scopes import SCOPES, SessionOnly
+from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.accounts.commands import DEFAULT_DAYS, MAX_DAYS, create_token, revoke_token
 from marketplace.accounts.models import MAX_NAME, ApiToken
 

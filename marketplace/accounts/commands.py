@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
-from latentmas.scopes import SCOPES
+from latentmas.rest.scopes import SCOPES
 from marketplace.accounts import secrets
 from marketplace.accounts.models import MAX_NAME, ApiToken
 

@@ -7,12 +7,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from kvcache.exchange.decision import Policy
-from kvcache.inputs import ArrayField, DigestField
-from latentmas.inputs import StrictSerializer, read
-from latentmas.middleware import PROTOCOL
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
-from latentmas.spellings import snake_keys
+from latentmas.rest.middleware import PROTOCOL
+from latentmas.rest.parameters import ArrayField, DigestField, StrictSerializer, read, snake_keys
 
 MAX_POSITION = (1 << 31) - 2
 POLICY = ("minimum_retention", "minimum_confidence", "require_certificate", "require_inside", "allow_partial")

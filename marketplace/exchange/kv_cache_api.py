@@ -12,14 +12,14 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from kvcache import responses
 from kvcache.exchange.places import TargetTokens
-from kvcache.inputs import read_body
-from kvcache.views import computing
-from latentmas.parsers import is_file, read_file
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import write_snapshot
-from latentmas.scopes import ReadMemories
+from latentmas.rest import answers
+from latentmas.rest.endpoints import computing
+from latentmas.rest.parameters import read_body
+from latentmas.rest.scopes import ReadMemories
+from latentmas.rest.uploads import is_file, read_file
 from marketplace.exchange import inputs, outputs
 from marketplace.exchange.bodies import Handed, from_arrays, from_file, target_tokens, tokens_from_file
 from marketplace.exchange.kv_cache import KVCacheOrder, align
@@ -31,7 +31,7 @@ from marketplace.memories.queries import file_of, get_memory
     json=inputs.AlignInput,
     query=inputs.AlignOptions,
     answer=outputs.AlignmentOutput,
-    renderers=(JSONRenderer, responses.SafetensorsRenderer),
+    renderers=(JSONRenderer, answers.SafetensorsRenderer),
 )
 def align_kv_cache(request: Request) -> HttpResponseBase:
     """Align a memory to another model: arrays or a stored memory's id as JSON, a raw snapshot or .kvz file as body.
@@ -50,10 +50,10 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
     # Through JSON, so that the header beside a file says moments as a JSON answer does.
     document = json.loads(json.dumps(outputs.kv_cache_alignment(done, at=now), cls=DjangoJSONEncoder))
     snapshot = done.exchanged.snapshot
-    if responses.wants_file(request):
+    if answers.wants_file(request):
         name = f"{done.w_matrix.target_model}.safetensors"
-        return responses.file_answer(write_snapshot(snapshot), name=name, result=document)
-    return responses.answer(request, document | {"aligned_kv_cache": outputs.kv_cache_document(snapshot)})
+        return answers.file_answer(write_snapshot(snapshot), name=name, result=document)
+    return answers.answer(request, document | {"aligned_kv_cache": outputs.kv_cache_document(snapshot)})
 
 
 def _handed(request: Request, options: dict[str, Any]) -> Handed:

@@ -10,13 +10,13 @@ from kvcache.exchange.decision import Decision, quality_facts
 from kvcache.exchange.places import Mode
 from kvcache.outcomes import timing
 from kvcache.outputs import MAX_JSON_NUMBERS
-from latentmas.downloads import CONTENT_TYPE
-from latentmas.middleware import PROTOCOL
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.quality import Basis, Interval
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
+from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.middleware import PROTOCOL
 from marketplace.exchange.kv_cache import KVCacheAlignment
 from marketplace.exchange.vectors import VectorAlignment
 from marketplace.listings import outputs as listings

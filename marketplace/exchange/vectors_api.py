@@ -15,18 +15,24 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kvcache import responses
-from kvcache.inputs import ArrayField, NothingInput, read_query
-from latentmas.downloads import CONTENT_TYPE
-from latentmas.inputs import StrictSerializer, object_in, read
-from latentmas.middleware import PROTOCOL
-from latentmas.parsers import BoundedJSONParser, BytesParser, SafetensorsParser, is_file, read_file
-from latentmas.problems import ProblemOutput
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array, numbers
-from latentmas.scopes import AlignVectors
-from latentmas.spellings import snake_keys
+from latentmas.rest import answers
+from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.middleware import PROTOCOL
+from latentmas.rest.parameters import (
+    ArrayField,
+    NothingInput,
+    StrictSerializer,
+    object_in,
+    read,
+    read_query,
+    snake_keys,
+)
+from latentmas.rest.problems import ProblemOutput
+from latentmas.rest.scopes import AlignVectors
+from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.exchange import outputs
 from marketplace.exchange.vectors import VectorOrder, align
 
@@ -79,7 +85,7 @@ class AlignVectorsInput(AlignVectorsOptions):
 @api_view(["POST"])
 @permission_classes([AlignVectors])
 @parser_classes([BoundedJSONParser, SafetensorsParser, BytesParser])
-@renderer_classes([JSONRenderer, responses.SafetensorsRenderer])
+@renderer_classes([JSONRenderer, answers.SafetensorsRenderer])
 def align_vectors(request: Request) -> HttpResponseBase:
     """Map vectors of one model into another's space: JSON, or a safetensors file with the tensor `vectors`."""
     now = timezone.now()
@@ -101,11 +107,11 @@ def align_vectors(request: Request) -> HttpResponseBase:
     )
     done = align(vectors, order, at=now)
     document = outputs.vector_alignment(done, protocol=options["protocol"], at=now)
-    if responses.wants_file(request):
+    if answers.wants_file(request):
         # Through JSON, so that the header beside a file says moments as a JSON answer does.
         result = json.loads(json.dumps(document, cls=DjangoJSONEncoder))
         name = f"{done.w_matrix.target_model}.safetensors"
-        return responses.file_answer(outputs.vector_file(done.vectors), name=name, result=result)
+        return answers.file_answer(outputs.vector_file(done.vectors), name=name, result=result)
     rows = outputs.vector_rows(done.vectors)
     return Response(document | ({"aligned_vector": rows[0]} if single else {"aligned_vectors": rows}))
 

@@ -1,32 +1,25 @@
 """Read the catalogue over REST. Listings change through commands only, so nothing here writes."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from django.http import HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
-from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.decorators import api_view, permission_classes
-from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas import blobs
-from latentmas.problems import ProblemOutput
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
 from latentmas.rest.cursors import page_document, page_of
+from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.certificates import require_certificate
 from marketplace.listings.choice import best
 from marketplace.listings.statistics import statistics
-
-View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 class CertificateOutput(serializers.Serializer[Any]):
@@ -68,22 +61,8 @@ class CompatibleOutput(serializers.Serializer[Any]):
     targets = CompatibleTargetOutput(many=True)
 
 
-def public_get(operation: str, *, answer: Any, query: Any = None) -> Callable[[View], Any]:
-    """Make a function a GET that needs no account, described in the OpenAPI document."""
-
-    def decorate(view: View) -> Any:
-        described = extend_schema(
-            operation_id=operation,
-            parameters=[query] if query else [],
-            responses={200: answer, (400, "application/problem+json"): ProblemOutput},
-        )
-        return described(api_view(["GET"])(permission_classes([AllowAny])(view)))
-
-    return decorate
-
-
 @conditional_page
-@public_get("w_matrices_list", answer=outputs.PageOutput, query=inputs.BrowseInput)
+@reading("w_matrices_list", answer=outputs.PageOutput, query=inputs.BrowseInput)
 def browse(request: Request) -> Response:
     """Browse what is on offer: measured figures first, then the lowest epsilon."""
     now = timezone.now()
@@ -93,7 +72,7 @@ def browse(request: Request) -> Response:
     return Response(page_document(request, page, partial(outputs.summary, at=now)))
 
 
-@public_get("w_matrices_retrieve", answer=outputs.ListingOutput)
+@reading("w_matrices_retrieve", answer=outputs.ListingOutput)
 def listing(request: Request, listing_id: str) -> Response:
     """Return a listing with its licences and all its versions, yanked ones too."""
     row = queries.get_listing(listing_id)
@@ -102,13 +81,13 @@ def listing(request: Request, listing_id: str) -> Response:
     return response
 
 
-@public_get("w_matrices_version", answer=outputs.VersionOutput)
+@reading("w_matrices_version", answer=outputs.VersionOutput)
 def version(request: Request, listing_id: str, version: str) -> Response:
     """Return one version with every figure of its measurement."""
     return Response(outputs.version(queries.get_version(listing_id, version=version), at=timezone.now()))
 
 
-@public_get("w_matrices_manifest", answer=ManifestOutput)
+@reading("w_matrices_manifest", answer=ManifestOutput)
 def manifest(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
     row = queries.offered_version(listing_id, version)
@@ -126,7 +105,7 @@ def manifest(request: Request, listing_id: str, version: str) -> Response:
     )
 
 
-@public_get("w_matrices_certificate", answer=CertificateOutput)
+@reading("w_matrices_certificate", answer=CertificateOutput)
 def certificate(request: Request, listing_id: str, version: str) -> Response:
     """Return the valid certificate, or the reasons why there is none as a problem."""
     row, now = queries.offered_version(listing_id, version), timezone.now()
@@ -136,7 +115,7 @@ def certificate(request: Request, listing_id: str, version: str) -> Response:
     return Response(document | {"issued_at": row.certified_at, "certification": outputs.certification(row, at=now)})
 
 
-@public_get("w_matrices_best", answer=outputs.VersionOutput, query=inputs.BestInput)
+@reading("w_matrices_best", answer=outputs.VersionOutput, query=inputs.BestInput)
 def best_for_pair(request: Request) -> Response:
     """Return the best certified version for a pair of models; never a simulated one unless it is asked for."""
     now = timezone.now()
@@ -153,7 +132,7 @@ def best_for_pair(request: Request) -> Response:
     return Response(outputs.version(found, at=now))
 
 
-@public_get("w_matrices_compatible", answer=CompatibleOutput, query=inputs.CompatibleInput)
+@reading("w_matrices_compatible", answer=CompatibleOutput, query=inputs.CompatibleInput)
 def compatible(request: Request) -> Response:
     """Return the models that a W-Matrix on offer leads to from one model, each with its first listing."""
     now = timezone.now()
@@ -168,7 +147,7 @@ def compatible(request: Request) -> Response:
 
 
 @conditional_page
-@public_get("w_matrices_statistics", answer=outputs.StatisticsOutput)
+@reading("w_matrices_statistics", answer=outputs.StatisticsOutput)
 def totals(request: Request) -> Response:
     """Return totals by tier, grade, basis, method and family, and the mean epsilon of each basis on its own."""
     return Response(outputs.statistics_document(statistics(at=timezone.now())))

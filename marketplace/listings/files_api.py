@@ -13,13 +13,12 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from latentmas.downloads import CONTENT_TYPE, send_file
-from latentmas.inputs import read
-from latentmas.parsers import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
-from latentmas.problems import ProblemOutput
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
-from latentmas.spellings import snake_keys
+from latentmas.rest.downloads import CONTENT_TYPE, send_file
+from latentmas.rest.parameters import read, snake_keys
+from latentmas.rest.problems import ProblemOutput
+from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
 from marketplace.listings import inputs, outputs, queries
 
 

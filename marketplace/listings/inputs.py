@@ -7,12 +7,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from latentmas.blobs import DIGEST
-from latentmas.inputs import StrictSerializer, read
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.queries import get_model
-from latentmas.spellings import snake_keys
+from latentmas.rest.parameters import StrictSerializer, read, snake_keys
 from marketplace.listings.queries import Filters
 
 DEFAULT_LIMIT = 25

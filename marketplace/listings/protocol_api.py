@@ -8,8 +8,8 @@ from rest_framework.response import Response
 
 from latentmas.protocol.certification import GRADE_CEILINGS, TIER_CEILINGS, TIER_DESCRIPTIONS, Grade, Tier
 from latentmas.protocol.versions import is_compatible, parse_version
+from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs
-from marketplace.listings.api import public_get
 
 VALID_FOR_DAYS = 365
 RULE = (
@@ -43,7 +43,7 @@ class CertificationTiersOutput(serializers.Serializer[Any]):
     rule = serializers.CharField()
 
 
-@public_get(
+@reading(
     "w_matrices_version_compatibility",
     answer=VersionCompatibilityOutput,
     query=inputs.VersionCompatibilityInput,
@@ -56,7 +56,7 @@ def version_compatibility(request: Request) -> Response:
     return Response({"required": str(required), "available": str(available), "compatible": compatible})
 
 
-@public_get("w_matrices_certification_tiers", answer=CertificationTiersOutput)
+@reading("w_matrices_certification_tiers", answer=CertificationTiersOutput)
 def certification_tiers(request: Request) -> Response:
     """Return the tiers and grades with their highest epsilon, and the rule without which none is given."""
     tiers, grades = dict(TIER_CEILINGS), dict(GRADE_CEILINGS)

@@ -14,10 +14,10 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from latentmas.downloads import CONTENT_TYPE, send_file
-from latentmas.parsers import BytesParser, SafetensorsParser, is_file, read_file
-from latentmas.problems import ProblemOutput
-from latentmas.scopes import ReadMemories, ScopePermission, WriteMemories
+from latentmas.rest.downloads import CONTENT_TYPE, send_file
+from latentmas.rest.problems import ProblemOutput
+from latentmas.rest.scopes import ReadMemories, ScopePermission, WriteMemories
+from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.memories import queries
 from marketplace.memories.commands import delete_memory, store_memory
 from marketplace.memories.models import Kind, StoredMemory

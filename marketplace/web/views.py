@@ -10,11 +10,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import ValidationError
 
-from latentmas.inputs import read
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import LatentMASError, NotFound
 from latentmas.protocol.quality import REREAD_TOKENS, Basis, LayerFidelity, Quality, Retention
 from latentmas.protocol.w_matrix import Method, Space
+from latentmas.rest.parameters import read
 from marketplace.listings import inputs, queries
 from marketplace.listings.certificates import quality_of, reasons_of, status_of
 from marketplace.listings.models import ListingVersion

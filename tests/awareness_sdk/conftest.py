@@ -8,7 +8,7 @@ from django.test import override_settings
 
 from awareness_sdk import AwarenessClient
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import KV_CACHE_COMPUTE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts.commands import create_token
 
 MODELS = {"smollm2-135m", "gpt-4", "llama-3-8b"}

@@ -10,7 +10,7 @@ from kvcache.compressor import compress
 from kvcache.exchange.places import TargetTokens
 from kvcache.queries import get_adapter
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import SCOPES
+from latentmas.rest.scopes import SCOPES
 from marketplace.accounts.commands import create_token
 from tests.marketplace.exchange.sample import certified_listing, memory
 from tests.marketplace.sample import SOURCE, TARGET

@@ -8,7 +8,7 @@ from awareness_sdk.errors import InvalidRequest, NotFound, PermissionDenied
 from latentmas.jobs import background
 from latentmas.jobs.models import Job
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
+from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
 from marketplace.accounts.commands import create_token
 from tests.factory.synthetic import Synthetic
 

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 
 from awareness_sdk import AwarenessClient, AwarenessError
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import VECTORS_ALIGN
+from latentmas.rest.scopes import VECTORS_ALIGN
 from marketplace.accounts.commands import create_token
 from tests.marketplace.exchange.vector_sample import mapped, vector_listing
 from tests.marketplace.sample import SOURCE, TARGET

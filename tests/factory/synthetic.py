@@ -11,10 +11,10 @@ from django.test import Client
 from factory.contributed.known_corpora import corpus_with
 from factory.corpora import Document, Split
 from factory.packs import MAX_CHARACTERS, PackDocument
-from latentmas.downloads import CONTENT_TYPE
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.rest.downloads import CONTENT_TYPE
 
 LEE = corpus_with(name="lee-background")
 DOCUMENTS = {Split.CALIBRATION: 16, Split.SELECTION: 3, Split.HELD_OUT: 4}

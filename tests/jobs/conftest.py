@@ -9,7 +9,7 @@ from django.test import Client
 from latentmas.jobs import handlers
 from latentmas.jobs.handlers import Json, Run
 from latentmas.protocol.errors import InvalidInput
-from latentmas.scopes import KV_CACHE_COMPUTE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts.commands import create_token
 
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import KV_CACHE_COMPUTE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts.commands import create_token
 
 MODELS = {"smollm2-135m", "gemma-3-270m", "gpt-4", "claude-3-opus", "llama-3-8b", "mistral-7b", "deepseek-v3"}

@@ -15,7 +15,7 @@ from kvcache.chunks import part
 from kvcache.models import CompressionRun, StreamSession
 from kvcache.queries import get_adapter
 from latentmas.protocol.snapshot import KVSnapshot, whole
-from latentmas.scopes import KV_CACHE_COMPUTE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts.commands import create_token
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import KV_CACHE_COMPUTE, MEMORIES_READ, MEMORIES_WRITE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_READ, MEMORIES_WRITE
 from marketplace.accounts.commands import create_token
 
 MODELS = {"smollm2-135m", "gemma-3-270m", "gpt-4", "llama-3-8b", "qwen-7b"}

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
+from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
 from marketplace.accounts.commands import create_token
 
 MODELS = {"gpt-4", "claude-3-opus", "smollm2-135m", "gemma-3-270m", "bert", "llama-3-8b"}

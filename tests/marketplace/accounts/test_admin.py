@@ -2,7 +2,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from latentmas.scopes import KV_CACHE_COMPUTE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts import secrets
 from marketplace.accounts.commands import create_token
 from marketplace.accounts.models import ApiToken

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from latentmas.scopes import KV_CACHE_COMPUTE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts.commands import MAX_TOKENS, create_token
 from marketplace.accounts.models import ApiToken
 

@@ -8,7 +8,7 @@ from rest_framework.decorators import api_view, permission_classes
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 
-from latentmas.scopes import KV_CACHE_COMPUTE, ComputeKVCaches, ScopePermission
+from latentmas.rest.scopes import KV_CACHE_COMPUTE, ComputeKVCaches, ScopePermission
 from marketplace.accounts.commands import create_token, revoke_token
 from marketplace.accounts.models import ApiToken
 

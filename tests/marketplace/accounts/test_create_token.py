@@ -3,7 +3,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from latentmas.scopes import SCOPES
+from latentmas.rest.scopes import SCOPES
 from marketplace.accounts import secrets
 from marketplace.accounts.models import ApiToken
 

@@ -17,7 +17,7 @@ from kvcache.queries import get_adapter
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Distribution
 from latentmas.registry.data_file import load, read_entries
-from latentmas.scopes import KV_CACHE_COMPUTE, MEMORIES_WRITE
+from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_WRITE
 from marketplace.listings.commands import yank_version
 from tests.marketplace.exchange.sample import certified_listing, memory, w_matrix
 from tests.marketplace.sample import METADATA, SOURCE, TARGET, unmeasured

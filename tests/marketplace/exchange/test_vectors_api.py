@@ -9,7 +9,7 @@ import pytest
 from django.test import Client, override_settings
 
 from latentmas.protocol import tensors
-from latentmas.scopes import KV_CACHE_COMPUTE, VECTORS_ALIGN
+from latentmas.rest.scopes import KV_CACHE_COMPUTE, VECTORS_ALIGN
 from marketplace.listings.commands import yank_version
 from tests.marketplace.exchange.vector_sample import mapped, retrieving, vector_listing
 from tests.marketplace.sample import METADATA, SOURCE, TARGET, make_listing

@@ -8,7 +8,7 @@ from kvcache.bodies import Given, to_file
 from kvcache.compressor import compress
 from kvcache.queries import get_adapter
 from latentmas import blobs
-from latentmas.scopes import KV_CACHE_COMPUTE, MEMORIES_READ
+from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_READ
 from marketplace.memories import commands
 from marketplace.memories.models import StoredMemory
 from tests.marketplace.exchange.sample import memory

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from latentmas.protocol.errors import LatentMASError
-from latentmas.scopes import SCOPES
+from latentmas.rest.scopes import SCOPES
 from marketplace.accounts.commands import DEFAULT_DAYS, create_token
 
 

@@ -1,24 +1,21 @@
-"""How the KV-cache addresses answer: JSON with snake_case keys, phase 1's on request, or the file itself."""
+"""Answers: JSON with snake_case keys, phase 1's on request, or the file itself with the JSON in a header."""
 
 import base64
+import hashlib
 import json
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpResponse
-from django.http.response import HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kvcache.adapters import ModelAdapter
-from kvcache.inputs import wants_camel
-from kvcache.outcomes import Compression
-from kvcache.outputs import Json, compression_document, digest_of
-from latentmas.downloads import CONTENT_TYPE, repr_digest
 from latentmas.protocol.errors import TooLarge
-from latentmas.spellings import camel_keys
+from latentmas.rest.downloads import CONTENT_TYPE, repr_digest
+from latentmas.rest.parameters import camel_keys, wants_camel
 
+Json = dict[str, Any]
 RESULT_HEADER = "LatentMAS-Result"  # beside a file: the JSON answer, without what would be long
 BASE64_GROWTH = 4 / 3
 # Phase 1's names that are not the camelCase of ours.
@@ -76,11 +73,5 @@ def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def compression_answer(request: Request, done: Compression, adapter: ModelAdapter) -> HttpResponseBase:
-    """Return what was compressed as `Accept` asks."""
-    document = compression_document(done, adapter)
-    data = done.compressed.data
-    if wants_file(request):
-        short = {name: value for name, value in document.items() if name != "kept"}
-        return file_answer(data, name=f"{adapter.model}.kvz", result=short)
-    return answer(request, document | {"compressed": base64_of(data)})
+def digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from latentmas.problems import CONTENT_TYPE, problem, problem_for
 from latentmas.protocol.errors import LatentMASError
+from latentmas.rest.problems import CONTENT_TYPE, problem, problem_for
 
 API_PREFIX = "/api/"
 PROTOCOL_HEADER = "LatentMAS-Protocol"

@@ -1,86 +1,15 @@
-"""The shapes of the answers, for the OpenAPI document."""
+"""What the reading addresses answer: models, profiles, estimates, totals; each shape beside what fills it."""
 
 from typing import Any
 
 from rest_framework import serializers
 
+from kvcache.adapters import ModelAdapter
+from kvcache.models import CodecProfile
 from latentmas.protocol.quality import Basis
+from latentmas.rest.answers import Json
 
 BASES = [basis.value for basis in Basis]
-
-
-class MetricsOutput(serializers.Serializer[Any]):
-    """The specification's metrics. With `keys=camel` the keys are phase 1's."""
-
-    compression_time_ms = serializers.FloatField()
-    decompression_time_ms = serializers.FloatField(allow_null=True, help_text="Null unless it was asked for.")
-    ttft_ms = serializers.FloatField(allow_null=True, help_text="Null: the model was not run here.")
-    token_savings = serializers.IntegerField()
-    bandwidth_savings_bytes = serializers.IntegerField()
-    bandwidth_savings_percent = serializers.FloatField()
-    cumulative_attention = serializers.FloatField(allow_null=True, help_text="Null where no tokens were selected.")
-    ratio = serializers.FloatField(help_text="Bytes at float16 over bytes of the file.")
-    compression_ratio = serializers.FloatField(help_text="The fraction saved, as the specification calls it.")
-    original_bytes = serializers.IntegerField()
-    compressed_bytes = serializers.IntegerField()
-    profile_bytes = serializers.IntegerField(allow_null=True)
-    ratio_with_profile = serializers.DictField(
-        child=serializers.FloatField(), required=False, help_text="With the profile's bytes spread over so many files."
-    )
-    compile_ms = serializers.FloatField(help_text="Part of the time above that was spent compiling kernels.")
-    cold = serializers.BooleanField(help_text="Whether anything was compiled: then the times say little.")
-
-
-class CompressionOutput(serializers.Serializer[Any]):
-    model = serializers.CharField()
-    method = serializers.CharField()
-    basis = serializers.ChoiceField(BASES)
-    target_reached = serializers.BooleanField()
-    tokens = serializers.IntegerField()
-    kept_tokens = serializers.IntegerField()
-    kept = serializers.ListField(child=serializers.IntegerField(), allow_null=True, help_text="Indices; null: all.")
-    profile = serializers.DictField(allow_null=True)
-    size = serializers.IntegerField()
-    digest = serializers.CharField()
-    compressed = serializers.CharField(required=False, help_text="The .kvz file, base64.")
-    metrics = MetricsOutput()
-
-
-class TimesOutput(serializers.Serializer[Any]):
-    median = serializers.FloatField()
-    least = serializers.FloatField()
-    most = serializers.FloatField()
-
-
-class MeasurementOutput(CompressionOutput):
-    repetitions = serializers.IntegerField()
-    first = serializers.DictField(help_text="The call before the repetitions, with its compile time.")
-    compression_time_ms = TimesOutput()
-    decompression_time_ms = TimesOutput()
-
-
-class SnapshotOutput(serializers.Serializer[Any]):
-    model = serializers.CharField(allow_null=True)
-    tokens = serializers.IntegerField()
-    positions = serializers.ListField(child=serializers.IntegerField())
-    next_position = serializers.IntegerField()
-    profile = serializers.CharField(allow_null=True)
-    keys = serializers.ListField()
-    values = serializers.ListField()
-    metrics = serializers.DictField()
-
-
-class ValidationOutput(serializers.Serializer[Any]):
-    passed = serializers.BooleanField(help_text="No errors; warnings do not count.")
-    errors = serializers.ListField(  # type: ignore[assignment]  # declared fields never become attributes
-        child=serializers.CharField()
-    )
-    warnings = serializers.ListField(child=serializers.CharField())
-    recommendations = serializers.ListField(child=serializers.CharField())
-    basis = serializers.ChoiceField(BASES)
-    figures = serializers.DictField(help_text="Null is not measured.")
-    unmeasured = serializers.ListField(child=serializers.CharField())
-    loss_from = serializers.CharField(allow_null=True, help_text="What the information loss was computed from.")
 
 
 class AdapterSummaryOutput(serializers.Serializer[Any]):
@@ -93,6 +22,20 @@ class AdapterSummaryOutput(serializers.Serializer[Any]):
     window = serializers.IntegerField(allow_null=True, help_text="Where every layer has the same.")
     geometry_known = serializers.BooleanField(help_text="False: only plain arrays can be compressed.")
     url = serializers.CharField()
+
+
+def adapter_summary(adapter: ModelAdapter) -> Json:
+    return {
+        "name": adapter.model,
+        "family": adapter.family,
+        "attention_type": adapter.attention_type,
+        "recommended_threshold": adapter.recommended_threshold,
+        "min_tokens": adapter.min_tokens,
+        "max_tokens": adapter.max_tokens,
+        "window": adapter.window,
+        "geometry_known": adapter.geometry is not None,
+        "url": f"/api/kv-cache/models/{adapter.model}",
+    }
 
 
 class AdaptersOutput(serializers.Serializer[Any]):
@@ -121,6 +64,19 @@ class ProfileOutput(serializers.Serializer[Any]):
     url = serializers.CharField(help_text="Of the file.")
 
 
+def profile_document(row: CodecProfile) -> Json:
+    """Return a published profile; the figures of its curve are numbers here, decimal text in the record."""
+    same = ("digest", "size", "model", "weights", "version", "width", "corpus", "basis", "measured_on", "published_at")
+    return {name: getattr(row, name) for name in same} | {
+        "curve": [{name: float(value) for name, value in point.items()} for point in row.curve],
+        "url": profile_url(row),
+    }
+
+
+def profile_url(row: CodecProfile) -> str:
+    return f"/api/kv-cache/profiles/{row.digest}"
+
+
 class ProfilesOutput(serializers.Serializer[Any]):
     profiles = ProfileOutput(many=True)
 
@@ -138,6 +94,20 @@ class AdapterOutput(AdapterSummaryOutput):
     note = serializers.CharField(allow_null=True)
     geometry = serializers.DictField(allow_null=True)
     profile = ProfileOutput(allow_null=True)
+
+
+def adapter_document(adapter: ModelAdapter, profile: CodecProfile | None) -> Json:
+    geometry = adapter.geometry
+    same = ("position_encoding", "rotation", "query_heads", "scale", "softcap", "unknown", "unsure", "note")
+    shape = ("layers", "heads", "head_dim", "value_width", "rotary_dim", "thetas", "windows", "width")
+    return (
+        adapter_summary(adapter)
+        | {name: getattr(adapter, name) for name in same}
+        | {
+            "geometry": None if geometry is None else {name: getattr(geometry, name) for name in shape},
+            "profile": None if profile is None else profile_document(profile),
+        }
+    )
 
 
 class EstimateOutput(serializers.Serializer[Any]):

@@ -10,7 +10,7 @@ from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 
 from latentmas import blobs
-from latentmas.problems import problem
+from latentmas.rest.problems import problem
 
 CONTENT_TYPE = "application/vnd.safetensors"
 CHUNK_BYTES = 1 << 18

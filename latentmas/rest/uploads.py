@@ -7,8 +7,8 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import FileUploadParser, JSONParser
 from rest_framework.request import Request
 
-from latentmas.middleware import FILE_TYPES
 from latentmas.protocol.errors import InvalidInput, TooLarge
+from latentmas.rest.middleware import FILE_TYPES
 
 CHUNK_BYTES = 1 << 20
 

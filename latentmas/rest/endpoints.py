@@ -1,4 +1,4 @@
-"""The two kinds of address: one that anybody may read, and one that computes and asks for a token with its scope."""
+"""The kinds of address, described for OpenAPI: those anybody may read, and those that compute and ask for a scope."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,11 +10,11 @@ from rest_framework.decorators import api_view, parser_classes, permission_class
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
-from kvcache.responses import SafetensorsRenderer
-from latentmas.downloads import CONTENT_TYPE
-from latentmas.parsers import BoundedJSONParser, BytesParser, SafetensorsParser
-from latentmas.problems import ProblemOutput
-from latentmas.scopes import ComputeKVCaches
+from latentmas.rest.answers import SafetensorsRenderer
+from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.problems import ProblemOutput
+from latentmas.rest.scopes import ComputeKVCaches
+from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -24,10 +24,12 @@ KEYS = OpenApiParameter(
 PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 
 
-def reading(operation: str, *, answer: Any, query: Any = None) -> Callable[[View], Any]:
-    """Make a function a GET that needs no account."""
+def reading(operation: str, *, answer: Any, query: Any = None, camel: bool = False) -> Callable[[View], Any]:
+    """Make a function a GET that needs no account. `camel`: its answers can have phase 1's keys."""
     described = extend_schema(
-        operation_id=operation, parameters=[query, KEYS] if query else [KEYS], responses={200: answer, **PROBLEM}
+        operation_id=operation,
+        parameters=[*([query] if query else []), *([KEYS] if camel else [])],
+        responses={200: answer, **PROBLEM},
     )
     return lambda view: described(api_view(["GET"])(permission_classes([AllowAny])(view)))
 

@@ -1,4 +1,4 @@
-"""The API's own documents, and whether the service is up."""
+"""The API's own page, whether the service is up, and its metrics in Prometheus' text format."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,10 +9,13 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from latentmas.problems import HTTP_CODES
 from latentmas.protocol.errors import LatentMASError
+from latentmas.rest.problems import HTTP_CODES
 
+REGISTRY = CollectorRegistry()  # not the library's own, which holds the figures of one process
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -67,3 +70,9 @@ def error_codes() -> list[ErrorCode]:
 
 def _subclasses(cls: type[LatentMASError]) -> set[type[LatentMASError]]:
     return {each for child in cls.__subclasses__() for each in {child} | _subclasses(child)}
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Return every registered figure; like the statistics, it needs no account and names nobody."""
+    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_PLAIN_0_0_4)
