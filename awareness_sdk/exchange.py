@@ -14,7 +14,7 @@ from latentmas.protocol.snapshot import KVSnapshot, read_snapshot, write_snapsho
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
-    from kvcache.exchange.places import TargetTokens
+    from kvcache.exchange.placement import TargetTokens
 
 Result = dict[str, Any]
 ALIGN = "/api/latentmas/kv-cache/align"

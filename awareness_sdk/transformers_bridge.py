@@ -14,7 +14,7 @@ import numpy as np
 
 from awareness_sdk.configurations import geometry_of
 from awareness_sdk.first_layer import first_layer_of
-from kvcache.exchange.places import TargetTokens
+from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame

@@ -8,9 +8,9 @@ from benchmarks.compression_cases import Context
 from kvcache.adapters import ModelAdapter
 from kvcache.coding import quantised
 from kvcache.coding.profile import OpenedProfile
-from kvcache.compressor import compress, decompress
-from kvcache.container import Container, read_kvz, unpack, write_kvz
-from kvcache.plan import Ratio, Target
+from kvcache.compression.compressor import compress, decompress
+from kvcache.compression.container import Container, read_kvz, unpack, write_kvz
+from kvcache.compression.plan import Ratio, Target
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.snapshot import KVSnapshot
 

@@ -12,7 +12,7 @@ from factory.retention import retention
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.coding.profile import OpenedProfile
-from kvcache.plan import KLBound
+from kvcache.compression.plan import KLBound
 from latentmas.protocol.errors import InvalidInput
 
 BOUNDS = (0.01, 0.04)  # nats

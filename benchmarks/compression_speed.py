@@ -11,12 +11,12 @@ from awareness_sdk.transformers_bridge import cache_of
 from benchmarks.compression_cases import Context, read_context
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
+from kvcache.attention.selection import selector
 from kvcache.coding.profile import OpenedProfile
-from kvcache.compiling import clocked
-from kvcache.compressor import compress, decompress
-from kvcache.plan import KLBound, Ratio, Target
+from kvcache.compression.compressor import compress, decompress
+from kvcache.compression.plan import KLBound, Ratio, Target
 from kvcache.rows import pack_rows, unpack_rows
-from kvcache.selection import selector
+from kvcache.server.recording import clocked
 from latentmas.protocol.plain import plain_queries, plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot, whole
 

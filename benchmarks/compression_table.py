@@ -12,9 +12,9 @@ import numpy as np
 from benchmarks.compression_cases import read_context
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
-from kvcache.attended import check_queries
+from kvcache.attention.queries import check_queries
+from kvcache.attention.selection import token_mass
 from kvcache.kernels.select import select_tokens
-from kvcache.selection import token_mass
 from latentmas.protocol.plain import plain_queries, plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array

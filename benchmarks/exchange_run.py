@@ -11,10 +11,10 @@ from benchmarks.qa_probe import Probe
 from benchmarks.qa_scores import scored
 from factory.demonstration.memories import Packed, opened, pack, read_memory, target_tokens
 from factory.runners.model import RunningModel
-from kvcache.exchange.decision import Policy
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import OpenedWMatrix
-from kvcache.exchange.places import TargetTokens
+from kvcache.exchange.placement import TargetTokens
+from kvcache.exchange.policy import Policy
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 

@@ -14,9 +14,9 @@ from factory.passages import Passage
 from factory.progress import Progress
 from factory.retention import retention
 from factory.runners.model import RunningModel
-from kvcache.exchange.decision import Policy
 from kvcache.exchange.exchange import exchange
 from kvcache.exchange.mapping import LatentMap, OpenedWMatrix, open_w_matrix
+from kvcache.exchange.policy import Policy
 from kvcache.rows import rows_in, whole_snapshot
 from latentmas.protocol.eight_bit import MATRICES, matrix_of
 from latentmas.protocol.errors import InvalidInput

@@ -10,7 +10,7 @@ from factory.corpora import Document
 from factory.progress import Progress
 from factory.runners.model import Encoding, RunningModel
 from kvcache.exchange.pairing import causal_pairs
-from kvcache.exchange.places import TargetTokens
+from kvcache.exchange.placement import TargetTokens
 from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot

@@ -34,7 +34,7 @@ INSTALLED_APPS = [
     "latentmas.events",
     "latentmas.jobs",
     "latentmas.registry",
-    "kvcache",
+    "kvcache.server",
     "marketplace.accounts",
     "marketplace.listings",
     "marketplace.memories",

@@ -17,9 +17,9 @@ from factory.demonstration.memories import adapter_of, read_memory
 from factory.demonstration.texts import DOCUMENT
 from factory.runners.model import load_model
 from factory.runners.weights import find_weights
-from kvcache.compressor import compress, decompress
-from kvcache.exchange.decision import Policy
+from kvcache.compression.compressor import compress, decompress
 from kvcache.exchange.exchange import exchange
+from kvcache.exchange.policy import Policy
 from latentmas.protocol.w_matrix import read_w_matrix
 
 CACHE = Path.home() / ".cache" / "latentmas"  # converted weights are kept here

@@ -9,12 +9,12 @@ from factory.corpora import TextCorpus
 from factory.progress import Stage
 from factory.runners.model import load_model
 from factory.runners.weights import find_weights
-from kvcache import queries
 from kvcache.coding.coefficient_classes import step_size
 from kvcache.coding.profile import ProfileDocument
-from kvcache.commands import publish_profile
-from kvcache.events import CodecProfilePublished, CurvePoint
-from kvcache.models import CodecProfile
+from kvcache.server import queries
+from kvcache.server.commands import publish_profile
+from kvcache.server.events import CodecProfilePublished, CurvePoint
+from kvcache.server.models import CodecProfile
 from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.quality import Basis

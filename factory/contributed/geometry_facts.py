@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kvcache.queries import get_adapter
+from kvcache.server.queries import get_adapter
 from latentmas.protocol.errors import DimensionMismatch, ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.registry.models import RegisteredModel

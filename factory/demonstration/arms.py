@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from awareness_sdk.transformers_bridge import cache_of
 from factory.demonstration.memories import Packed, opened, target_tokens
 from factory.runners.model import RunningModel
-from kvcache.exchange.decision import Policy
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import OpenedWMatrix
-from kvcache.exchange.places import TargetTokens
+from kvcache.exchange.placement import TargetTokens
+from kvcache.exchange.policy import Policy
 from latentmas.protocol.snapshot import KVSnapshot
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from awareness_sdk.first_layer import first_layer_of
 from awareness_sdk.latent_rollout import Realignment, roll_out
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
-from kvcache.compressor import compress, decompress
-from kvcache.exchange.places import TargetTokens
+from kvcache.compression.compressor import compress, decompress
+from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.snapshot import KVSnapshot
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kvcache.exchange import decision, places
-from kvcache.exchange.checks import UNSUPPORTED, check_document, check_held, check_source
-from kvcache.exchange.decision import Decision, Policy, require_acceptable
+from kvcache.exchange import placement
+from kvcache.exchange.compatibility import UNSUPPORTED, check_document, check_held, check_source
 from kvcache.exchange.mapping import Corrector, OpenedWMatrix, open_w_matrix
-from kvcache.exchange.places import First, Mode, Places, TargetTokens
+from kvcache.exchange.placement import First, Mode, Places, TargetTokens
+from kvcache.exchange.policy import GENERATE, Decision, Policy, require_acceptable, require_inside
 from kvcache.exchange.quality import LEAST_TOKENS, AlignmentQuality, Evidence, judged, quality_of
 from kvcache.exchange.sinks import first_entry
 from kvcache.kernels.tiles import TILE
@@ -75,7 +75,7 @@ def exchange(
     placed = _placed(frame, target, opened, first=first, usable=usable)
     latents = _latents(snapshot, opened, start=_first_mapped(placed))
     quality = judged(quality, latents[1:], document=document, latent_scale=opened.map.latent_scale)
-    decision.require_inside(document, quality, policy=policy)
+    require_inside(document, quality, policy=policy)
     aligned = _built(latents, placed, opened, sink=sink, frame=frame)
     return Exchanged(
         snapshot=_as_precise_as(snapshot, needed(aligned)[0]),
@@ -93,7 +93,7 @@ def _target_sink(opened: OpenedWMatrix) -> Array:
         raise DimensionMismatch(
             f"this W-Matrix lacks target_bos, the attention sink without which {opened.document.target_model} cannot "
             "read a memory",
-            resolution=f"Regenerate the W-Matrix for these models: {decision.GENERATE}.",
+            resolution=f"Regenerate the W-Matrix for these models: {GENERATE}.",
             decision=UNSUPPORTED,
         )
     return opened.map.target_bos
@@ -104,13 +104,13 @@ def _placed(
 ) -> Places:
     """Return the target's tokens with their partners. Raises DimensionMismatch where there are none."""
     if target is None:
-        placed = places.source_places(frame, first=first, usable=usable)
+        placed = placement.source_places(frame, first=first, usable=usable)
     else:
         geometry = opened.document.target_geometry
         assert geometry is not None  # check_document saw it
-        placed = places.span_places(frame, target, first=first, usable=usable, width=geometry.layer_width)
+        placed = placement.span_places(frame, target, first=first, usable=usable, width=geometry.layer_width)
     # Without its row in the file nobody knows what the source keeps for BOS.
-    if opened.map.source_bos is None and not (kept := placed.partners != places.BOS).all():
+    if opened.map.source_bos is None and not (kept := placed.partners != placement.BOS).all():
         placed = placed.only(kept)
     if not len(placed.partners):
         raise DimensionMismatch(
@@ -152,7 +152,7 @@ def _built(latents: Array, placed: Places, opened: OpenedWMatrix, *, sink: Array
     keys = np.empty((*shape, geometry.head_dim), np.float32)
     values = np.empty((*shape, geometry.value_width), np.float32)
     keys[:, :1], values[:, :1] = unpack_rows(sink[None], geometry=geometry)
-    wanted = np.where(placed.partners == places.BOS, 0, placed.partners - _first_mapped(placed) + 1)
+    wanted = np.where(placed.partners == placement.BOS, 0, placed.partners - _first_mapped(placed) + 1)
     for begin in range(0, len(wanted), TILE):
         tile = slice(begin, begin + TILE)
         into = slice(1 + begin, 1 + begin + len(wanted[tile]))

@@ -7,7 +7,7 @@ Models send attention that has nowhere to go to the first position, and its keys
 import numpy as np
 
 from kvcache.exchange.mapping import OpenedWMatrix
-from kvcache.exchange.places import First
+from kvcache.exchange.placement import First
 from kvcache.rows import pack_rows
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array

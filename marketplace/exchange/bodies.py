@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from kvcache import runs
 from kvcache.adapters import ModelAdapter
-from kvcache.container import KIND as KVZ
-from kvcache.exchange.decision import Decision
-from kvcache.exchange.places import TargetTokens
-from kvcache.queries import get_adapter
+from kvcache.compression.container import KIND as KVZ
+from kvcache.exchange.placement import TargetTokens
+from kvcache.exchange.policy import Decision
+from kvcache.server import operations
+from kvcache.server.queries import get_adapter
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
 from latentmas.protocol.snapshot import KIND, VERSION, KVSnapshot, read_snapshot, whole
@@ -53,7 +53,7 @@ def from_file(data: bytes, *, source_model: str | None) -> Handed:
     """
     file = tensors.parse_tensors(data, max_bytes=len(data))
     if file.document.get("kind") == KVZ:
-        return _of_model(runs.decoded(file), source_model)
+        return _of_model(operations.decoded(file), source_model)
     if (file.document.get("kind"), file.document.get("version")) != (KIND, VERSION):
         raise InvalidInput(f"the file is no memory: its document must say kind {KIND!r} or {KVZ!r}", field="body")
     snapshot, tokens = read_snapshot(file, further=TOKENS, field="body")

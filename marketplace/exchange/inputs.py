@@ -6,7 +6,7 @@ import numpy as np
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from kvcache.exchange.decision import Policy
+from kvcache.exchange.policy import Policy
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 from latentmas.rest.middleware import PROTOCOL

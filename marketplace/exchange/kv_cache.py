@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from kvcache import runs
-from kvcache.compiling import Clock, clocked
-from kvcache.exchange.decision import Policy
+from kvcache.exchange.policy import Policy
 from kvcache.exchange.quality import Evidence
-from kvcache.models import Operation
+from kvcache.server import recording
+from kvcache.server.models import Operation
+from kvcache.server.recording import Clock, clocked
 from latentmas import blobs
 from latentmas.protocol.certification import Certification, Grade, Tier
 from latentmas.protocol.errors import TooLarge
@@ -54,7 +54,7 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     Raises what `kvcache.exchange.exchange` does, ModelNotSupported for a model without a cache, WMatrixNotFound,
     VersionYankedError, and TooLarge for a memory that is more than KV_CACHE_MAX_BYTES on the target's side.
     """
-    from kvcache.exchange.checks import require_unrotated
+    from kvcache.exchange.compatibility import require_unrotated
     from kvcache.exchange.exchange import exchange
 
     target = adapter_of(order.target_model)
@@ -73,7 +73,7 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
         exchanged = exchange(
             handed.snapshot, w_matrix, target=handed.target_tokens, policy=policy, evidence=evidence_of(row, at=at)
         )
-    runs.record(
+    recording.record(
         Operation.ALIGN,
         clock=clock,
         basis=exchanged.quality.basis,

@@ -12,7 +12,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from kvcache.exchange.places import TargetTokens
+from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import write_snapshot
 from latentmas.rest import answers

@@ -6,10 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from kvcache.exchange.decision import Decision, quality_facts
-from kvcache.exchange.places import Mode
-from kvcache.outcomes import timing
-from kvcache.outputs import MAX_JSON_NUMBERS
+from kvcache.exchange.placement import Mode
+from kvcache.exchange.policy import Decision, quality_facts
+from kvcache.server.outputs import MAX_JSON_NUMBERS
+from kvcache.server.recording import timing
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.quality import Basis, Interval

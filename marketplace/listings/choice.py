@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from kvcache.exchange.decision import GENERATE
+from kvcache.exchange.policy import GENERATE
 from latentmas.protocol.certification import RANK, Tier
 from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold, WMatrixNotFound
 from latentmas.protocol.quality import MEASURED, Basis

@@ -11,9 +11,9 @@ from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
 
-from kvcache.container import KIND as KVZ
-from kvcache.container import read_kvz
-from kvcache.queries import get_adapter
+from kvcache.compression.container import KIND as KVZ
+from kvcache.compression.container import read_kvz
+from kvcache.server.queries import get_adapter
 from latentmas import blobs
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import Conflict, InvalidInput

@@ -6,9 +6,9 @@ from django.contrib.auth.models import User
 
 from awareness_sdk import AwarenessClient, AwarenessError
 from awareness_sdk.errors import InvalidRequest, NotFound
-from kvcache.compressor import compress
-from kvcache.exchange.places import TargetTokens
-from kvcache.queries import get_adapter
+from kvcache.compression.compressor import compress
+from kvcache.exchange.placement import TargetTokens
+from kvcache.server.queries import get_adapter
 from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import SCOPES
 from marketplace.accounts.commands import create_token

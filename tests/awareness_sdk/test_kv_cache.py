@@ -7,9 +7,9 @@ import pytest
 
 from awareness_sdk import AwarenessClient, AwarenessError
 from awareness_sdk.errors import Conflict, InvalidRequest, NotAuthenticated, NotFound, ServerUnreachable
-from kvcache.commands import publish_profile
-from kvcache.events import CodecProfilePublished
-from kvcache.receiving import decode_stream
+from kvcache.server.commands import publish_profile
+from kvcache.server.events import CodecProfilePublished
+from kvcache.streaming.receiver import decode_stream
 from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.quality import Basis, Corpus

@@ -9,7 +9,7 @@ import pytest
 from awareness_sdk.configurations import geometry_of
 from awareness_sdk.transformers_bridge import cache_of, snapshot_of
 from kvcache.coding import raw
-from kvcache.container import Container, read_kvz, unpack, write_kvz
+from kvcache.compression.container import Container, read_kvz, unpack, write_kvz
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, ModelNotSupported
 from latentmas.protocol.snapshot import KVSnapshot
 

@@ -12,7 +12,7 @@ from benchmarks.compression_groups import arm_rows, bound_rows, read_group
 from factory.codec.windows import Window
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
-from kvcache.plan import Ratio
+from kvcache.compression.plan import Ratio
 
 pytest.importorskip("torch")
 pytest.importorskip("zstandard")  # of the benchmarks only

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from kvcache.adapters import ModelAdapter, adapter_for
-from kvcache.chunks import part
 from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.profile import Group, OpenedProfile, ProfileDocument, open_profile, write_profile
 from kvcache.kernels.transform import BASIS_BLOCK
+from kvcache.streaming.chunks import part
 from latentmas.protocol.architecture import ModelArchitecture
 from latentmas.protocol.quality import Corpus
 from latentmas.protocol.rope import Rope

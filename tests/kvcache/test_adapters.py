@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kvcache.adapters import ModelAdapter, adapter_for
-from kvcache.attended import attended, check_queries
+from kvcache.attention.output import attended
+from kvcache.attention.queries import check_queries
 from kvcache.kernels.attention import alibi_slopes
 from kvcache.windows import needed, needed_starts
 from latentmas.protocol.architecture import ModelArchitecture, parse_architecture

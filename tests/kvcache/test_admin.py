@@ -2,7 +2,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from kvcache.models import CodecProfile, CompressionRun
+from kvcache.server.models import CodecProfile, CompressionRun
 from tests.kvcache.test_api_reading import published, ran
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("registry", "own_files")]

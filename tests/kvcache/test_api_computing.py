@@ -10,9 +10,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
-from kvcache.bodies import Given, from_file, to_file
-from kvcache.models import CompressionRun
-from kvcache.queries import get_adapter
+from kvcache.server.models import CompressionRun
+from kvcache.server.payloads import Given, from_file, to_file
+from kvcache.server.queries import get_adapter
 from latentmas.protocol.plain import plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot, whole
 

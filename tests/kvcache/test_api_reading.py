@@ -7,11 +7,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from kvcache.commands import publish_profile
-from kvcache.events import CodecProfilePublished, CurvePoint
-from kvcache.models import CodecProfile, CompressionRun, Operation
-from kvcache.queries import profile_for
-from kvcache.telemetry import RunCollector
+from kvcache.server.commands import publish_profile
+from kvcache.server.events import CodecProfilePublished, CurvePoint
+from kvcache.server.models import CodecProfile, CompressionRun, Operation
+from kvcache.server.queries import profile_for
+from kvcache.server.statistics import RunCollector
 from latentmas import blobs
 from latentmas.events import store
 from latentmas.events.types import Metadata

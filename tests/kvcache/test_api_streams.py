@@ -10,10 +10,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from kvcache.bodies import Given, from_file, to_file
-from kvcache.chunks import part
-from kvcache.models import CompressionRun, StreamSession
-from kvcache.queries import get_adapter
+from kvcache.server.models import CompressionRun, StreamSession
+from kvcache.server.payloads import Given, from_file, to_file
+from kvcache.server.queries import get_adapter
+from kvcache.streaming.chunks import part
 from latentmas.protocol.snapshot import KVSnapshot, whole
 from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts.commands import create_token
@@ -85,7 +85,7 @@ def test_a_finished_stream_is_one_file_of_all_chunks(api, cache, own_files: Path
 
 
 def test_it_may_be_taken_as_messages_chunk_by_chunk(api, cache):
-    from kvcache.receiving import decode_stream
+    from kvcache.streaming.receiver import decode_stream
 
     state = sent(api, cache, chunkSize=10)
     response = api.post(state["finish_url"], headers={"Accept": MESSAGES})
@@ -96,7 +96,7 @@ def test_it_may_be_taken_as_messages_chunk_by_chunk(api, cache):
 
 
 def test_a_selection_ends_with_the_tokens_to_drop(api, cache):
-    from kvcache.receiving import decode_stream
+    from kvcache.streaming.receiver import decode_stream
 
     adapter = get_adapter("smollm2-135m")
     stream = opened(api, method="auto", attentionThreshold=0.6, minTokens=5)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from kvcache.adapters import ModelAdapter
-from kvcache.attention_output import attention_output
+from kvcache.attention.output import attention_output
+from kvcache.attention.selection import coverage_of, selector, token_mass
 from kvcache.kernels.attention import alibi_slopes, attention_mass
 from kvcache.kernels.rotary import frequencies, rotate
-from kvcache.selection import coverage_of, selector, token_mass
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, whole
@@ -228,7 +228,9 @@ def test_lengths_of_one_bucket_share_a_compiled_kernel() -> None:
 
 def test_the_attention_is_computed_once_for_all_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    monkeypatch.setattr("kvcache.selection.attention_mass", lambda *a, **k: calls.append(1) or attention_mass(*a, **k))
+    monkeypatch.setattr(
+        "kvcache.attention.selection.attention_mass", lambda *a, **k: calls.append(1) or attention_mass(*a, **k)
+    )
     choose = selector(cache(PLAIN, 40), asked(PLAIN, 3, 1), adapter=adapter())
     kept = [len(choose(threshold, 10, 30)[0]) for threshold in (0.1, 0.7, 1.0)]
     assert calls == [1]

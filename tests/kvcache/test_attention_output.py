@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from kvcache.attended import check_queries
-from kvcache.attention_output import OutputError, attention_output, output_error
+from kvcache.attention.output import OutputError, attention_output, output_error
+from kvcache.attention.queries import check_queries
 from kvcache.kernels.attention import alibi_slopes
 from latentmas.protocol.snapshot import KVSnapshot
 from tests.kvcache.caches import adapter, queries, snapshot

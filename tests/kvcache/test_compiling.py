@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from kvcache.compiling import Clock, clocked
+from kvcache.server.recording import Clock, clocked
 
 
 def test_a_first_call_is_cold_and_a_second_is_not():

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kvcache.compressor import compress, decompress
-from kvcache.container import read_kvz
-from kvcache.plan import KLBound, Ratio, Threshold
-from kvcache.quality import validate
+from kvcache.compression.compressor import compress, decompress
+from kvcache.compression.container import read_kvz
+from kvcache.compression.plan import KLBound, Ratio, Threshold
+from kvcache.compression.quality import validate
 from latentmas.protocol.errors import (
     DimensionMismatch,
     InvalidInput,

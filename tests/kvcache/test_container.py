@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kvcache.coding import quantised, raw
-from kvcache.container import Container, read_kvz, unpack, write_kvz
+from kvcache.compression.container import Container, read_kvz, unpack, write_kvz
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import canonical
 from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge

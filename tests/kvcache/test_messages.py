@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvcache.messages import HEADER, Message, MessageReader, read_messages
+from kvcache.streaming.wire import HEADER, Message, MessageReader, read_messages
 from latentmas.protocol.errors import InvalidInput, TooLarge
 
 MESSAGES = [Message("chunk", 0, b"abc"), Message("chunk", 1, b""), Message("end", 2, b"{}")]

@@ -1,6 +1,6 @@
 import pytest
 
-from kvcache.plan import KLBound, Plan, Ratio, Target, Threshold, plan_for, token_bounds
+from kvcache.compression.plan import KLBound, Plan, Ratio, Target, Threshold, plan_for, token_bounds
 from latentmas.protocol.errors import InvalidInput
 from tests.kvcache.caches import adapter
 

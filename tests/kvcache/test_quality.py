@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kvcache.compressor import compress
-from kvcache.container import read_kvz, write_kvz
-from kvcache.plan import Ratio, Threshold
-from kvcache.quality import FIGURES, ModelRun, QualityReport, validate
+from kvcache.compression.compressor import compress
+from kvcache.compression.container import read_kvz, write_kvz
+from kvcache.compression.plan import Ratio, Threshold
+from kvcache.compression.quality import FIGURES, ModelRun, QualityReport, validate
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import KVSnapshot

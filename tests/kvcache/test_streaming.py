@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kvcache.chunks import Chunk, join
-from kvcache.compressor import compress, decompress
-from kvcache.container import read_kvz
-from kvcache.messages import Message, read_messages
-from kvcache.plan import KLBound, Ratio, Threshold
-from kvcache.receiving import StreamingKVCacheDecompressor, decode_stream, parse_index
-from kvcache.streaming import StreamingKVCacheCompressor
+from kvcache.compression.compressor import compress, decompress
+from kvcache.compression.container import read_kvz
+from kvcache.compression.plan import KLBound, Ratio, Threshold
+from kvcache.streaming.chunks import Chunk, join
+from kvcache.streaming.receiver import StreamingKVCacheDecompressor, decode_stream
+from kvcache.streaming.sender import StreamingKVCacheCompressor
+from kvcache.streaming.wire import Message, parse_index, read_messages
 from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold, TooLarge
 from latentmas.protocol.snapshot import KVSnapshot
 from tests.kvcache.caches import adapter, chunks, profile, queries, snapshot

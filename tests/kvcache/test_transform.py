@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvcache.chunks import part
 from kvcache.coding import coefficient_classes as classes
 from kvcache.coding import rate, transform, transform_decoding
 from kvcache.coding.coordinates import Coordinates, columns, coordinates, segments
@@ -19,6 +18,7 @@ from kvcache.coding.profile import OpenedProfile
 from kvcache.kernels.tiles import TILE
 from kvcache.kernels.transform import DEAD_ZONE
 from kvcache.rows import pack_rows
+from kvcache.streaming.chunks import part
 from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot

@@ -14,8 +14,8 @@ from factory.demonstration.texts import DOCUMENT, QUESTIONS, STRANGER
 from factory.demonstration.whole import Demonstration
 from factory.runners.model import RunningModel, load_model
 from factory.runners.weights import find_weights
-from kvcache import queries
 from kvcache.exchange.mapping import OpenedWMatrix, open_w_matrix
+from kvcache.server import queries
 from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix

@@ -20,12 +20,12 @@ from factory.progress import silent
 from factory.runners.model import RunningModel
 from factory.runners.sensitivity import rows_and_gradients
 from factory.runners.weights import Weights
-from kvcache import queries
 from kvcache.coding import quantised, rate, transform, transform_decoding
 from kvcache.coding.coordinates import coordinates
 from kvcache.coding.profile import OpenedProfile, ProfileDocument, open_profile
-from kvcache.models import CodecProfile
 from kvcache.rows import pack_rows
+from kvcache.server import queries
+from kvcache.server.models import CodecProfile
 from latentmas.events.models import Event
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput

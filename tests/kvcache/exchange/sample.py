@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kvcache.exchange.decision import Policy
+from kvcache.exchange.policy import Policy
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.certification import Certification, Grade, Tier
 from latentmas.protocol.geometry import KVGeometry

@@ -5,7 +5,7 @@ import pytest
 
 from awareness_sdk.transformers_bridge import cache_of
 from kvcache.exchange.exchange import exchange
-from kvcache.exchange.places import TargetTokens
+from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.w_matrix import WMatrix
 from tests.kvcache.exchange.sample import ANY, rows_in, w_matrix

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from kvcache.exchange import exchange as exchanging
-from kvcache.exchange.decision import Policy
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import Corrector, lagged, open_map, open_w_matrix
-from kvcache.exchange.places import TargetTokens
+from kvcache.exchange.placement import TargetTokens
+from kvcache.exchange.policy import Policy
 from kvcache.exchange.quality import Evidence
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, QualityBelowThreshold
 from latentmas.protocol.quality import Interval

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from kvcache.exchange.decision import Policy
 from kvcache.exchange.exchange import exchange
+from kvcache.exchange.policy import Policy
 from kvcache.exchange.quality import Evidence
 from latentmas.protocol.errors import (
     DimensionMismatch,

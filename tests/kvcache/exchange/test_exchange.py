@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvcache.exchange.decision import Decision
 from kvcache.exchange.exchange import exchange
 from kvcache.exchange.mapping import open_w_matrix
-from kvcache.exchange.places import Mode, TargetTokens
+from kvcache.exchange.placement import Mode, TargetTokens
+from kvcache.exchange.policy import Decision
 from kvcache.rows import unpack_rows
 from latentmas.protocol.eight_bit import to_eight_bit
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kvcache.queries import get_adapter
+from kvcache.server.queries import get_adapter
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.w_matrix import WMatrix
 from marketplace.listings.commands import certify_version, create_listing, publish_version

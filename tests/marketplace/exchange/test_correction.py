@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from django.test import Client
 
-from kvcache.bodies import Given, to_file
-from kvcache.queries import get_adapter
+from kvcache.server.payloads import Given, to_file
+from kvcache.server.queries import get_adapter
 from latentmas.protocol import tensors
 from latentmas.protocol.snapshot import write_snapshot
 from tests.marketplace.exchange.sample import certified_listing, memory

@@ -10,10 +10,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
-from kvcache.bodies import Given, from_file, to_file
-from kvcache.compressor import compress
-from kvcache.models import CompressionRun
-from kvcache.queries import get_adapter
+from kvcache.compression.compressor import compress
+from kvcache.server.models import CompressionRun
+from kvcache.server.payloads import Given, from_file, to_file
+from kvcache.server.queries import get_adapter
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Distribution
 from latentmas.registry.data_file import load, read_entries

@@ -4,9 +4,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client, override_settings
 
-from kvcache.bodies import Given, to_file
-from kvcache.compressor import compress
-from kvcache.queries import get_adapter
+from kvcache.compression.compressor import compress
+from kvcache.server.payloads import Given, to_file
+from kvcache.server.queries import get_adapter
 from latentmas import blobs
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_READ
 from marketplace.memories import commands

@@ -1,0 +1,1 @@
+"""The Django app over the engine: addresses, codec profiles and runs on record."""

@@ -1,0 +1,1 @@
+"""A cache sent in chunks while it grows."""
