@@ -20,14 +20,14 @@ import numpy as np
 
 from benchmarks.alignment_peer import fit_peer, peer_aligner, peer_bytes
 from benchmarks.tables import print_table
-from benchmarks.workbench import scratch_workshop
+from benchmarks.workbench import scratch_session
 
 if TYPE_CHECKING:
     from factory.alignment.linear_map import LinearMap, PairStatistics
-    from factory.evaluation import Memory
-    from factory.packs import CalibrationPack
-    from factory.passages import Passage
-    from factory.workshop import Workshop
+    from factory.measurement.evaluation import Memory
+    from factory.measurement.passages import Passage
+    from factory.packs.pack import OpenedPack
+    from factory.session import FactorySession
     from kvcache.exchange.mapping import LatentMap
     from latentmas.protocol.snapshot import KVSnapshot
     from latentmas.protocol.tensors import Array
@@ -48,11 +48,11 @@ def main() -> None:
     parser.add_argument("--directions", choices=("both", "forward", "back"), default="both")
     options = parser.parse_args()
     rows: list[Row] = []
-    with scratch_workshop() as workshop:
+    with scratch_session() as session:
         for source, target in directions(options.directions):
-            courts = [Court(name, source, target, options, workshop) for name in options.corpora]
+            courts = [Court(name, source, target, options, session) for name in options.corpora]
             if options.methods:
-                rows += closed_form(source, target, courts, workshop)
+                rows += closed_form(source, target, courts, session)
             for path in options.w_matrix:
                 rows += of_file(path, (source, target), courts)
     print_table(f"retention on {options.split} documents", rows)
@@ -73,25 +73,25 @@ class Court:
     source: str
     target: str
     options: argparse.Namespace
-    workshop: "Workshop"
+    session: "FactorySession"
     _read: "tuple[list[Passage], list[tuple[float, float]]] | None" = None
 
     def judge(self, memory: "Memory", *, leave: int = 0) -> Row:
-        from factory.evaluation import aligned_retention
+        from factory.measurement.evaluation import aligned_retention
 
         passages, bounds = self.read()
-        target = self.workshop.model(self.target)
+        target = self.session.model(self.target)
         interval = aligned_retention(memory, passages, target=target, bounds=bounds, leave=leave)
         return {self.corpus: [round(figure, 4) for figure in (interval.value, interval.low, interval.high)]}
 
     def everything(self, w_matrix: "WMatrix") -> Row:
         """Return the controls and the text baselines of the same passages."""
-        from factory.evaluation import evaluate
+        from factory.measurement.evaluation import evaluate
 
         found = evaluate(
             w_matrix,
             self.read()[0],
-            target=self.workshop.model(self.target),
+            target=self.session.model(self.target),
             progress=lambda _done, _total: None,
         ).retention
         return {
@@ -103,11 +103,11 @@ class Court:
     def read(self) -> "tuple[list[Passage], list[tuple[float, float]]]":
         if self._read is None:
             from factory.corpora import Split, load_corpus
-            from factory.evaluation import bounds_of
-            from factory.passages import read_passages
+            from factory.measurement.evaluation import bounds_of
+            from factory.measurement.passages import read_passages
 
             documents = load_corpus(self.corpus).part(Split(self.options.split))
-            source, target = self.workshop.model(self.source), self.workshop.model(self.target)
+            source, target = self.session.model(self.source), self.session.model(self.target)
             passages = read_passages(
                 documents,
                 source=source,
@@ -119,14 +119,14 @@ class Court:
         return self._read
 
 
-def closed_form(source: str, target: str, courts: list[Court], workshop: "Workshop") -> Iterator[Row]:
+def closed_form(source: str, target: str, courts: list[Court], session: "FactorySession") -> Iterator[Row]:
     """Yield a row for every method, penalty and unified dimension, the correction, and the published recipe."""
     from factory.alignment.fit import accumulate
     from factory.corpora import Split
-    from factory.pair_rows import paired_rows
+    from factory.packs.pairs import paired_rows
 
-    packs = workshop.pack(source), workshop.pack(target)
-    workshop.unload_models()
+    packs = session.pack(source), session.pack(target)
+    session.unload_models()
     started = time.monotonic()
     statistics = accumulate(lambda: paired_rows(*packs, Split.CALIBRATION), progress=lambda _done, _total: None)
     gathered = round(time.monotonic() - started, 1)
@@ -135,13 +135,11 @@ def closed_form(source: str, target: str, courts: list[Court], workshop: "Worksh
         yield _shown({"direction": f"{source} -> {target}", **row, "gather s": gathered}, verdicts)
 
 
-def candidates(
-    statistics: "PairStatistics", packs: "tuple[CalibrationPack, CalibrationPack]"
-) -> "Iterator[tuple[Row, Memory]]":
+def candidates(statistics: "PairStatistics", packs: "tuple[OpenedPack, OpenedPack]") -> "Iterator[tuple[Row, Memory]]":
     """Yield every closed-form map as its row and what applies it."""
     from factory.alignment.fit import solve
-    from factory.choices import RIDGE
-    from factory.evaluation import mapped_by, memory_of
+    from factory.measurement.evaluation import mapped_by, memory_of
+    from factory.recipes.assembly import RIDGE
     from kvcache.exchange.mapping import open_map
     from latentmas.protocol.w_matrix import Method
 
@@ -163,13 +161,13 @@ def candidates(
 
 
 def corrections(
-    fitted: "LinearMap", packs: "tuple[CalibrationPack, CalibrationPack]", row: Row
+    fitted: "LinearMap", packs: "tuple[OpenedPack, OpenedPack]", row: Row
 ) -> "Iterator[tuple[Row, Memory]]":
     """Yield the map with the correction by the target's tokens, and what that makes of a blank source memory."""
     from factory.alignment.correction import fit_correction
     from factory.corpora import Split
-    from factory.evaluation import mapped_by
-    from factory.pair_rows import paired_documents
+    from factory.measurement.evaluation import mapped_by
+    from factory.packs.pairs import paired_documents
     from kvcache.exchange.mapping import open_map
 
     started = time.monotonic()
@@ -184,7 +182,7 @@ def corrections(
 
 def blank_source(latent_map: "LatentMap") -> "Memory":
     """Return what the target's tokens alone give: the same map of a memory that is the mean everywhere."""
-    from factory.evaluation import memory_of
+    from factory.measurement.evaluation import memory_of
 
     def blank(passage: "Passage") -> "KVSnapshot":
         mean = np.broadcast_to(latent_map.source_mean, (len(passage.context), len(latent_map.source_mean)))
@@ -198,7 +196,7 @@ def of_file(path: Path, pair: tuple[str, str], courts: list[Court]) -> Iterator[
 
     Controls and text baselines of the file are printed on a line of their own.
     """
-    from factory.evaluation import handed_over
+    from factory.measurement.evaluation import handed_over
     from kvcache.exchange.mapping import open_w_matrix
     from latentmas.protocol.eight_bit import MATRICES, matrix_of, to_eight_bit
     from latentmas.protocol.quality import REREAD_TOKENS

@@ -24,7 +24,7 @@ import numpy as np
 from benchmarks.tables import print_table
 
 if TYPE_CHECKING:
-    from factory.packs import CalibrationPack
+    from factory.packs.pack import OpenedPack
 
 WIDTHS = (65_536, 163_840)  # all layers, keys and values of Llama-3 8B (32 x 8 x 128 x 2) and 70B (80 x 8 x 128 x 2)
 ROWS, SKETCH, RANK = 2048, 2048, 1024
@@ -145,12 +145,12 @@ class Activations:
 
 def on_pair(options: argparse.Namespace) -> dict[str, object]:
     """Return the share of held-out variance that the full fit and sketches of several widths explain."""
-    from benchmarks.workbench import pack_of, scratch_workshop
+    from benchmarks.workbench import pack_of, scratch_session
 
     names = options.pair or ["smollm2-135m", "gemma-3-270m"]
-    with scratch_workshop() as workshop:
-        packs = [pack_of(name, workshop) for name in names]
-        workshop.unload_models()
+    with scratch_session() as session:
+        packs = [pack_of(name, session) for name in names]
+        session.unload_models()
         rows = [full_row(*packs, rank=options.rank or RANK)]
         for sketch in (options.sketch,) if options.sketch else SKETCHES:
             rows += [sketch_row(*packs, rank=options.rank or RANK, sketch=sketch, powers=powers) for powers in POWERS]
@@ -158,7 +158,7 @@ def on_pair(options: argparse.Namespace) -> dict[str, object]:
     return {"pair": names, "rank": options.rank or RANK, "fits": rows}
 
 
-def full_row(source: "CalibrationPack", target: "CalibrationPack", *, rank: int) -> dict[str, object]:
+def full_row(source: "OpenedPack", target: "OpenedPack", *, rank: int) -> dict[str, object]:
     from benchmarks.hub import held_out_error, pair_rows
     from factory.alignment.fit import fit_linear_map
     from factory.corpora import Split
@@ -173,9 +173,7 @@ def full_row(source: "CalibrationPack", target: "CalibrationPack", *, rank: int)
     return {"fit": "full", "seconds": round(seconds, 1), "explained_held_out": round(explained, 4)}
 
 
-def sketch_row(
-    source: "CalibrationPack", target: "CalibrationPack", *, rank: int, sketch: int, powers: int
-) -> dict[str, object]:
+def sketch_row(source: "OpenedPack", target: "OpenedPack", *, rank: int, sketch: int, powers: int) -> dict[str, object]:
     from benchmarks.hub import held_out_error, pair_rows
     from factory.alignment.sketched import accumulate_sketch, solve_sketch
     from factory.corpora import Split

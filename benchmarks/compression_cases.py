@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from awareness_sdk.transformers_bridge import cache_of, snapshot_of
-from factory.codec.agreement import agreement
+from factory.codec.curve import agreement
 from factory.codec.windows import Window
 from factory.runners.model import RunningModel
 from kvcache.windows import needed

@@ -43,8 +43,7 @@ def _adapter(name: str) -> ModelAdapter:
 
 def _calibrated(weights: Weights, folder: Path) -> Path:
     """Return the profile kept in a folder, made now where it is missing."""
-    from factory.codec.calibration import calibrate
-    from factory.codec.settings import Settings
+    from factory.codec.calibration import Settings, calibrate
     from factory.corpora import WIKIPEDIA, load_corpus
     from factory.progress import silent
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.tables import print_table
-from benchmarks.workbench import pack_of, scratch_workshop
+from benchmarks.workbench import pack_of, scratch_session
 
 if TYPE_CHECKING:
     from factory.alignment.linear_map import LinearMap
-    from factory.packs import CalibrationPack
-    from factory.workshop import Workshop
+    from factory.packs.pack import OpenedPack
+    from factory.session import FactorySession
 
 PENALTY = 0.03  # as of a direct map
 PASSAGES = 40  # at most
@@ -40,16 +40,16 @@ def main() -> None:
     parser.add_argument("--corpus")
     parser.add_argument("--skip-functional", action="store_true", help="do not run the target models")
     options = parser.parse_args()
-    with scratch_workshop(options.corpus) as workshop:
-        packs = [pack_of(name, workshop, space=options.space) for name in options.packs]
-        workshop.unload_models()
-        rows = compare(packs, options, workshop)
+    with scratch_session(options.corpus) as session:
+        packs = [pack_of(name, session, space=options.space) for name in options.packs]
+        session.unload_models()
+        rows = compare(packs, options, session)
     print_table("hub against direct maps", rows)
     print(json.dumps({"space": options.space, "rank": options.rank, "penalty": options.penalty, "pairs": rows}))
 
 
 def compare(
-    packs: Sequence["CalibrationPack"], options: argparse.Namespace, workshop: "Workshop"
+    packs: Sequence["OpenedPack"], options: argparse.Namespace, session: "FactorySession"
 ) -> list[dict[str, object]]:
     """Return a row for every ordered pair: the figures of the direct map, and of every hub by its corrections."""
     maps, seconds = fitted_maps(packs, options)
@@ -57,7 +57,7 @@ def compare(
     rows = []
     for source, target in itertools.permutations(range(len(packs)), 2):
         useful = (
-            None if options.skip_functional else usefulness(packs[source], packs[target], workshop, split=options.split)
+            None if options.skip_functional else usefulness(packs[source], packs[target], session, split=options.split)
         )
         row: dict[str, object] = {"pair": f"{packs[source].document.model} -> {packs[target].document.model}"}
         for name, found in maps[source, target].items():
@@ -69,15 +69,15 @@ def compare(
 
 
 def fitted_maps(
-    packs: Sequence["CalibrationPack"], options: argparse.Namespace
+    packs: Sequence["OpenedPack"], options: argparse.Namespace
 ) -> tuple[dict[tuple[int, int], dict[str, "LinearMap"]], dict[str, float]]:
     """Return the maps of every ordered pair by name, and how long each way of fitting took for all of them."""
     from factory.alignment.fit import fit_linear_map
-    from factory.alignment.hub import fit_hub
-    from factory.alignment.views import accumulate_views
     from factory.corpora import Split
+    from factory.hub.hub import fit_hub
+    from factory.hub.rows import corresponding_rows
+    from factory.hub.views import accumulate_views
     from factory.progress import silent
-    from factory.view_rows import corresponding_rows
 
     pairs = list(itertools.permutations(range(len(packs)), 2))
     maps: dict[tuple[int, int], dict[str, LinearMap]] = {pair: {} for pair in pairs}
@@ -105,18 +105,16 @@ def fitted_maps(
     return maps, seconds
 
 
-def pair_rows(
-    source: "CalibrationPack", target: "CalibrationPack", split: object
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def pair_rows(source: "OpenedPack", target: "OpenedPack", split: object) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield a pair's rows: caches on the target's tokens, as in the factory, embeddings by passage."""
     from factory.corpora import Split
-    from factory.view_rows import corresponding_rows
+    from factory.hub.rows import corresponding_rows
 
     assert isinstance(split, Split)
     yield from ((mine, theirs) for theirs, mine in corresponding_rows((target, source), split))
 
 
-def held_out_error(found: "LinearMap", source: "CalibrationPack", target: "CalibrationPack") -> float:
+def held_out_error(found: "LinearMap", source: "OpenedPack", target: "OpenedPack") -> float:
     """Return the squared error of the held-out target rows, standardised, as a share of their own squares."""
     from factory.corpora import Split
 
@@ -128,30 +126,30 @@ def held_out_error(found: "LinearMap", source: "CalibrationPack", target: "Calib
     return wrong / whole
 
 
-def usefulness(source: "CalibrationPack", target: "CalibrationPack", workshop: "Workshop", *, split: str) -> Usefulness:
+def usefulness(source: "OpenedPack", target: "OpenedPack", session: "FactorySession", *, split: str) -> Usefulness:
     """Return the function that says what a map is good for on the documents of a split."""
     from factory.corpora import Split
-    from factory.evaluation import aligned_retention, bounds_of, mapped_by
-    from factory.passages import read_passages
+    from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
+    from factory.measurement.passages import read_passages
+    from factory.measurement.retrieval import mean_reciprocal_rank, ranks
     from factory.progress import silent
-    from factory.vectors.fit import same_passages
-    from factory.vectors.retrieval import mean_reciprocal_rank, ranks
+    from factory.recipes.embedding_fit import same_passages
     from kvcache.exchange.mapping import open_map
     from latentmas.protocol.w_matrix import Space
 
     if source.document.space is Space.EMBEDDING:
         pairs = same_passages(source, target, Split(split))
         return lambda found: mean_reciprocal_rank(ranks(open_map(found.arrays()).apply(pairs.source), pairs.target))
-    workshop.unload_models(keep=target.document.model)
-    reader = workshop.model(target.document.model)
+    session.unload_models(keep=target.document.model)
+    reader = session.model(target.document.model)
     passages = read_passages(
-        workshop.corpus.part(Split(split)),
-        source=workshop.model(source.document.model),
+        session.corpus.part(Split(split)),
+        source=session.model(source.document.model),
         target=reader,
         wanted=PASSAGES,
         progress=silent("read"),
     )
-    workshop.unload_models(keep=target.document.model)
+    session.unload_models(keep=target.document.model)
     bounds = bounds_of(passages, target=reader)
 
     def kept(found: "LinearMap") -> float:

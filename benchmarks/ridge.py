@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factory.evaluation import Memory
-    from factory.packs import CalibrationPack
+    from factory.measurement.evaluation import Memory
+    from factory.packs.pack import OpenedPack
 
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1)
 DIMENSIONS = (256, 512, 1024)
@@ -45,17 +45,17 @@ def sweep(source: str, target: str) -> dict[str, object]:
     from django.core.management import call_command
 
     from factory.corpora import Split, load_corpus
-    from factory.evaluation import aligned_retention, bounds_of
-    from factory.passages import read_passages
+    from factory.measurement.evaluation import aligned_retention, bounds_of
+    from factory.measurement.passages import read_passages
     from factory.progress import silent
-    from factory.workshop import Workshop
+    from factory.session import FactorySession
     from latentmas.events.types import Metadata
 
     call_command("migrate", verbosity=0)
-    workshop = Workshop(load_corpus, settings.CACHE_DIR, Metadata(actor="command:benchmark"), silent)
-    packs = workshop.pack(source), workshop.pack(target)
-    models = {"source": workshop.model(source), "target": workshop.model(target)}
-    documents = workshop.corpus.part(Split.SELECTION)
+    session = FactorySession(load_corpus, settings.CACHE_DIR, Metadata(actor="command:benchmark"), silent)
+    packs = session.pack(source), session.pack(target)
+    models = {"source": session.model(source), "target": session.model(target)}
+    documents = session.corpus.part(Split.SELECTION)
     passages = read_passages(documents, **models, wanted=len(documents), progress=silent("read"))
     bounds = bounds_of(passages, target=models["target"])
 
@@ -66,12 +66,12 @@ def sweep(source: str, target: str) -> dict[str, object]:
     return {"source": source, "target": target, "documents": len(passages)} | fits(*packs, retained)
 
 
-def fits(source: "CalibrationPack", target: "CalibrationPack", retained: Retained) -> dict[str, object]:
+def fits(source: "OpenedPack", target: "OpenedPack", retained: Retained) -> dict[str, object]:
     """Accumulate the Gram matrices once and solve them for every penalty."""
     from factory.alignment.fit import accumulate, solve
     from factory.corpora import Split
-    from factory.evaluation import mapped_by
-    from factory.pair_rows import paired_rows
+    from factory.measurement.evaluation import mapped_by
+    from factory.packs.pairs import paired_rows
     from factory.progress import silent
     from kvcache.exchange.mapping import open_map
 

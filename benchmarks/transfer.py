@@ -35,28 +35,29 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
     from django.conf import settings
     from django.core.management import call_command
 
-    from factory import catalogue, planner
+    from factory.cold_start import planner
+    from factory.cold_start.candidates import candidates
     from factory.corpora import load_corpus
-    from factory.measured import FunctionalOrder, generate_measured
-    from factory.workshop import Workshop
+    from factory.recipes.functional import FunctionalOrder, generate_measured
+    from factory.session import FactorySession
     from latentmas.events.types import Metadata
 
     call_command("migrate", verbosity=0)
     call_command("load_registry")
     clock = Clock()
-    workshop = Workshop(
+    session = FactorySession(
         read_corpus=lambda: load_corpus(options.corpus),
         cache=settings.CACHE_DIR,
         metadata=Metadata(actor="command:benchmark"),
         stage=clock.stage,
         calibration_tokens=options.calibration_tokens,
     )
-    pairs = planner.plan(catalogue.candidates(["smollm2-135m", "gemma-3-270m"]), planner.Limits(simulated=False))
+    pairs = planner.plan(candidates(["smollm2-135m", "gemma-3-270m"]), planner.Limits(simulated=False))
     figures: dict[str, object] = {}
     for pair in pairs:
         order = FunctionalOrder(pair.source.name, pair.target.name, "1.0.0", 1000, options.unified_dimension)
         started = time.monotonic()
-        made = generate_measured(order, workshop)
+        made = generate_measured(order, session)
         retention = made.quality.retention
         assert retention is not None
         assert made.quality.uncorrected is not None

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from factory.packs import CalibrationPack
-    from factory.workshop import Workshop
+    from factory.packs.pack import OpenedPack
+    from factory.session import FactorySession
 
 
 @contextmanager
-def scratch_workshop(corpus: str | None = None) -> Iterator["Workshop"]:
-    """Yield a workshop whose packs are thrown away at the end."""
+def scratch_session(corpus: str | None = None) -> Iterator["FactorySession"]:
+    """Yield a session whose packs are thrown away at the end."""
     root = Path(__file__).resolve().parent.parent
     os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
     with tempfile.TemporaryDirectory() as scratch:
@@ -28,18 +28,20 @@ def scratch_workshop(corpus: str | None = None) -> Iterator["Workshop"]:
 
         from factory.corpora import load_corpus
         from factory.progress import silent
-        from factory.workshop import Workshop
+        from factory.session import FactorySession
         from latentmas.events.types import Metadata
 
         call_command("migrate", verbosity=0)
-        yield Workshop(lambda: load_corpus(corpus), settings.CACHE_DIR, Metadata(actor="command:benchmark"), silent)
+        yield FactorySession(
+            lambda: load_corpus(corpus), settings.CACHE_DIR, Metadata(actor="command:benchmark"), silent
+        )
 
 
-def pack_of(name: str, workshop: "Workshop", *, space: str = "kv-cache") -> "CalibrationPack":
+def pack_of(name: str, session: "FactorySession", *, space: str = "kv-cache") -> "OpenedPack":
     """Return the pack in the file of that name, or the one captured now from the model of that name."""
-    from factory.packs import open_pack
-    from factory.vectors.packs import embedding_pack
+    from factory.packs.pack import open_pack
+    from factory.recipes.embeddings import embedding_pack
 
     if Path(name).is_file():
         return open_pack(Path(name))
-    return embedding_pack(name, workshop) if space == "embedding" else workshop.pack(name)
+    return embedding_pack(name, session) if space == "embedding" else session.pack(name)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from factory.contributed.geometry_facts import require_cache, require_geometry
 from factory.corpora import TextCorpus
 from factory.models import CalibrationPack
-from factory.packs import CALIBRATION_TOKENS
+from factory.packs.capture import CALIBRATION_TOKENS
+from factory.packs.geometry import require_cache, require_geometry
 from factory.progress import Stage
 from factory.runners.model import RunningModel
-from factory.workshop import Workshop
+from factory.session import FactorySession
 from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import ModelNotSupported, StorageUnavailable
@@ -55,7 +55,7 @@ def calibrate(order: CalibrationOrder, *, cache: Path, stage: Stage, metadata: M
     """
     model = _registered(order.model)
     require_cache(model)
-    workshop = Workshop(
+    session = FactorySession(
         read_corpus=order.read_corpus,
         cache=cache,
         metadata=metadata,
@@ -63,14 +63,14 @@ def calibrate(order: CalibrationOrder, *, cache: Path, stage: Stage, metadata: M
         calibration_tokens=order.tokens,
         locations={} if order.weights is None else {model.name: order.weights},
     )
-    recorded = _recorded(model.name, workshop)
+    recorded = _recorded(model.name, session)
     if recorded is not None:
         return Calibrated(recorded, made=False)
-    running = workshop.model(model.name)
+    running = session.model(model.name)
     require_geometry(model, running.geometry)  # before minutes of work
     require_undone_rotation(running)
-    workshop.pack(model.name)
-    pack = _recorded(model.name, workshop)
+    session.pack(model.name)
+    pack = _recorded(model.name, session)
     assert pack is not None
     return Calibrated(pack, made=True)
 
@@ -118,12 +118,12 @@ def _registered(spelling: str) -> RegisteredModel:
         raise ModelNotSupported(error.message, resolution=REGISTER, **dict(error.facts)) from error
 
 
-def _recorded(name: str, workshop: Workshop) -> CalibrationPack | None:
+def _recorded(name: str, session: FactorySession) -> CalibrationPack | None:
     rows = CalibrationPack.objects.filter(
         model=name,
-        weights=workshop.weights(name).digest,
-        corpus_digest=workshop.corpus.digest,
-        calibration_tokens=workshop.calibration_tokens,
+        weights=session.weights(name).digest,
+        corpus_digest=session.corpus.digest,
+        calibration_tokens=session.calibration_tokens,
         space=Space.KV_CACHE,
         contributor__isnull=True,
     )

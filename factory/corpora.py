@@ -1,15 +1,22 @@
-"""Text to calibrate and evaluate on, split by a hash of the document: never by token, and the same everywhere."""
+"""Text to calibrate and evaluate on, split by a hash of the document: never by token, and the same everywhere.
+
+The corpora that come with the product stand in `data/corpora.json` as facts: what their documents are called and how
+long each is. With these a contributed pack can be checked on a machine that has no corpus at hand.
+"""
 
 import bz2
+import functools as ft
 import hashlib
 import importlib.util
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from latentmas.protocol.errors import InvalidInput, TooLarge
 
@@ -20,6 +27,7 @@ BOTH = f"{LEE}+{WIKIPEDIA}"
 WIKIPEDIA_FILE = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 WIKIPEDIA_SHA256 = "a53f4648dec40467ebdcbc7a1307eddb51fe6e28e9309f6ebde81ba0d04bea2d"
 MARKUP = re.compile(r"'{2,}|^[=*#:; ]+|=+[ \t]*$", re.MULTILINE)  # what gensim's filter leaves
+KNOWN_CORPORA = Path(__file__).parent / "data" / "corpora.json"
 MAX_CORPUS_BYTES = 1 << 30
 MIN_DOCUMENTS = 12
 SPLIT_SALT = b"latentmas/split/1:"
@@ -148,3 +156,23 @@ def _json_lines(path: Path) -> Iterator[str]:
         if not isinstance(record, dict) or not isinstance(record.get("text"), str):
             raise InvalidInput(f"line {number} of {path.name} has no text in its field 'text'", field="corpus")
         yield record["text"]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCorpus:
+    """`location` is what `load_corpus` takes; `documents` has the characters of each, by hex SHA-256."""
+
+    name: str
+    digest: str
+    location: str
+    documents: Mapping[str, int]
+
+
+@ft.cache
+def known_corpora() -> tuple[KnownCorpus, ...]:
+    return msgspec.convert(json.loads(KNOWN_CORPORA.read_text()), tuple[KnownCorpus, ...])
+
+
+def corpus_with(*, digest: str | None = None, name: str | None = None) -> KnownCorpus | None:
+    """Return the corpus of that digest or that name, None where it is none of ours."""
+    return next((each for each in known_corpora() if digest == each.digest or name == each.name), None)

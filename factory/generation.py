@@ -5,13 +5,13 @@ from typing import Any
 
 from django.conf import settings
 
-from factory import cold_start, generated
-from factory.contributed.geometry_facts import require_cache
-from factory.contributed.known_corpora import corpus_with
-from factory.models import CalibrationPack as RecordedPack
-from factory.packs import CalibrationPack, open_pack
-from factory.pair_rows import CHUNK_ROWS, require_same_corpus, shared_tokens
+from factory.corpora import corpus_with
+from factory.models import CalibrationPack
+from factory.packs.geometry import require_cache
+from factory.packs.pack import OpenedPack, open_pack
+from factory.packs.pairs import CHUNK_ROWS, require_same_corpus, shared_tokens
 from factory.queries import get_pack
+from factory.recipes import results
 from latentmas import blobs
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, WMatrixNotFound
 from latentmas.protocol.w_matrix import Method, Space
@@ -23,7 +23,7 @@ RECIPE = "packs/2"  # changes whenever the same packs would give another W-Matri
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class GenerationRequest:
     """What is to be made, from which packs (digests). Without a `unified_dimension` it is chosen on selection rows."""
 
     source: str
@@ -36,9 +36,9 @@ class Plan:
     @property
     def inputs(self) -> str:
         """The digest of everything the result depends on."""
-        return generated.inputs_digest(recipe=f"{RECIPE}+{cold_start.RECIPE}", **asdict(self))
+        return results.inputs_digest(recipe=f"{RECIPE}+{results.RECIPE}", **asdict(self))
 
-    def packs(self) -> tuple[CalibrationPack, CalibrationPack]:
+    def packs(self) -> tuple[OpenedPack, OpenedPack]:
         """Return both packs, opened. Raises NotFound where a file is gone."""
         source, target = (open_pack(blobs.local_path(digest)) for digest in (self.source_pack, self.target_pack))
         return source, target
@@ -52,7 +52,7 @@ def plan(
     source_pack: str | None = None,
     target_pack: str | None = None,
     unified_dimension: int | None = None,
-) -> Plan:
+) -> GenerationRequest:
     """Return what a request asks for, with the packs chosen where it names none.
 
     Raises ModelNotSupported, WMatrixNotFound (a pack is missing), DimensionMismatch, NotFound (no such pack) or
@@ -66,20 +66,20 @@ def plan(
     for model in (source, target):
         require_cache(model)
     ours, theirs = _choose(source, target, source_pack, target_pack)
-    chosen = Plan(source.name, target.name, method, ours.digest, theirs.digest, unified_dimension)
+    chosen = GenerationRequest(source.name, target.name, method, ours.digest, theirs.digest, unified_dimension)
     _require_rows(chosen)
     return chosen
 
 
-def made_before(plan: Plan) -> ListingVersion | None:
+def made_before(request: GenerationRequest) -> ListingVersion | None:
     """Return the version on offer that these very inputs have given before."""
-    result = generated.recall(plan.inputs, cache=settings.CACHE_DIR)
+    result = results.recall(request.inputs, cache=settings.CACHE_DIR)
     if result is None:
         return None
     return ListingVersion.objects.filter(file_digest=result.file, yanked_at__isnull=True).first()
 
 
-def result_of(version: ListingVersion, plan: Plan) -> dict[str, Any]:
+def result_of(version: ListingVersion, request: GenerationRequest) -> dict[str, Any]:
     """Return the specification's answer about a listed version, with where its figures come from."""
     quality = version.quality
     kept = float(quality["information_retention"])
@@ -95,8 +95,8 @@ def result_of(version: ListingVersion, plan: Plan) -> dict[str, Any]:
         "method": version.method,
         "source_model": version.source_model,
         "target_model": version.target_model,
-        "source_pack": plan.source_pack,
-        "target_pack": plan.target_pack,
+        "source_pack": request.source_pack,
+        "target_pack": request.target_pack,
         "listing_id": version.listing_id,
         "digest": version.file_digest,
         "size": version.file_size,
@@ -119,7 +119,7 @@ def _certificate(version: ListingVersion) -> dict[str, Any]:
 
 def _choose(
     source: RegisteredModel, target: RegisteredModel, source_pack: str | None, target_pack: str | None
-) -> tuple[RecordedPack, RecordedPack]:
+) -> tuple[CalibrationPack, CalibrationPack]:
     """Return the packs named, or of one corpus those with the most calibration tokens, our own before others'."""
     ours, theirs = _candidates(source, source_pack, "source_pack"), _candidates(target, target_pack, "target_pack")
     if missing := [model for model, packs in ((source, ours), (target, theirs)) if not packs]:
@@ -145,10 +145,10 @@ def _choose(
     )
 
 
-def _candidates(model: RegisteredModel, digest: str | None, field: str) -> list[RecordedPack]:
+def _candidates(model: RegisteredModel, digest: str | None, field: str) -> list[CalibrationPack]:
     """Return the pack named, or every stored one of the model."""
     if digest is None:
-        rows = RecordedPack.objects.filter(model=model.name, space=Space.KV_CACHE)
+        rows = CalibrationPack.objects.filter(model=model.name, space=Space.KV_CACHE)
         return [row for row in rows if blobs.exists(row.digest) and _fits(row, model)]
     row = get_pack(digest)
     if row.model != model.name or row.space != Space.KV_CACHE:
@@ -167,7 +167,7 @@ def _candidates(model: RegisteredModel, digest: str | None, field: str) -> list[
     return [row]
 
 
-def _fits(row: RecordedPack, model: RegisteredModel) -> bool:
+def _fits(row: CalibrationPack, model: RegisteredModel) -> bool:
     return model.kv_width in (None, row.width)
 
 
@@ -182,7 +182,7 @@ def _missing(source: RegisteredModel, target: RegisteredModel, missing: list[Reg
     )
 
 
-def _how_to_make(model: RegisteredModel, *, corpus: RecordedPack | None = None) -> str:
+def _how_to_make(model: RegisteredModel, *, corpus: CalibrationPack | None = None) -> str:
     if not model.open_weights:
         return f"The weights of {model.name} are closed: its owner can send a pack with POST /api/calibration-packs."
     known = None if corpus is None else corpus_with(digest=corpus.corpus_digest)
@@ -190,16 +190,17 @@ def _how_to_make(model: RegisteredModel, *, corpus: RecordedPack | None = None) 
     return f"Run `manage.py calibrate {model.name}{option}`, or send a pack with POST /api/calibration-packs."
 
 
-def _require_rows(plan: Plan) -> None:
+def _require_rows(request: GenerationRequest) -> None:
     """Raise InvalidInput where the packs share too little text, or the rank is more than rows or widths bear."""
-    source, target = plan.packs()
+    source, target = request.packs()
     require_same_corpus(source, target)
-    if (rank := plan.unified_dimension) is None:
+    if (rank := request.unified_dimension) is None:
         return
     widest = min(source.document.width, target.document.width)
     if rank > widest:
         raise InvalidInput(
-            f"the unified dimension is {rank}; between {plan.source} and {plan.target} it can be {widest} at most",
+            f"the unified dimension is {rank}; between {request.source} and {request.target} it can be {widest} "
+            "at most",
             field="unified_dimension",
         )
     if (rows := shared_tokens(source, target) // CHUNK_ROWS * CHUNK_ROWS) <= rank:  # whole chunks are fitted on

@@ -10,14 +10,14 @@
 import msgspec
 from django.conf import settings
 
-from factory import catalogue, generated
-from factory.contributed.known_corpora import corpus_with
-from factory.corpora import load_corpus
-from factory.generated import Generated
-from factory.generation import Plan, made_before, result_of
-from factory.packs import CalibrationPack
+from factory import publishing
+from factory.corpora import corpus_with, load_corpus
+from factory.generation import GenerationRequest, made_before, result_of
+from factory.packs.pack import OpenedPack
+from factory.recipes import results
+from factory.recipes.results import Generated
 from factory.runners.weights import PACKAGED, find_weights
-from factory.workshop import Workshop
+from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.jobs.handlers import Json, Run, Stage, handler
 from latentmas.protocol.errors import Conflict, ModelNotSupported
@@ -32,20 +32,20 @@ ATTEMPTS = 3  # at a version number that another run may take meanwhile
 @handler(GENERATE)
 def generate(run: Run) -> Json:
     """Return the specification's answer. Raises the protocol's errors."""
-    plan = msgspec.convert(run.arguments, Plan, strict=False)
+    request = msgspec.convert(run.arguments, GenerationRequest, strict=False)
     metadata = Metadata(actor=run.requested_by)
-    if (before := made_before(plan)) is not None:
-        return result_of(before, plan)
-    source, target = plan.packs()
+    if (before := made_before(request)) is not None:
+        return result_of(before, request)
+    source, target = request.packs()
     if _can_run(source, target):
-        made, version = _measured(plan, source, target, run.stage, metadata)
+        made, version = _measured(request, source, target, run.stage, metadata)
     else:
-        made, version = _from_packs(plan, source, target, run.stage, metadata)
-    generated.remember(plan.inputs, made, cache=settings.CACHE_DIR)
-    return result_of(version, plan)
+        made, version = _from_packs(request, source, target, run.stage, metadata)
+    results.remember(request.inputs, made, cache=settings.CACHE_DIR)
+    return result_of(version, request)
 
 
-def _can_run(source: CalibrationPack, target: CalibrationPack) -> bool:
+def _can_run(source: OpenedPack, target: OpenedPack) -> bool:
     """Return whether both models are at hand with the packs' own weights, and the text to judge them on."""
     if corpus_with(digest=target.document.corpus_digest) is None:
         return False
@@ -60,38 +60,40 @@ def _can_run(source: CalibrationPack, target: CalibrationPack) -> bool:
 
 
 def _measured(
-    plan: Plan, source: CalibrationPack, target: CalibrationPack, stage: Stage, metadata: Metadata
+    request: GenerationRequest, source: OpenedPack, target: OpenedPack, stage: Stage, metadata: Metadata
 ) -> tuple[Generated, ListingVersion]:
-    from factory.measured import FunctionalOrder, generate_measured
+    from factory.recipes.functional import FunctionalOrder, generate_measured
 
     corpus = corpus_with(digest=target.document.corpus_digest)
     assert corpus is not None
-    workshop = Workshop(
+    session = FactorySession(
         read_corpus=lambda: load_corpus(corpus.location),
         cache=settings.CACHE_DIR,
         metadata=metadata,
         stage=stage,
-        packs={plan.source: source, plan.target: target},
+        packs={request.source: source, request.target: target},
     )
-    version = catalogue.next_version(plan.source, plan.target, Basis.FUNCTIONAL)
-    order = FunctionalOrder(plan.source, plan.target, version, TEST_SAMPLES, plan.unified_dimension, method=plan.method)
+    version = publishing.next_version(request.source, request.target, Basis.FUNCTIONAL)
+    order = FunctionalOrder(
+        request.source, request.target, version, TEST_SAMPLES, request.unified_dimension, method=request.method
+    )
     try:
-        made = generate_measured(order, workshop)
+        made = generate_measured(order, session)
     finally:
-        workshop.unload_models()
+        session.unload_models()
     return made, _list(made, metadata)
 
 
 def _from_packs(
-    plan: Plan, source: CalibrationPack, target: CalibrationPack, stage: Stage, metadata: Metadata
+    request: GenerationRequest, source: OpenedPack, target: OpenedPack, stage: Stage, metadata: Metadata
 ) -> tuple[Generated, ListingVersion]:
-    from factory.from_packs import fit_packs, store
+    from factory.recipes.from_packs import fit_packs, store
 
-    fitted = fit_packs(source, target, method=plan.method, unified_dimension=plan.unified_dimension, stage=stage)
-    provenance = {"source_pack": plan.source_pack, "target_pack": plan.target_pack}
+    fitted = fit_packs(source, target, method=request.method, unified_dimension=request.unified_dimension, stage=stage)
+    provenance = {"source_pack": request.source_pack, "target_pack": request.target_pack}
     left = ATTEMPTS
     while True:
-        version = catalogue.next_version(plan.source, plan.target, Basis.ACTIVATION)
+        version = publishing.next_version(request.source, request.target, Basis.ACTIVATION)
         made = store(fitted, version=version, provenance=provenance)
         try:
             return made, _list(made, metadata)
@@ -102,7 +104,7 @@ def _from_packs(
 
 def _list(made: Generated, metadata: Metadata) -> ListingVersion:
     """Return the version as it is listed. Raises Conflict where another run has published one of that number."""
-    published = catalogue.publish(made, metadata=metadata)
+    published = publishing.publish(made, metadata=metadata)
     version = ListingVersion.objects.get(listing_id=published.listing_id, version=published.version)
     if version.file_digest != made.file:
         raise Conflict(

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from factory import api
-from factory.contributed import api as packs
+from factory.packs import api as packs
 
 urlpatterns = [
     path("latentmas/w-matrix/generate", api.generate, name="w-matrix-generate"),

@@ -14,7 +14,7 @@ import torch
 
 from awareness_sdk.transformers_bridge import cache_of
 from factory.demonstration.memories import adapter_of, read_memory
-from factory.demonstration.texts import DOCUMENT
+from factory.demonstration.show import DOCUMENT
 from factory.runners.model import load_model
 from factory.runners.weights import find_weights
 from kvcache.compression.compressor import compress, decompress

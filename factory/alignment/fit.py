@@ -5,25 +5,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from factory.alignment import ridge
-from factory.alignment.chunks import PairedChunks, Report, counted, standards_of
 from factory.alignment.gram import gram_matrices
-from factory.alignment.hybrid import towards
 from factory.alignment.linear_map import LinearMap as LinearMap
 from factory.alignment.linear_map import PairStatistics as PairStatistics
 from factory.alignment.linear_map import balanced, require_penalty, require_rank
 from factory.alignment.orthogonal import procrustes
+from factory.alignment.ridge import towards
+from factory.alignment.standardise import PairedChunks, counted, standards_of
+from factory.progress import Progress
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.w_matrix import Method
 
 
 def fit_linear_map(
-    chunks: PairedChunks, *, penalty: float, rank: int, progress: Report, method: Method = Method.LEARNED
+    chunks: PairedChunks, *, penalty: float, rank: int, progress: Progress, method: Method = Method.LEARNED
 ) -> LinearMap:
     """Return the map of the paired rows, truncated to `rank`. Two passes over the data. Raises as `solve` does."""
     return solve(accumulate(chunks, progress=progress), method=method, penalty=penalty, rank=rank)
 
 
-def accumulate(chunks: PairedChunks, *, progress: Report) -> PairStatistics:
+def accumulate(chunks: PairedChunks, *, progress: Progress) -> PairStatistics:
     """Return the statistics of the paired rows: one pass for mean and scale, one for the Gram matrices.
 
     Raises InvalidInput as `standards_of` does.

@@ -2,7 +2,7 @@
 
 W = (G + lambda I)^-1 C, truncated to the leading directions of the fitted target covariance. The Cholesky factor is
 float64: with activations, G spans seven orders of magnitude. Everything behind it is float32 at the square root of that
-condition number. Call inside `jax.enable_x64(True)`.
+condition number. Call all but `dual_ridge` inside `jax.enable_x64(True)`.
 """
 
 import functools as ft
@@ -61,3 +61,37 @@ def encode(
 ) -> Float32[Array, "ds rank"]:
     """Return the encoder (G + ridge I)^-1 C V = L^-T (A V); the decoder is V^T."""
     return solve_triangular(lower, whitened @ directions, lower=True, trans=1)
+
+
+@jax.jit
+def towards(
+    cross: Float[Array, "ds dt"], left: Float32[Array, "ds rank"], right: Float32[Array, "rank dt"], ridge: float
+) -> Float32[Array, "ds dt"]:
+    """Return C + ridge * W0, the right-hand side that makes ridge shrink towards W0 = left @ right, not to nothing.
+
+    The residual R of that base minimises |X (W0 + R) - Y|^2 + lambda n |R|^2, so W0 + R = (G + lambda I)^-1
+    (C + lambda W0): directions that the rows tell much about are those of ridge, the others those of the base.
+    Truncated it is reduced-rank ridge on the rows augmented by sqrt(lambda n) I and sqrt(lambda n) W0 (Izenman 1975).
+    """
+    towards_base: Float32[Array, "ds dt"] = cross.astype(jnp.float32) + jnp.float32(ridge) * (left @ right)
+    return towards_base
+
+
+@ft.partial(jax.jit, static_argnames="rank")
+def dual_ridge(
+    source: Float[Array, "rows ds"], target: Float[Array, "rows dt"], *, ridge: float, rank: int
+) -> tuple[Float[Array, "ds rank"], Float[Array, "rank dt"]]:
+    """Return encoder and decoder that minimise |X E D - Y|^2 + ridge * rows * |E D|^2, truncated to `rank`.
+
+    The dual form, for fewer rows than features.
+    The truncation keeps the leading right singular vectors of the fitted values (Izenman 1975). Rows are standardised
+    already; the cost is cubic in the rows and linear in the features.
+    """
+    rows = source.shape[0]
+    gram = source @ source.T
+    weights = jnp.linalg.solve(gram + ridge * rows * jnp.eye(rows, dtype=gram.dtype), target)
+    fitted = gram @ weights
+    # The right singular vectors of the fitted values from the small side: rows x rows.
+    left, values, _ = jnp.linalg.svd(fitted @ fitted.T, hermitian=True)
+    directions = fitted.T @ left[:, :rank] / jnp.sqrt(values[:rank])[None]
+    return source.T @ (weights @ directions), directions.T

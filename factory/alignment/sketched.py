@@ -21,8 +21,9 @@ import scipy.linalg
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Float32, Float64
 
-from factory.alignment.chunks import PairedChunks, Report, Standards, standards_of
 from factory.alignment.linear_map import LinearMap, balanced, require_penalty, require_rank
+from factory.alignment.standardise import PairedChunks, Standards, standards_of
+from factory.progress import Progress
 from latentmas.protocol.errors import InvalidInput
 
 WIDTH = 2048  # of the sketch
@@ -42,7 +43,9 @@ class SketchStatistics:
     cross: Float32[Array, "width dt"]  # Q^T X^T Y / n
 
 
-def fit_sketched(chunks: PairedChunks, *, penalty: float, rank: int, progress: Report, width: int = WIDTH) -> LinearMap:
+def fit_sketched(
+    chunks: PairedChunks, *, penalty: float, rank: int, progress: Progress, width: int = WIDTH
+) -> LinearMap:
     """Return the ridge map of the paired rows in a sketch of the source. Three passes. Raises as the two steps do."""
     require_penalty(penalty)
     statistics = accumulate_sketch(chunks, width=width, rank=rank, progress=progress)
@@ -50,7 +53,7 @@ def fit_sketched(chunks: PairedChunks, *, penalty: float, rank: int, progress: R
 
 
 def accumulate_sketch(
-    chunks: PairedChunks, *, progress: Report, rank: int = 1, width: int = WIDTH, powers: int = POWERS
+    chunks: PairedChunks, *, progress: Progress, rank: int = 1, width: int = WIDTH, powers: int = POWERS
 ) -> SketchStatistics:
     """Return the statistics of the paired rows in a sketch of at most `width` directions; 2 + `powers` passes.
 

@@ -10,14 +10,13 @@ import numpy as np
 
 from factory.codec.curve import measure, snapshot_of
 from factory.codec.fitting import Moments, fit_groups, layer_groups, moments_of
-from factory.codec.settings import Settings
 from factory.codec.statistics import RowStatistics
 from factory.codec.tables import freeze
-from factory.codec.windows import Window, documents_of, read_windows
+from factory.codec.windows import CONTEXT_TOKENS, Window, documents_of, read_windows
 from factory.corpora import Split, TextCorpus
 from factory.progress import Stage
+from factory.runners.gradients import rows_and_gradients
 from factory.runners.model import RunningModel
-from factory.runners.sensitivity import rows_and_gradients
 from kvcache.coding.coefficient_classes import CLASSES
 from kvcache.coding.coordinates import coordinates
 from kvcache.coding.profile import KIND, Group, OpenedProfile, ProfileDocument, open_profile, write_profile
@@ -26,6 +25,17 @@ from latentmas.protocol.tensors import Array
 
 TABLE_WINDOWS = 8  # whose rows the tables are counted on
 TABLE_BITS = (0.5, 1.0, 2.0, 3.0)  # what a coefficient costs, on average over the leading ones, at the counted steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How much text a calibration reads, and how many directions it keeps."""
+
+    windows: int = 64  # contexts to learn from
+    selection_windows: int = 6  # contexts of other documents to measure the curve on
+    context: int = CONTEXT_TOKENS
+    rank: int = 4096  # directions of each layer group; fewer decode faster and lose fidelity below 30x
+    version: str = "1.0.0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
-"""Measure a codec profile on its model: ratio, KL and top-1 agreement by step, on documents that did not make it."""
+"""Measure a codec profile on its model: ratio, KL and top-1 agreement by step, on documents that did not make it.
+
+Agreement is that of the model's continuation from the restored cache with its continuation from its own.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from factory.codec.agreement import agreement, reference
 from factory.codec.windows import Window
 from factory.progress import Progress
 from factory.runners.model import RunningModel
@@ -21,11 +23,19 @@ RATIOS = (8.0, 14.0, 20.0, 28.0, 38.0, 52.0)  # where the curve is read
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredCurve:
     """The curve, and the highest KL that a unit of distortion cost on any window at any step."""
 
     curve: tuple[CurvePoint, ...]
     kl_per_distortion: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Means over the continuation's positions; `kl` in nats, from the model's own cache to the restored one."""
+
+    kl: float
+    top1: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,9 @@ class _Reading:
     distortion: float
 
 
-def measure(windows: Sequence[Window], model: RunningModel, profile: OpenedProfile, *, progress: Progress) -> Measured:
+def measure(
+    windows: Sequence[Window], model: RunningModel, profile: OpenedProfile, *, progress: Progress
+) -> MeasuredCurve:
     """Return what the profile does to the model's continuations of the windows."""
     readings: list[list[_Reading]] = []
     for number, window in enumerate(windows):
@@ -46,13 +58,24 @@ def measure(windows: Sequence[Window], model: RunningModel, profile: OpenedProfi
     progress(len(windows), len(windows))
     curve = tuple(_mean(at_ratio) for at_ratio in zip(*readings, strict=True))
     worst = max(each.kl / each.distortion for window in readings for each in window)
-    return Measured(curve, worst)
+    return MeasuredCurve(curve, worst)
 
 
 def snapshot_of(rows: Array, model: RunningModel) -> KVSnapshot:
     """Return the snapshot of rows that begin at position 0, without what sliding windows have left behind."""
     left, _ = needed(whole_snapshot(rows, geometry=model.geometry, model=model.name, weights=model.weights))
     return left
+
+
+def reference(model: RunningModel, rows: Array, window: Window) -> Array:
+    """Return the log-probabilities `[tokens, vocabulary]` along the continuation, read after rows at 0, 1, 2 ..."""
+    return model.log_probabilities(model.cache_of(rows), window.continuation, first_position=len(rows))
+
+
+def agreement(own: Array, restored: Array) -> Agreement:
+    """Return the agreement of two sets of log-probabilities, `own` being those of the full cache."""
+    kl = (np.exp(own) * (own - restored)).sum(-1, dtype=np.float64)
+    return Agreement(kl=float(kl.mean()), top1=float((own.argmax(-1) == restored.argmax(-1)).mean()))
 
 
 def _read(window: Window, model: RunningModel, profile: OpenedProfile) -> Iterator[_Reading]:

@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from factory.codec.calibration import calibrate
-from factory.codec.settings import Settings
+from factory.codec.calibration import Settings, calibrate
 from factory.corpora import TextCorpus
 from factory.progress import Stage
 from factory.runners.model import load_model
@@ -29,12 +28,12 @@ class ProfileOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedProfile:
     profile: CodecProfile
     made: bool  # False: it was on record
 
 
-def calibrate_and_publish(order: ProfileOrder, *, cache: Path, stage: Stage, metadata: Metadata) -> Published:
+def calibrate_and_publish(order: ProfileOrder, *, cache: Path, stage: Stage, metadata: Metadata) -> PublishedProfile:
     """Return the recorded profile, made now where there is none of these weights, this corpus and this version.
 
     Raises ModelNotSupported, InvalidInput or StorageUnavailable.
@@ -48,14 +47,14 @@ def calibrate_and_publish(order: ProfileOrder, *, cache: Path, stage: Stage, met
         model=name, weights=weights.digest, version=order.settings.version, corpus__digest=order.corpus.digest
     ).first()
     if known is not None and blobs.exists(known.digest):
-        return Published(known, made=False)
+        return PublishedProfile(known, made=False)
     model = load_model(weights, differentiable=True)
     documents: list[ProfileDocument] = []
     digest = blobs.put(
         lambda file: documents.append(calibrate(model, order.corpus, file, settings=order.settings, stage=stage))
     )
     publish_profile(_event(documents[0], digest), metadata=metadata)
-    return Published(queries.get_profile(digest), made=True)
+    return PublishedProfile(queries.get_profile(digest), made=True)
 
 
 def _event(document: ProfileDocument, digest: str) -> CodecProfilePublished:

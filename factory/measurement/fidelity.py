@@ -1,11 +1,11 @@
-"""How well each layer's keys and values are predicted. Says little about what a target makes of them."""
+"""How well rows are predicted, as a whole and layer by layer. Says little about what a target model makes of them."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.protocol.quality import LayerFidelity
+from latentmas.protocol.quality import Basis, LayerFidelity, Quality
 from latentmas.protocol.tensors import Array
 
 TINY = np.finfo(np.float32).tiny
@@ -40,6 +40,26 @@ def layer_fidelities(figures: Array) -> tuple[LayerFidelity, ...]:
             attention_cosine=each[4] if len(each) > 4 else None,
         )
         for layer, each in enumerate(figures.tolist())
+    )
+
+
+def row_quality(predicted: Array, truth: Array, *, basis: Basis, cost: int) -> Quality:
+    """Return the figures of predictions `[rows, width]` against the truth; `cost` is multiply-adds a row.
+
+    Information retention is 1 - sum |predicted - true|^2 / sum |true|^2.
+    """
+    lengths, errors = np.linalg.norm(truth, axis=1), np.linalg.norm(predicted - truth, axis=1)
+    cosines = (predicted * truth).sum(axis=1) / (np.linalg.norm(predicted, axis=1) * lengths)
+    retained = float(1 - np.square(errors, dtype=np.float64).sum() / np.square(lengths, dtype=np.float64).sum())
+    return Quality(
+        basis=basis,
+        epsilon=min(max(1 - retained, 0.0), 1.0),
+        information_retention=retained,
+        cosine_similarity=float(cosines.mean()),
+        euclidean_distance=float((errors / lengths).mean()),
+        computational_cost=cost,
+        test_samples=len(truth),
+        documents=0,
     )
 
 

@@ -14,9 +14,9 @@ from factory.corpora import LEE, WIKIPEDIA, load_corpus
 from factory.progress import Progress
 from factory.refinement.lessons import Lesson, read_lesson, stretches
 from factory.refinement.scales import BIAS, ScaledMap
-from factory.runners.distillation import divergence_and_gradient, own_log_probabilities
+from factory.runners.gradients import divergence_and_gradient, own_log_probabilities
 from factory.runners.model import RunningModel
-from factory.workshop import Workshop
+from factory.session import FactorySession
 from latentmas.protocol.eight_bit import MATRICES
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION
@@ -43,16 +43,16 @@ class Refinement:
 
 
 def refined(
-    start: Mapping[str, Array], settings: Refinement, workshop: Workshop, *, source: str, target: str
+    start: Mapping[str, Array], settings: Refinement, session: FactorySession, *, source: str, target: str
 ) -> dict[str, Array]:
     """Return a W-Matrix's arrays after the refinement, in the precision of its file.
 
     Raises InvalidInput or ModelNotSupported.
     """
-    corpora = [workshop.corpus, *(load_corpus(name) for name in settings.corpora)]
+    corpora = [session.corpus, *(load_corpus(name) for name in settings.corpora)]
     distinct = list({corpus.digest: corpus for corpus in corpora}.values())
-    workshop.unload_models()
-    student, teacher = workshop.learner(source), workshop.learner(target)
+    session.unload_models()
+    student, teacher = session.learner(source), session.learner(target)
 
     def lessons() -> Iterator[Lesson]:
         for stretch in stretches(distinct, seed=settings.seed):
@@ -64,7 +64,7 @@ def refined(
         lessons(),
         target=teacher,
         settings=settings,
-        progress=workshop.stage(f"refine {source} -> {target}"),
+        progress=session.stage(f"refine {source} -> {target}"),
     )
     halves = (name for name in (*MATRICES, *CORRECTION) if name in arrays)
     return arrays | {name: arrays[name].astype(np.float16) for name in halves}

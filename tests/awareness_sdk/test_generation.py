@@ -69,7 +69,7 @@ def test_a_job_that_fails_raises_its_problem(client, packs, monkeypatch):
     def full(*_args, **_options):
         raise StorageUnavailable("the disk is full")
 
-    monkeypatch.setattr("factory.from_packs.generated.store", full)
+    monkeypatch.setattr("factory.recipes.from_packs.results.store", full)
     with pytest.raises(AwarenessError) as failed:
         client.generate_w_matrix("gpt-4", "claude-3-opus", timeout=SECONDS)
     assert (failed.value.code, failed.value.status) == ("STORAGE_UNAVAILABLE", 507)

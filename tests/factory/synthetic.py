@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from django.test import Client
 
-from factory.contributed.known_corpora import corpus_with
-from factory.corpora import Document, Split
-from factory.packs import MAX_CHARACTERS, PackDocument
+from factory.corpora import Document, Split, corpus_with
+from factory.packs.pack import MAX_CHARACTERS, PackDocument
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.geometry import KVGeometry

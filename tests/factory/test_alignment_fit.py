@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from factory.alignment import gram
-from factory.alignment.dual_ridge import dual_ridge
 from factory.alignment.fit import fit_linear_map
 from factory.alignment.gram import gram_matrices
+from factory.alignment.ridge import dual_ridge
 from factory.alignment.standardise import Moments, standard_of
 from factory.progress import silent
 from latentmas.protocol.errors import InvalidInput

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from factory import cold_start, measured
+from factory.cold_start import run as cold_start
 from factory.models import CalibrationPack
+from factory.recipes import functional
 from latentmas import blobs
 from latentmas.events.models import Event
 from latentmas.protocol.quality import Basis
@@ -95,11 +96,11 @@ def test_an_interrupted_run_keeps_what_is_finished_and_continues(monkeypatch: py
     original = cold_start._generate
     made: list[str] = []
 
-    def stop_at_the_second(pair, options, workshop):
+    def stop_at_the_second(pair, options, session):
         if made:
             raise KeyboardInterrupt
         made.append(pair.source.name)
-        return original(pair, options, workshop)
+        return original(pair, options, session)
 
     monkeypatch.setattr(cold_start, "_generate", stop_at_the_second)
     with pytest.raises(SystemExit):
@@ -138,8 +139,8 @@ def test_it_says_what_is_wrong_with_its_options(options: tuple[str, ...], reason
 @pytest.mark.models
 def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main job in small: a tenth of the calibration text and few documents, everything else as in production."""
-    monkeypatch.setattr(measured, "HELD_OUT_PASSAGES", 8)
-    monkeypatch.setattr(measured, "SELECTION_PASSAGES", 4)
+    monkeypatch.setattr(functional, "HELD_OUT_PASSAGES", 8)
+    monkeypatch.setattr(functional, "SELECTION_PASSAGES", 4)
     options = ("--models", "smollm2-135m,gemma-3-270m", "--max-pairs", "1", "--no-simulated", "--publish")
     small = ("--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "300")
     output = generate(*options, *small)

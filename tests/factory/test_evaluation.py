@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factory.evaluation import _nll, bounds_of, evaluate, handed_over, mapped_by, memory_of
-from factory.passages import CONTINUATION_TOKENS, Passage, read_passage
+from factory.measurement.evaluation import _nll, bounds_of, evaluate, handed_over, mapped_by, memory_of
+from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
 from factory.progress import silent
 from factory.runners.model import RunningModel
 from kvcache.exchange.mapping import open_map, open_w_matrix

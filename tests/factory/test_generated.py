@@ -1,13 +1,13 @@
 """Finished results on disk: found again by their inputs, never half there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from factory import generated
-from factory.planner import Candidate, PlannedPair
-from factory.simulated import MAX_FILE_BYTES, generate_simulated, unified_dimension
+from factory.recipes import results
+from factory.recipes.simulated import MAX_FILE_BYTES, SimulatedOrder, generate_simulated, unified_dimension
 from latentmas import blobs
 from latentmas.protocol.errors import StorageUnavailable
 from latentmas.protocol.quality import Basis
@@ -24,14 +24,11 @@ def _own_storage(tmp_path: Path, settings) -> None:
     }
 
 
-@pytest.fixture
-def pair() -> PlannedPair:
-    models = [Candidate(name, name, 80, None, latent, False) for name, latent in (("alpha", 48), ("beta", 32))]
-    return PlannedPair(*models, Basis.SIMULATED)
+ORDER = SimulatedOrder("alpha", "beta", 48, 32, version="1.0.0", test_samples=64)
 
 
-def test_a_simulated_w_matrix_says_so_in_its_file(pair: PlannedPair) -> None:
-    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+def test_a_simulated_w_matrix_says_so_in_its_file() -> None:
+    made = generate_simulated(ORDER)
     w_matrix = read_w_matrix(blobs.local_path(made.file))
     assert w_matrix.document.quality_metrics.basis is Basis.SIMULATED
     assert w_matrix.document.source_weights is None
@@ -41,14 +38,14 @@ def test_a_simulated_w_matrix_says_so_in_its_file(pair: PlannedPair) -> None:
     assert made.quality.retention is None
 
 
-def test_a_simulated_figure_is_measured_on_the_simulation(pair: PlannedPair) -> None:
-    made = generate_simulated(pair, version="1.0.0", test_samples=256)
+def test_a_simulated_figure_is_measured_on_the_simulation() -> None:
+    made = generate_simulated(replace(ORDER, test_samples=256))
     assert 0 < made.quality.epsilon < 0.5
     assert made.quality.epsilon == pytest.approx(1 - made.quality.information_retention)
 
 
-def test_the_same_simulation_gives_the_same_file(pair: PlannedPair) -> None:
-    first, second = (generate_simulated(pair, version="1.0.0", test_samples=64) for _ in range(2))
+def test_the_same_simulation_gives_the_same_file() -> None:
+    first, second = (generate_simulated(ORDER) for _ in range(2))
     assert first == second
 
 
@@ -60,37 +57,37 @@ def test_a_simulated_file_stays_below_two_megabytes(source: int, target: int) ->
     assert 2 * rank * (source + target) + vectors < MAX_FILE_BYTES + 60_000
 
 
-def test_a_finished_result_is_found_again_by_its_inputs(pair: PlannedPair, tmp_path: Path) -> None:
-    made = generate_simulated(pair, version="1.0.0", test_samples=64)
-    inputs = generated.inputs_digest(pair="alpha -> beta", samples=64)
-    assert generated.recall(inputs, cache=tmp_path) is None
-    generated.remember(inputs, made, cache=tmp_path)
-    assert generated.recall(inputs, cache=tmp_path) == made
-    assert generated.recall(generated.inputs_digest(pair="alpha -> beta", samples=65), cache=tmp_path) is None
+def test_a_finished_result_is_found_again_by_its_inputs(tmp_path: Path) -> None:
+    made = generate_simulated(ORDER)
+    inputs = results.inputs_digest(pair="alpha -> beta", samples=64)
+    assert results.recall(inputs, cache=tmp_path) is None
+    results.remember(inputs, made, cache=tmp_path)
+    assert results.recall(inputs, cache=tmp_path) == made
+    assert results.recall(results.inputs_digest(pair="alpha -> beta", samples=65), cache=tmp_path) is None
 
 
-def test_a_result_whose_file_is_gone_is_made_again(pair: PlannedPair, tmp_path: Path) -> None:
-    made = generate_simulated(pair, version="1.0.0", test_samples=64)
-    generated.remember("inputs", made, cache=tmp_path)
+def test_a_result_whose_file_is_gone_is_made_again(tmp_path: Path) -> None:
+    made = generate_simulated(ORDER)
+    results.remember("inputs", made, cache=tmp_path)
     blobs.local_path(made.file).unlink()
-    assert generated.recall("inputs", cache=tmp_path) is None
+    assert results.recall("inputs", cache=tmp_path) is None
 
 
-def test_a_damaged_record_is_made_again(pair: PlannedPair, tmp_path: Path) -> None:
-    generated.remember("inputs", generate_simulated(pair, version="1.0.0", test_samples=64), cache=tmp_path)
+def test_a_damaged_record_is_made_again(tmp_path: Path) -> None:
+    results.remember("inputs", generate_simulated(ORDER), cache=tmp_path)
     (tmp_path / "generated" / "inputs.json").write_text('{"version": "1.0')
-    assert generated.recall("inputs", cache=tmp_path) is None
+    assert results.recall("inputs", cache=tmp_path) is None
 
 
-def test_a_cache_that_cannot_be_written_is_a_clear_error(pair: PlannedPair, tmp_path: Path) -> None:
-    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+def test_a_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    made = generate_simulated(ORDER)
     (tmp_path / "generated").write_text("a file where the folder should be")
     with pytest.raises(StorageUnavailable, match="could not be kept"):
-        generated.remember("inputs", made, cache=tmp_path)
+        results.remember("inputs", made, cache=tmp_path)
 
 
-def test_simulated_arrays_are_finite_in_fp16(pair: PlannedPair) -> None:
-    made = generate_simulated(pair, version="1.0.0", test_samples=64)
+def test_simulated_arrays_are_finite_in_fp16() -> None:
+    made = generate_simulated(ORDER)
     encoder = read_w_matrix(blobs.local_path(made.file)).arrays["encoder"]
     assert encoder.dtype == np.float16
     assert np.abs(encoder).max() > 0

@@ -8,8 +8,9 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from factory.corpora import Split, load_corpus
-from factory.packs import CalibrationPack, capture_pack, open_pack
-from factory.pair_rows import CHUNK_ROWS, paired_rows, require_same_corpus
+from factory.packs.capture import capture_pack
+from factory.packs.pack import OpenedPack, open_pack
+from factory.packs.pairs import CHUNK_ROWS, paired_rows, require_same_corpus
 from factory.progress import silent
 from factory.runners.model import RunningModel, geometry_of
 from factory.runners.weights import find_weights
@@ -55,17 +56,17 @@ def path(tiny: RunningModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pack(path: Path) -> CalibrationPack:
+def pack(path: Path) -> OpenedPack:
     return open_pack(path)
 
 
-def test_a_pack_says_what_it_was_captured_from(pack: CalibrationPack, tiny: RunningModel) -> None:
+def test_a_pack_says_what_it_was_captured_from(pack: OpenedPack, tiny: RunningModel) -> None:
     assert (pack.document.model, pack.document.weights) == ("tiny", tiny.weights)
     assert pack.document.corpus_digest == CORPUS.digest
     assert pack.document.geometry == tiny.geometry
 
 
-def test_its_rows_are_the_models_own_in_fp16(pack: CalibrationPack, tiny: RunningModel) -> None:
+def test_its_rows_are_the_models_own_in_fp16(pack: OpenedPack, tiny: RunningModel) -> None:
     document = CORPUS.part(Split.CALIBRATION)[0]
     index = pack.indices(Split.CALIBRATION)[document.digest]
     own = tiny.capture(tiny.encode(document.text).ids)
@@ -73,25 +74,25 @@ def test_its_rows_are_the_models_own_in_fp16(pack: CalibrationPack, tiny: Runnin
     np.testing.assert_allclose(pack.rows(index)[0], own[0], atol=1e-6)  # BOS is kept in float32
 
 
-def test_it_stays_within_its_budget_of_tokens(pack: CalibrationPack) -> None:
+def test_it_stays_within_its_budget_of_tokens(pack: OpenedPack) -> None:
     tokens = sum(len(pack.spans_of(index)) for index in pack.indices(Split.CALIBRATION).values())
     assert 4_000 < tokens <= 5_000
     assert pack.indices(Split.SELECTION)
     assert pack.indices(Split.HELD_OUT)
 
 
-def test_documents_keep_their_split(pack: CalibrationPack) -> None:
+def test_documents_keep_their_split(pack: OpenedPack) -> None:
     for split in Split:
         assert set(pack.indices(split)) <= {document.digest for document in CORPUS.part(split)}
 
 
-def test_pairs_of_a_pack_with_itself_are_the_identity(pack: CalibrationPack) -> None:
+def test_pairs_of_a_pack_with_itself_are_the_identity(pack: OpenedPack) -> None:
     for mine, theirs in paired_rows(pack, pack, Split.CALIBRATION):
         assert len(mine) == CHUNK_ROWS
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_packs_of_different_corpora_are_not_fitted(pack: CalibrationPack, path: Path, tmp_path: Path) -> None:
+def test_packs_of_different_corpora_are_not_fitted(pack: OpenedPack, path: Path, tmp_path: Path) -> None:
     file = tensors.open_tensors(path, max_bytes=1 << 30)
     other = tmp_path / "other.safetensors"
     with other.open("wb") as target:

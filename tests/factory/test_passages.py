@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from factory.passages import CONTINUATION_TOKENS, Passage, passages_for, require_enough
+from factory.measurement.passages import CONTINUATION_TOKENS, Passage, passages_for, require_enough
 from latentmas.protocol.errors import InvalidInput
 
 SCORED = CONTINUATION_TOKENS - 1  # the first token of a continuation is not scored

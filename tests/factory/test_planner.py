@@ -1,6 +1,6 @@
 import pytest
 
-from factory.planner import Candidate, Limits, Measured, estimate, fit_cost, plan
+from factory.cold_start.planner import Candidate, Limits, MeasuredPair, estimate, fit_cost, plan
 from latentmas.protocol.quality import Basis
 
 
@@ -65,9 +65,9 @@ def test_the_batch_is_cut_at_its_size() -> None:
 def test_an_estimate_is_the_mean_of_measured_pairs_of_the_same_families() -> None:
     (pair, _) = plan([GPT4, LLAMA], Limits())
     measured = [
-        Measured("gpt-3.5", "llama-3-70b", "GPT", "LLaMA", 0.8),
-        Measured("gpt-4o", "llama-2-7b", "GPT", "LLaMA", 0.6),
-        Measured("llama-2-7b", "gpt-4o", "LLaMA", "GPT", 0.1),
+        MeasuredPair("gpt-3.5", "llama-3-70b", "GPT", "LLaMA", 0.8),
+        MeasuredPair("gpt-4o", "llama-2-7b", "GPT", "LLaMA", 0.6),
+        MeasuredPair("llama-2-7b", "gpt-4o", "LLaMA", "GPT", 0.1),
     ]
     guess = estimate(pair, measured)
     assert guess is not None
@@ -77,7 +77,7 @@ def test_an_estimate_is_the_mean_of_measured_pairs_of_the_same_families() -> Non
 
 def test_without_a_measured_pair_there_is_no_estimate() -> None:
     (pair, _) = plan([GPT4, LLAMA], Limits())
-    assert estimate(pair, [Measured("a", "b", "A", "B", 0.9)]) is None
+    assert estimate(pair, [MeasuredPair("a", "b", "A", "B", 0.9)]) is None
 
 
 def test_the_cost_counts_gram_matrices_and_solve() -> None:

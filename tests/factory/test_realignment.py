@@ -8,7 +8,7 @@ import pytest
 
 from factory.alignment.realignment import PENALTY, fit_realignment
 from factory.progress import silent
-from factory.realignment import realign
+from factory.recipes.realignment import realign
 from factory.runners.vocabulary import vocabulary_chunks
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis

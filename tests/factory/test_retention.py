@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from factory.retention import retention
+from factory.measurement.retention import retention
 from latentmas.protocol.errors import InvalidInput
 
 NOTHING = np.array([4.0, 5.0, 3.0, 6.0])

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from factory.corpora import Split
-from factory.packs import CalibrationPack, open_pack
-from factory.pair_rows import CHUNK_ROWS, paired_rows
-from factory.view_rows import corresponding_rows
+from factory.hub.rows import corresponding_rows
+from factory.packs.pack import OpenedPack, open_pack
+from factory.packs.pairs import CHUNK_ROWS, paired_rows
 from latentmas.protocol.errors import InvalidInput
 from tests.factory.synthetic import Synthetic
 from tests.factory.vectors.sample import embedding_pack
 
 
 @pytest.fixture
-def caches(tmp_path: Path) -> list[CalibrationPack]:
+def caches(tmp_path: Path) -> list[OpenedPack]:
     """Packs of three models whose tokens have different lengths."""
     made = [Synthetic(f"model-{number}", characters=length, seed=number) for number, length in enumerate((6, 4, 9))]
     return [open_pack(each.write(tmp_path / f"{each.model}.safetensors")) for each in made]
 
 
-def test_every_token_of_the_first_cache_has_its_causal_partner_in_the_others(caches: list[CalibrationPack]) -> None:
+def test_every_token_of_the_first_cache_has_its_causal_partner_in_the_others(caches: list[OpenedPack]) -> None:
     chunks = list(corresponding_rows(caches, Split.CALIBRATION))
     assert {len(side) for chunk in chunks[:-1] for side in chunk} <= {CHUNK_ROWS}
     first, second, third = (np.concatenate(side) for side in zip(*chunks, strict=True))
@@ -44,7 +44,7 @@ def test_embeddings_are_paired_by_passage(tmp_path: Path) -> None:
         np.testing.assert_array_equal(rows, own)
 
 
-def test_it_refuses_to_mix_caches_and_embeddings(caches: list[CalibrationPack], tmp_path: Path) -> None:
+def test_it_refuses_to_mix_caches_and_embeddings(caches: list[OpenedPack], tmp_path: Path) -> None:
     vectors = embedding_pack(tmp_path / "vectors.safetensors", "vectors")
     with pytest.raises(InvalidInput, match="one space and one corpus"):
         next(corresponding_rows([caches[0], vectors], Split.CALIBRATION))

@@ -11,11 +11,13 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from factory import catalogue, reporting
+from factory import publishing
+from factory.console import bars, stage_in
 from factory.corpora import WIKIPEDIA, load_corpus
-from factory.generated import Generated
+from factory.packs.capture import PASSAGES
+from factory.recipes.results import Generated
 from factory.runners.weights import PACKAGED, PACKAGED_ENCODERS
-from factory.workshop import Workshop
+from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput, LatentMASError
 from latentmas.protocol.quality import Basis, Interval
@@ -31,8 +33,6 @@ class Command(BaseCommand):
     help = "Fit and measure the maps between the vectors of two or more models, in both directions."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        from factory.vectors.packs import PASSAGES
-
         packaged = ", ".join((*PACKAGED_ENCODERS, *PACKAGED))
         parser.add_argument("models", nargs="*", help=f"At least two models of the registry; default: {packaged}.")
         parser.add_argument("--corpus", default=WIKIPEDIA, help="lee, wikipedia, a text file, folder or JSONL.")
@@ -52,22 +52,22 @@ class Command(BaseCommand):
             raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
 
     def _make(self, names: list[str], options: dict[str, Any], console: Console) -> Iterator[tuple[str, ...]]:
-        from factory.vectors.making import EmbeddingOrder, generate_vectors
+        from factory.recipes.embeddings import EmbeddingOrder, generate_vectors
 
         corpus = load_corpus(options["corpus"])
-        with reporting.bars(console) as display:
-            workshop = Workshop(
+        with bars(console) as display:
+            session = FactorySession(
                 read_corpus=lambda: corpus,
                 cache=settings.CACHE_DIR,
                 metadata=METADATA,
-                stage=reporting.stage_in(display),
+                stage=stage_in(display),
             )
             for source, target in permutations(names, 2):
                 started = time.monotonic()
-                version = catalogue.next_version(source, target, Basis.FUNCTIONAL, space=Space.EMBEDDING)
-                made = generate_vectors(EmbeddingOrder(source, target, version, options["passages"]), workshop)
-                published = catalogue.publish(made, metadata=METADATA) if options["publish"] else None
-                tier = catalogue.tier_of(published.decision if published else None)[0]
+                version = publishing.next_version(source, target, Basis.FUNCTIONAL, space=Space.EMBEDDING)
+                made = generate_vectors(EmbeddingOrder(source, target, version, options["passages"]), session)
+                published = publishing.publish(made, metadata=METADATA) if options["publish"] else None
+                tier = publishing.tier_of(published.decision if published else None)[0]
                 yield _row(made, tier, seconds=time.monotonic() - started)
 
 

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
-from factory import reporting
 from factory.calibration import Calibrated, CalibrationOrder, calibrate, write_pack
+from factory.console import bars, stage_in
 from factory.corpora import LEE, load_corpus
-from factory.packs import CALIBRATION_TOKENS
+from factory.packs.capture import CALIBRATION_TOKENS
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 
@@ -50,8 +50,8 @@ class Command(BaseCommand):
             tokens=options["tokens"],
         )
         try:
-            with reporting.bars(console) as display:
-                done = calibrate(order, cache=settings.CACHE_DIR, stage=reporting.stage_in(display), metadata=METADATA)
+            with bars(console) as display:
+                done = calibrate(order, cache=settings.CACHE_DIR, stage=stage_in(display), metadata=METADATA)
             if output is not None:
                 write_pack(done.pack, output)
         except LatentMASError as error:

@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from factory import reporting
-from factory.codec.publishing import ProfileOrder, Published, calibrate_and_publish
-from factory.codec.settings import Settings
+from factory.codec.calibration import Settings
+from factory.codec.publishing import ProfileOrder, PublishedProfile, calibrate_and_publish
+from factory.console import bars, stage_in
 from factory.corpora import WIKIPEDIA, load_corpus
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
@@ -47,16 +47,16 @@ class Command(BaseCommand):
         )
         try:
             order = ProfileOrder(options["model"], load_corpus(options["corpus"]), chosen, options["weights"])
-            with reporting.bars(console) as display:
+            with bars(console) as display:
                 published = calibrate_and_publish(
-                    order, cache=django_settings.CACHE_DIR, stage=reporting.stage_in(display), metadata=METADATA
+                    order, cache=django_settings.CACHE_DIR, stage=stage_in(display), metadata=METADATA
                 )
         except LatentMASError as error:
             raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
         _report(published, console)
 
 
-def _report(published: Published, console: Console) -> None:
+def _report(published: PublishedProfile, console: Console) -> None:
     profile = published.profile
     said = "made" if published.made else "on record already"
     table = Table(title=f"Codec profile of {profile.model} {profile.version}: {said}, {profile.size / 1e6:.1f} MB")

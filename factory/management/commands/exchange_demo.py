@@ -9,9 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
 
-from factory.demonstration import whole
-from factory.demonstration.texts import DOCUMENT, QUESTIONS, STRANGER
-from factory.demonstration.whole import Demonstration
+from factory.demonstration import show
+from factory.demonstration.show import DOCUMENT, QUESTIONS, STRANGER, Demonstration
 from factory.runners.model import RunningModel, load_model
 from factory.runners.weights import find_weights
 from kvcache.exchange.mapping import OpenedWMatrix, open_w_matrix
@@ -52,7 +51,7 @@ class Command(BaseCommand):
             shown = _shown(options)
         except LatentMASError as error:
             raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
-        for table in whole.tables(shown):
+        for table in show.tables(shown):
             console.print(table)
         for line in shown.facts:
             console.print(line, markup=False, highlight=False)
@@ -64,7 +63,7 @@ def _shown(options: dict[str, Any]) -> Demonstration:
     text = DOCUMENT if options["document"] is None else _text(options["document"])
     asked = tuple(options["question"] or QUESTIONS)
     if options["same_model"]:
-        return whole.same_model(
+        return show.same_model(
             _model(options["target"]),
             text,
             stranger=STRANGER,
@@ -75,8 +74,8 @@ def _shown(options: dict[str, Any]) -> Demonstration:
     w_matrix = _w_matrix(options["source"], options["target"], options["w_matrix"])  # before any model is loaded
     source, target = _model(options["source"]), _model(options["target"])
     row = queries.profile_for(source.name, source.weights)
-    return whole.two_models(
-        whole.Pair(source, target, w_matrix, None if row is None else queries.open_profile(row)),
+    return show.two_models(
+        show.Pair(source, target, w_matrix, None if row is None else queries.open_profile(row)),
         text,
         stranger=STRANGER,
         questions=asked,

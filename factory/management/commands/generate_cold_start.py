@@ -8,10 +8,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
-from factory import catalogue, cold_start, planner, reporting
+from factory.cold_start import planner, report
+from factory.cold_start.candidates import candidates, measured_listings
+from factory.cold_start.run import ColdStartOptions, Outcome, run
+from factory.console import bars, stage_in
 from factory.corpora import load_corpus
-from factory.packs import CALIBRATION_TOKENS
-from factory.workshop import Workshop
+from factory.packs.capture import CALIBRATION_TOKENS
+from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError, ModelNotSupported
 from latentmas.protocol.w_matrix import Method
@@ -65,14 +68,14 @@ class Command(BaseCommand):
         console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
         pairs = self._plan(options)
         if options["dry_run"]:
-            measured = catalogue.measured_listings()
+            measured = measured_listings()
             estimates = [planner.estimate(pair, measured) for pair in pairs]
-            console.print(reporting.plan_table(pairs, estimates, rows=options["calibration_tokens"]))
+            console.print(report.plan_table(pairs, estimates, rows=options["calibration_tokens"]))
             return
         started = time.monotonic()
         outcomes = self._make(pairs, options, console)
-        console.print(reporting.result_table(outcomes))
-        for line in reporting.summary(outcomes, planned=len(pairs), seconds=time.monotonic() - started):
+        console.print(report.result_table(outcomes))
+        for line in report.summary(outcomes, planned=len(pairs), seconds=time.monotonic() - started):
             console.print(line, markup=False, highlight=False)
         if len(outcomes) < len(pairs):
             self.stderr.write(f"Interrupted: {len(outcomes)} of {len(pairs)} pairs are done; run again to continue.")
@@ -82,8 +85,8 @@ class Command(BaseCommand):
 
     def _plan(self, options: dict[str, Any]) -> list[planner.PlannedPair]:
         names = [name.strip() for name in options["models"].split(",")] if options["models"] else None
-        candidates = catalogue.candidates(names)
-        closed = [candidate.name for candidate in candidates if not candidate.can_run]
+        models = candidates(names)
+        closed = [candidate.name for candidate in models if not candidate.can_run]
         if names and options["no_simulated"] and closed:
             raise ModelNotSupported(
                 f"the weights of {', '.join(closed)} are not at hand, so nothing about them can be measured",
@@ -94,23 +97,21 @@ class Command(BaseCommand):
             min_popularity=options["min_popularity"],
             simulated=not options["no_simulated"],
         )
-        return planner.plan(candidates, limits)
+        return planner.plan(models, limits)
 
-    def _make(
-        self, pairs: list[planner.PlannedPair], options: dict[str, Any], console: Console
-    ) -> list[cold_start.Outcome]:
-        outcomes: list[cold_start.Outcome] = []
+    def _make(self, pairs: list[planner.PlannedPair], options: dict[str, Any], console: Console) -> list[Outcome]:
+        outcomes: list[Outcome] = []
         # A corpus that was asked for is checked now; the default one only where a model is run.
         corpus = load_corpus(options["corpus"]) if options["corpus"] else None
-        with reporting.bars(console) as display:
-            workshop = Workshop(
+        with bars(console) as display:
+            session = FactorySession(
                 read_corpus=lambda: corpus or load_corpus(),
                 cache=settings.CACHE_DIR,
                 metadata=METADATA,
-                stage=reporting.stage_in(display),
+                stage=stage_in(display),
                 calibration_tokens=options["calibration_tokens"],
             )
-            wanted = cold_start.Options(
+            wanted = ColdStartOptions(
                 options["test_samples"],
                 options["publish"],
                 options["unified_dimension"],
@@ -118,10 +119,10 @@ class Command(BaseCommand):
                 options["refinement_steps"],
                 options["eight_bit"],
             )
-            whole = workshop.stage("all pairs")
+            whole = session.stage("all pairs")
             whole(0, len(pairs))
             try:
-                for outcome in cold_start.run(pairs, wanted, workshop=workshop, metadata=METADATA):
+                for outcome in run(pairs, wanted, session=session, metadata=METADATA):
                     outcomes.append(outcome)
                     whole(len(outcomes), len(pairs))
             except KeyboardInterrupt:

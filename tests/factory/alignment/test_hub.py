@@ -7,9 +7,9 @@ import pytest
 
 from factory.alignment import gram
 from factory.alignment.fit import fit_linear_map
-from factory.alignment.hub import Hub, fit_hub
 from factory.alignment.linear_map import LinearMap
-from factory.alignment.views import accumulate_views
+from factory.hub.hub import Hub, fit_hub
+from factory.hub.views import accumulate_views
 from factory.progress import silent
 from latentmas.protocol.errors import InvalidInput
 from tests.factory.alignment.conftest import ROWS, MakeSides, Sides, in_chunks, standardised

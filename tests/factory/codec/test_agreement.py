@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from factory.codec.agreement import agreement, reference
+from factory.codec.curve import agreement, reference
 from factory.codec.windows import Window
 
 

@@ -10,15 +10,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from factory.codec import publishing
-from factory.codec.calibration import calibrate
+from factory.codec.calibration import Settings, calibrate
 from factory.codec.curve import snapshot_of
 from factory.codec.publishing import ProfileOrder, calibrate_and_publish
-from factory.codec.settings import Settings
 from factory.codec.windows import read_windows
 from factory.corpora import Split
 from factory.progress import silent
+from factory.runners.gradients import rows_and_gradients
 from factory.runners.model import RunningModel
-from factory.runners.sensitivity import rows_and_gradients
 from factory.runners.weights import Weights
 from kvcache.coding import quantised, rate, transform, transform_decoding
 from kvcache.coding.coordinates import coordinates
@@ -137,7 +136,7 @@ def test_it_beats_quantisation_at_equal_bytes(profile: OpenedProfile, unseen: KV
 
 
 def test_a_bound_is_held_on_text_that_took_no_part(profile: OpenedProfile, tiny: RunningModel) -> None:
-    from factory.codec.agreement import agreement, reference
+    from factory.codec.curve import agreement, reference
 
     for window in read_windows(corpus().part(Split.HELD_OUT), tiny, wanted=3, context=CONTEXT):
         rows = tiny.capture(window.context)
@@ -191,7 +190,7 @@ def runnable(tiny: RunningModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     return loaded
 
 
-def published(**changed: Any) -> publishing.Published:
+def published(**changed: Any) -> publishing.PublishedProfile:
     order = ProfileOrder(**{"model": "SmolLM2-135M", "corpus": corpus(), "settings": SETTINGS} | changed)
     return calibrate_and_publish(order, cache=Path(), stage=silent, metadata=METADATA)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from factory.contributed.geometry_facts import require_geometry
 from factory.models import CalibrationPack
-from factory.packs import open_pack
+from factory.packs.geometry import require_geometry
+from factory.packs.pack import open_pack
 from factory.runners.model import geometry_of
 from factory.runners.weights import find_weights
 from latentmas import blobs

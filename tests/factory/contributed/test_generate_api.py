@@ -6,10 +6,11 @@ import json
 import pytest
 from django.test import Client
 
-from factory import jobs, measured
-from factory.from_packs import fit_packs, store
+from factory import jobs
 from factory.models import CalibrationPack
-from factory.packs import open_pack
+from factory.packs.pack import open_pack
+from factory.recipes import functional
+from factory.recipes.from_packs import fit_packs, store
 from factory.runners.weights import Weights
 from latentmas import blobs
 from latentmas.jobs import working
@@ -207,7 +208,7 @@ def test_models_at_hand_with_the_packs_own_weights_are_measured_on_the_target(ap
 def test_a_version_that_another_run_took_meanwhile_is_not_confused_with_ones_own(api, packs, monkeypatch):
     made(api)
     versions = iter(["1.0.0", "1.1.0"])
-    monkeypatch.setattr(jobs.catalogue, "next_version", lambda *pair: next(versions))
+    monkeypatch.setattr(jobs.publishing, "next_version", lambda *pair: next(versions))
     result = made(api, unified_dimension=5)
     assert (result["version"], result["unified_dimension"]) == ("1.1.0", 5)
 
@@ -215,15 +216,15 @@ def test_a_version_that_another_run_took_meanwhile_is_not_confused_with_ones_own
 def test_the_measured_path_gets_these_very_packs_and_their_corpus(api, packs, monkeypatch):
     given = {}
 
-    def measure(order, workshop):
-        given.update(order=order, corpus=workshop.corpus, packs=workshop.packs)
-        source, target = (workshop.pack(name) for name in (order.source, order.target))
-        fitted = fit_packs(source, target, method=order.method, unified_dimension=4, stage=workshop.stage)
+    def measure(order, session):
+        given.update(order=order, corpus=session.corpus, packs=session.packs)
+        source, target = (session.pack(name) for name in (order.source, order.target))
+        fitted = fit_packs(source, target, method=order.method, unified_dimension=4, stage=session.stage)
         return store(fitted, version=order.version, provenance={})
 
     monkeypatch.setattr(jobs, "_can_run", lambda source, target: True)
     monkeypatch.setattr(jobs, "load_corpus", lambda location: location)
-    monkeypatch.setattr(measured, "generate_measured", measure)
+    monkeypatch.setattr(functional, "generate_measured", measure)
     assert made(api, method="hybrid")["unified_dimension"] == 4
     assert (given["order"].method, given["order"].unified_dimension) == (Method.HYBRID, None)
     assert given["corpus"] == "lee"

@@ -7,9 +7,9 @@ import pytest
 from django.http import UnreadablePostError
 from django.test import Client
 
-from factory.contributed.upload import contribute
 from factory.corpora import Split
 from factory.models import CalibrationPack
+from factory.packs.upload import contribute
 from latentmas.events.models import Event
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput, TooLarge

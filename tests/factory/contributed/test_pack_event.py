@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
-from factory.contributed.known_corpora import known_corpora
+from factory.corpora import known_corpora
 from factory.events import PackRecorded
 from factory.models import CalibrationPack
 from latentmas.events.types import decode

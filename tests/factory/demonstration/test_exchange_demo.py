@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from factory.demonstration import whole
+from factory.demonstration import show
 from factory.demonstration.arms import Start, generated, handed_over, start_of
 from factory.demonstration.memories import opened, pack, read_memory
-from factory.demonstration.whole import MEMORY, MEMORY_AND_TOKENS, NOTHING, OWN, STRANGERS, TEXT, Pair
+from factory.demonstration.show import MEMORY, MEMORY_AND_TOKENS, NOTHING, OWN, STRANGERS, TEXT, Pair
 from factory.management.commands import exchange_demo
 from factory.runners.model import RunningModel
 from kvcache.exchange.mapping import open_w_matrix
@@ -78,7 +78,7 @@ def run(*arguments: str) -> str:
 @pytest.mark.parametrize("steps", [0, 3])
 def test_the_same_model_goes_on_to_the_last_token(window: int | None, steps: int) -> None:
     running = model(window=window)
-    shown = whole.same_model(running, DOCUMENT, stranger=STRANGER, questions=QUESTIONS, tokens=TOKENS, steps=steps)
+    shown = show.same_model(running, DOCUMENT, stranger=STRANGER, questions=QUESTIONS, tokens=TOKENS, steps=steps)
     reference = OWN if steps else TEXT
     assert shown.identical is True
     for answers in shown.answers.values():
@@ -101,7 +101,7 @@ def test_a_raw_memory_is_kept_bit_by_bit() -> None:
 
 def test_a_difference_is_told() -> None:
     running = model()
-    shown = whole.same_model(running, DOCUMENT, stranger=STRANGER, questions=QUESTIONS, tokens=TOKENS)
+    shown = show.same_model(running, DOCUMENT, stranger=STRANGER, questions=QUESTIONS, tokens=TOKENS)
     assert "2 of 2 answers" in shown.facts[-1]
     (question, answers), *_ = shown.answers.items()
     assert question == QUESTIONS[0]
@@ -111,7 +111,7 @@ def test_a_difference_is_told() -> None:
 def test_the_other_model_answers_from_the_memory() -> None:
     source, target = model(SOURCE), model(TARGET)
     pair = Pair(source, target, open_w_matrix(identity(source, target)), None)
-    shown = whole.two_models(pair, DOCUMENT, stranger=STRANGER, questions=QUESTIONS[:1], tokens=TOKENS)
+    shown = show.two_models(pair, DOCUMENT, stranger=STRANGER, questions=QUESTIONS[:1], tokens=TOKENS)
     found = {each.arm: each for each in shown.answers[QUESTIONS[0]]}
     assert list(found) == [MEMORY, MEMORY_AND_TOKENS, TEXT, NOTHING, STRANGERS]
     assert shown.identical is None
@@ -152,8 +152,8 @@ def test_the_command_says_that_the_continuation_is_identical(loaded) -> None:
 
 
 def test_the_command_fails_where_it_is_not(loaded, monkeypatch) -> None:
-    same = whole.same_model
-    monkeypatch.setattr(whole, "same_model", lambda *args, **options: replace(same(*args, **options), identical=False))
+    same = show.same_model
+    monkeypatch.setattr(show, "same_model", lambda *args, **options: replace(same(*args, **options), identical=False))
     with pytest.raises(CommandError, match="to the last token"):
         run("--same-model", "--question", QUESTIONS[0], "--tokens", "4")
 
@@ -220,7 +220,7 @@ def test_the_example_needs_no_django() -> None:
 
 @pytest.mark.models
 def test_a_real_model_goes_on_from_its_handed_over_memory_to_the_last_token(smollm2: RunningModel) -> None:
-    shown = whole.same_model(
+    shown = show.same_model(
         smollm2,
         "The bell of the chapel will be made in the city of Vienna and will arrive in October.",
         stranger="The clock of the station was made in Madrid.",

@@ -10,7 +10,7 @@ from factory.progress import silent
 from factory.refinement.descent import Refinement, gradients_of, refine
 from factory.refinement.lessons import CONTINUATION_TOKENS, Lesson, read_lesson, stretches
 from factory.refinement.scales import ScaledMap
-from factory.runners.distillation import divergence_and_gradient, own_log_probabilities
+from factory.runners.gradients import divergence_and_gradient, own_log_probabilities
 from kvcache.exchange.mapping import open_map
 from tests.factory.codec.tiny import corpus, tiny_model
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from factory.corpora import Split
-from factory.packs import CalibrationPack, PackDocument, open_pack
+from factory.packs.pack import OpenedPack, PackDocument, open_pack
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.w_matrix import Space
@@ -19,7 +19,7 @@ FACTORS = 12
 
 def embedding_pack(
     path: Path, name: str, *, dimension: int = 16, noise: float = 0.3, seed: int = 0, **changes: Any
-) -> CalibrationPack:
+) -> OpenedPack:
     """Write and open a pack; `noise` is that of this model alone. `changes` replace fields of its document."""
     shared = np.random.default_rng(7).normal(size=(len(SPLITS) * PASSAGES, FACTORS))
     own = np.random.default_rng([seed, dimension])

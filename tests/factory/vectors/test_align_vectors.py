@@ -1,4 +1,4 @@
-"""The command that makes maps of vectors, and the workshop's packs of embeddings; the models are stood in for."""
+"""The command that makes maps of vectors, and the session's packs of embeddings; the models are stood in for."""
 
 from io import StringIO
 from pathlib import Path
@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from factory.corpora import Split
+from factory.corpora import Split, load_corpus
 from factory.models import CalibrationPack
+from factory.packs.capture import capture_embeddings
+from factory.packs.pack import open_pack
+from factory.recipes import embeddings
 from factory.runners.weights import Weights
-from factory.vectors import packs
-from factory.workshop import Workshop
+from factory.session import FactorySession
 from latentmas.registry.data_file import load, read_entries
 from marketplace.listings.models import Listing, ListingVersion
 
@@ -42,8 +44,8 @@ def stood_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings) -> None:
         "blobs": {**settings.STORAGES["blobs"], "OPTIONS": {"location": tmp_path / "blobs"}},
     }
     load([entry for entry in read_entries() if entry.name in MODELS])
-    monkeypatch.setattr(packs, "load_embedding_model", Stub)
-    monkeypatch.setattr(Workshop, "weights", lambda _self, name: Weights(name, tmp_path, "sha256:" + "a" * 64))
+    monkeypatch.setattr(embeddings, "load_embedding_model", Stub)
+    monkeypatch.setattr(FactorySession, "weights", lambda _self, name: Weights(name, tmp_path, "sha256:" + "a" * 64))
 
 
 def run(*arguments: str) -> str:
@@ -70,18 +72,15 @@ def test_it_makes_both_directions_and_lists_them(stood_in) -> None:
 
 def test_a_second_run_uses_the_packs_on_record(stood_in, monkeypatch: pytest.MonkeyPatch) -> None:
     run(*sorted(MODELS), "--corpus", "lee", "--passages", "400")
-    monkeypatch.setattr(packs, "load_embedding_model", lambda _weights: pytest.fail("the model ran again"))
+    monkeypatch.setattr(embeddings, "load_embedding_model", lambda _weights: pytest.fail("the model ran again"))
     run(*sorted(MODELS), "--corpus", "lee", "--passages", "400")
     assert not Listing.objects.exists()
 
 
 def test_packs_hold_every_split(stood_in, tmp_path: Path) -> None:
-    from factory.corpora import load_corpus
-    from factory.packs import open_pack
-
     path = tmp_path / "pack"
     with path.open("wb") as file:
-        packs.capture_embeddings(
+        capture_embeddings(
             Stub(Weights("smollm2-135m", tmp_path, "sha256:0")),  # type: ignore[arg-type]
             load_corpus(),
             file,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from factory.corpora import Split
-from factory.packs import PackDocument, open_pack
-from factory.vectors.fit import GAINS, PENALTIES, fit_vectors, same_passages
-from factory.vectors.making import judge
+from factory.packs.pack import PackDocument, open_pack
+from factory.recipes.embedding_fit import GAINS, PENALTIES, fit_vectors, same_passages
+from factory.recipes.embeddings import judge
 from kvcache.exchange.mapping import open_map
 from latentmas.protocol import tensors
 from latentmas.protocol.certification import refusals

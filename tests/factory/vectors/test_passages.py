@@ -4,7 +4,7 @@ from itertools import pairwise
 import pytest
 
 from factory.corpora import Document, Split, TextCorpus
-from factory.vectors.passages import LEAST_CHARACTERS, MOST_CHARACTERS, SHORTEST_REST, cut, passages_within
+from factory.packs.sentences import LEAST_CHARACTERS, MOST_CHARACTERS, SHORTEST_REST, cut, passages_within
 
 SENTENCE = "Here is a sentence of about fifty characters, or so. "
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from factory.vectors.retrieval import mean_reciprocal_rank, ranks, retrieval
+from factory.measurement.retrieval import mean_reciprocal_rank, ranks, retrieval
 
 BASIS = np.eye(4, dtype="f4")
 

@@ -1,0 +1,101 @@
+"""Which pairs a cold start makes, in which order, and on what basis (specification 3.2). Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+from latentmas.protocol.quality import Basis
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What the plan needs to know of a model."""
+
+    name: str
+    family: str
+    popularity: int | None
+    kv_width: int | None
+    latent_dimension: int | None
+    can_run: bool  # its weights are at hand
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPair:
+    source: Candidate
+    target: Candidate
+    basis: Basis
+
+    @property
+    def popularity(self) -> int:
+        return (self.source.popularity or 0) + (self.target.popularity or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`max_pairs` is the size of the batch; `min_popularity` is asked of both models of a simulated pair."""
+
+    max_pairs: int = 50
+    min_popularity: int = 75
+    simulated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPair:
+    """A measured listing that an estimate can rest on."""
+
+    source: str
+    target: str
+    source_family: str
+    target_family: str
+    retention: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    retention: float
+    pairs: tuple[str, ...]  # the measured pairs it is the mean of
+
+
+def plan(models: Sequence[Candidate], limits: Limits) -> list[PlannedPair]:
+    """Return the pairs of models of different families: those that can be run first, then by combined popularity."""
+    pairs = [
+        PlannedPair(source, target, _basis(source, target))
+        for source, target in permutations(models, 2)
+        if source.family != target.family and _is_due(source, target, limits)
+    ]
+    pairs.sort(key=lambda pair: (pair.basis is Basis.SIMULATED, -pair.popularity, pair.source.name, pair.target.name))
+    return pairs[: limits.max_pairs]
+
+
+def estimate(pair: PlannedPair, measured: Sequence[MeasuredPair]) -> Estimate | None:
+    """Return the mean retention of measured pairs between the same two families, None where there is none."""
+    alike = [
+        each
+        for each in measured
+        if (each.source_family, each.target_family) == (pair.source.family, pair.target.family)
+    ]
+    if not alike:
+        return None
+    mean = sum(each.retention for each in alike) / len(alike)
+    return Estimate(mean, tuple(f"{each.source} -> {each.target}" for each in alike))
+
+
+def fit_cost(source: int, target: int, *, rows: int, primal: bool) -> int:
+    """Return the multiply-adds of a fit: Gram matrices and solve, primal (cubic in ds) or dual (cubic in rows)."""
+    if primal:
+        return rows * source * (source + target) + source**3 // 3 + source**2 * target
+    return rows**2 * (source + target) + rows**3
+
+
+def _basis(source: Candidate, target: Candidate) -> Basis:
+    return Basis.FUNCTIONAL if source.can_run and target.can_run else Basis.SIMULATED
+
+
+def _is_due(source: Candidate, target: Candidate, limits: Limits) -> bool:
+    if _basis(source, target) is Basis.FUNCTIONAL:
+        return True  # exempt from the popularity floor
+    both: tuple[Callable[[Candidate], bool], ...] = (
+        lambda model: model.latent_dimension is not None,
+        lambda model: model.popularity is not None and model.popularity >= limits.min_popularity,
+    )
+    return limits.simulated and all(holds(model) for holds in both for model in (source, target))

@@ -1,0 +1,103 @@
+"""What the cold start tells its user: the plan, the table of results and the summaries."""
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import mean
+
+from rich.table import Table
+
+from factory.cold_start.planner import Estimate, PlannedPair, fit_cost
+from factory.cold_start.run import Outcome
+from factory.publishing import tier_of
+from factory.recipes.simulated import CALIBRATION_ROWS
+from latentmas.protocol.quality import Basis, Interval
+
+
+def plan_table(pairs: Sequence[PlannedPair], estimates: Sequence[Estimate | None], *, rows: int) -> Table:
+    """Return the plan: basis, cost in multiply-adds of the fit, and an estimate only where measured pairs allow one."""
+    table = Table(title=f"Plan: {len(pairs)} pairs")
+    for heading in ("pair", "basis", "popularity", "fit (multiply-adds)", "estimated retention"):
+        table.add_column(heading)
+    for pair, guess in zip(pairs, estimates, strict=True):
+        text = "no estimate" if guess is None else f"{guess.retention:.3f} (mean of {', '.join(guess.pairs)})"
+        table.add_row(_name(pair), pair.basis.value, str(pair.popularity), _cost(pair, rows), text)
+    return table
+
+
+def result_table(outcomes: Sequence[Outcome]) -> Table:
+    """Return one line a pair. Simulated figures are in a style of their own and carry no tier."""
+    table = Table(title="W-Matrices")
+    headings = ("pair", "method", "basis", "epsilon", "retention [95 %]", "tier", "grade", "file", "SHA-256", "")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for outcome in outcomes:
+        made = outcome.generated
+        if made is None:
+            assert outcome.problem is not None
+            table.add_row(
+                _name(outcome.pair), "-", outcome.pair.basis.value, *[""] * 6, outcome.problem.code, style="red"
+            )
+            continue
+        quality = made.quality
+        retained = _interval(quality.retention.aligned) if quality.retention else "not measured"
+        tier, grade = tier_of(outcome.published.decision if outcome.published else None)
+        table.add_row(
+            _name(outcome.pair),
+            made.method,
+            quality.basis.value,
+            f"{quality.epsilon:.4f}",
+            retained,
+            tier,
+            grade,
+            f"{made.file_size / 1e6:.1f} MB",
+            made.file.removeprefix("sha256:")[:16],
+            "ready" if outcome.was_ready else "new",
+            style="dim" if quality.basis is Basis.SIMULATED else "bold",
+        )
+    return table
+
+
+def summary(outcomes: Sequence[Outcome], *, planned: int, seconds: float) -> list[str]:
+    """Return the specification's summaries (3.4): totals, tiers, grades, families; figures of each basis apart."""
+    made = [outcome for outcome in outcomes if outcome.generated is not None]
+    ready = sum(outcome.was_ready for outcome in made)
+    lines = [f"{len(made)} of {planned} pairs: {len(made) - ready} made, {ready} ready before, {seconds:.1f} s"]
+    for basis in Basis:
+        epsilons = [each.generated.quality.epsilon for each in made if each.generated and each.pair.basis is basis]
+        if epsilons:
+            lines.append(f"Average epsilon, {basis.value}: {mean(epsilons):.4f} over {len(epsilons)}")
+    decided = [tier_of(each.published.decision) for each in made if each.published and each.published.decision]
+    lines.append(_counts("Certification", Counter(tier for tier, _ in decided)))
+    lines.append(_counts("Quality grades", Counter(grade for _, grade in decided if grade != "-")))
+    families = Counter(family for each in made for family in (each.pair.source.family, each.pair.target.family))
+    lines.append(_counts("Model families", families))
+    skipped = [outcome for outcome in outcomes if outcome.problem is not None]
+    lines += [f"Skipped {_name(each.pair)}: {each.problem} {each.problem.advice}" for each in skipped if each.problem]
+    return lines
+
+
+def _counts(title: str, counter: Counter[str]) -> str:
+    return f"{title}: " + (", ".join(f"{name} {count}" for name, count in counter.most_common()) or "none")
+
+
+def _name(pair: PlannedPair) -> str:
+    return f"{pair.source.name} → {pair.target.name}"
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval.value:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def _cost(pair: PlannedPair, rows: int) -> str:
+    if pair.basis is Basis.SIMULATED:
+        source, target, count, primal = (
+            pair.source.latent_dimension,
+            pair.target.latent_dimension,
+            CALIBRATION_ROWS,
+            False,
+        )
+    else:
+        source, target, count, primal = pair.source.kv_width, pair.target.kv_width, rows, True
+    if source is None or target is None:
+        return "unknown"
+    return f"{fit_cost(source, target, rows=count, primal=primal):.1e}"

@@ -1,0 +1,107 @@
+"""Fill an empty marketplace (specification 3): make each pair once, keep what is finished, publish on request."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from factory import publishing
+from factory.cold_start.planner import PlannedPair
+from factory.publishing import PublishedVersion
+from factory.recipes import results
+from factory.recipes.results import Generated
+from factory.session import FactorySession
+from latentmas.events.types import Metadata
+from latentmas.protocol.errors import LatentMASError
+from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import Method
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStartOptions:
+    test_samples: int
+    publish: bool
+    unified_dimension: int | None = None
+    method: Method = Method.LEARNED
+    refinement_steps: int = 0
+    eight_bit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one planned pair: a W-Matrix, perhaps published, or the problem that prevented it."""
+
+    pair: PlannedPair
+    generated: Generated | None = None
+    published: PublishedVersion | None = None
+    problem: LatentMASError | None = None
+    was_ready: bool = False  # made by an earlier run
+
+
+def run(
+    pairs: Sequence[PlannedPair], options: ColdStartOptions, *, session: FactorySession, metadata: Metadata
+) -> Iterator[Outcome]:
+    """Make and publish the pairs in order. One pair's problem is its outcome and does not stop the others."""
+    for pair in pairs:
+        try:
+            yield _run_one(pair, options, session, metadata)
+        except LatentMASError as problem:
+            yield Outcome(pair, problem=problem)
+
+
+def _run_one(pair: PlannedPair, options: ColdStartOptions, session: FactorySession, metadata: Metadata) -> Outcome:
+    inputs = _inputs(pair, options, session)
+    result = results.recall(inputs, cache=session.cache)
+    was_ready = result is not None
+    if result is None:
+        result = _generate(pair, options, session)
+        results.remember(inputs, result, cache=session.cache)
+    published = publishing.publish(result, metadata=metadata) if options.publish else None
+    return Outcome(pair, result, published, was_ready=was_ready)
+
+
+def _generate(pair: PlannedPair, options: ColdStartOptions, session: FactorySession) -> Generated:
+    # JAX and torch are loaded only where a pair is really made.
+    version = publishing.next_version(pair.source.name, pair.target.name, pair.basis)
+    if pair.basis is Basis.SIMULATED:
+        from factory.recipes.simulated import SimulatedOrder, generate_simulated
+
+        widths = pair.source.latent_dimension, pair.target.latent_dimension
+        names = pair.source.name, pair.target.name
+        return generate_simulated(SimulatedOrder(*names, *widths, version, options.test_samples))
+    from factory.recipes.functional import FunctionalOrder, generate_measured
+    from factory.refinement.descent import Refinement
+
+    order = FunctionalOrder(
+        pair.source.name,
+        pair.target.name,
+        version,
+        options.test_samples,
+        options.unified_dimension,
+        options.method,
+        Refinement(steps=options.refinement_steps) if options.refinement_steps else None,
+        options.eight_bit,
+    )
+    return generate_measured(order, session)
+
+
+def _inputs(pair: PlannedPair, options: ColdStartOptions, session: FactorySession) -> str:
+    common = {
+        "recipe": results.RECIPE,
+        "basis": pair.basis.value,
+        "source": pair.source.name,
+        "target": pair.target.name,
+        "test_samples": options.test_samples,
+    }
+    if pair.basis is Basis.SIMULATED:
+        dimensions = {"source": pair.source.latent_dimension, "target": pair.target.latent_dimension}
+        return results.inputs_digest(**common, dimensions=dimensions)
+    return results.inputs_digest(
+        **common,
+        source_weights=session.weights(pair.source.name).digest,
+        target_weights=session.weights(pair.target.name).digest,
+        corpus=session.corpus.digest,
+        calibration_tokens=session.calibration_tokens,
+        unified_dimension=options.unified_dimension,
+        method=options.method,
+        refinement_steps=options.refinement_steps,
+        eight_bit=options.eight_bit,
+    )

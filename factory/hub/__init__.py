@@ -1,0 +1,1 @@
+"""One encoder and one decoder a model, which serve every ordered pair of the models joined."""

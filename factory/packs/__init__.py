@@ -1,0 +1,1 @@
+"""Calibration packs: captured here or contributed, opened, checked and paired."""

@@ -1,0 +1,116 @@
+"""Run a model over a corpus and write its calibration pack: rows of its KV-cache, or vectors of its passages."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from factory.corpora import Document, Split, TextCorpus
+from factory.packs.pack import MAX_CHARACTERS, PackDocument
+from factory.packs.sentences import passages_within
+from factory.progress import Progress
+from latentmas.protocol import tensors
+from latentmas.protocol.canonical import plain
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import Space
+
+if TYPE_CHECKING:
+    from factory.runners.embedding import EmbeddingModel  # at run time both bring JAX along
+    from factory.runners.model import RunningModel
+
+CALIBRATION_TOKENS = 25_000
+SELECTION_TOKENS = 2_500
+HELD_OUT_TOKENS = 2_500
+FP16_LIMIT = 65_504.0
+PASSAGES = 1_000  # of about 55 tokens: 80 to 110 s of one core for a model of 100 M parameters
+CAPTURE_BATCH = 64  # passages between two reports of progress
+
+
+def capture_pack(
+    model: "RunningModel", corpus: TextCorpus, file: BinaryIO, *, calibration_tokens: int, progress: Progress
+) -> None:
+    """Run the model over the corpus and write its pack. Raises InvalidInput where activations exceed fp16."""
+    budgets = {
+        Split.CALIBRATION: calibration_tokens,
+        Split.SELECTION: SELECTION_TOKENS,
+        Split.HELD_OUT: HELD_OUT_TOKENS,
+    }
+    chosen = list(_within_budgets(model, corpus, budgets))
+    rows: list[Array] = []
+    spans: list[tuple[int, int]] = []
+    starts = [0]
+    for number, document in enumerate(chosen):
+        progress(number, len(chosen))
+        encoding = model.encode(document.text[:MAX_CHARACTERS])
+        captured = model.capture(encoding.ids)[1:]
+        if np.abs(captured).max() > FP16_LIMIT:
+            raise InvalidInput(f"an activation of {model.name} is {np.abs(captured).max():.0f}, beyond fp16")
+        rows.append(captured.astype(np.float16))
+        spans.extend(encoding.spans)
+        starts.append(starts[-1] + len(encoding.ids))
+    progress(len(chosen), len(chosen))
+    document_of_pack: Any = plain(
+        PackDocument(
+            model=model.name,
+            weights=model.weights,
+            corpus=corpus.name,
+            corpus_digest=corpus.digest,
+            geometry=model.geometry,
+            documents=tuple(document.digest for document in chosen),
+            splits=tuple(document.split for document in chosen),
+        )
+    )
+    together = np.concatenate(rows)
+    rows.clear()  # half of the memory
+    arrays = {
+        "rows": together,
+        "spans": np.array(spans, dtype=np.int32),
+        "starts": np.array(starts, dtype=np.int64),
+        "bos": model.capture(())[0],
+    }
+    tensors.write(file, arrays, document_of_pack)
+
+
+def capture_embeddings(
+    model: "EmbeddingModel", corpus: TextCorpus, file: BinaryIO, *, passages: int, progress: Progress
+) -> None:
+    """Run the model over the corpus's passages and write its pack. Raises InvalidInput where vectors exceed fp16."""
+    chosen = passages_within(corpus, budget=passages)
+    texts = [text for each in chosen for text in each.texts]
+    rows: list[Array] = []
+    for first in range(0, len(texts), CAPTURE_BATCH):
+        progress(first, len(texts))
+        vectors = model.embed(texts[first : first + CAPTURE_BATCH])
+        if (largest := float(np.abs(vectors).max())) > FP16_LIMIT:
+            raise InvalidInput(f"an activation of {model.name} is {largest:.0f}, beyond fp16")
+        rows.append(vectors.astype(np.float16))
+    progress(len(texts), len(texts))
+    document: Any = plain(
+        PackDocument(
+            model=model.name,
+            weights=model.weights,
+            corpus=corpus.name,
+            corpus_digest=corpus.digest,
+            documents=tuple(each.document.digest for each in chosen),
+            splits=tuple(each.document.split for each in chosen),
+            dimension=model.dimension,
+            space=Space.EMBEDDING,
+        )
+    )
+    arrays = {
+        "rows": np.concatenate(rows),
+        "spans": np.array([span for each in chosen for span in each.spans], dtype=np.int32),
+        "starts": np.cumsum([0, *(len(each.spans) for each in chosen)], dtype=np.int64),
+    }
+    tensors.write(file, arrays, document)
+
+
+def _within_budgets(model: "RunningModel", corpus: TextCorpus, budgets: dict[Split, int]) -> Iterator[Document]:
+    for split, budget in budgets.items():
+        used = 0
+        for document in corpus.part(split):
+            used += len(model.encode(document.text[:MAX_CHARACTERS]).ids)
+            if used > budget:
+                break
+            yield document

@@ -1,0 +1,76 @@
+"""Take a calibration pack from its owner: streamed to disk, checked, stored, put on the record."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from django.http import UnreadablePostError
+
+from factory.commands import record_pack
+from factory.corpora import Split
+from factory.events import PackRecorded
+from factory.models import CalibrationPack
+from factory.packs.checks import check_pack, rows_in
+from factory.packs.pack import OpenedPack, open_pack
+from latentmas import blobs
+from latentmas.events.types import Metadata
+from latentmas.protocol.errors import InvalidInput, TooLarge
+
+CHUNK_BYTES = 1 << 20
+
+Read = Callable[[int], bytes]  # the body's next bytes, at most so many; none at its end
+
+
+def contribute(
+    read: Read, *, limit: int, contributor: str, new_corpus: bool, metadata: Metadata
+) -> tuple[CalibrationPack, bool]:
+    """Return the pack on record and whether it is new; the same file again is the one that is there.
+
+    Raises TooLarge, InvalidInput, DimensionMismatch, ModelNotSupported or StorageUnavailable; nothing is kept then.
+    """
+    opened: list[OpenedPack] = []
+
+    def write(file: BinaryIO) -> None:
+        _receive(read, file, limit=limit)
+        pack = open_pack(Path(file.name))
+        check_pack(pack, new_corpus=new_corpus)
+        opened.append(pack)
+
+    digest = blobs.put(write)  # what raises in it leaves no file
+    row = CalibrationPack.objects.filter(digest=digest).first()
+    if row is not None:
+        return row, False
+    record_pack(_fact(digest, opened[0], contributor), metadata=metadata)
+    return CalibrationPack.objects.get(digest=digest), True
+
+
+def _receive(read: Read, file: BinaryIO, *, limit: int) -> None:
+    size = 0
+    try:
+        while chunk := read(CHUNK_BYTES):
+            size += len(chunk)
+            if size > limit:
+                raise TooLarge(f"the body has more than {limit} bytes, the limit", limit=limit)
+            file.write(chunk)
+    except UnreadablePostError as error:  # an OSError, but not of our disk
+        raise InvalidInput(f"the body broke off after {size} bytes; nothing was kept", field="body") from error
+    if not size:
+        raise InvalidInput("the body is empty; send a calibration pack", field="body")
+    file.flush()
+
+
+def _fact(digest: str, pack: OpenedPack, contributor: str) -> PackRecorded:
+    document = pack.document
+    return PackRecorded(
+        digest=digest,
+        size=blobs.size(digest),
+        model=document.model,
+        weights=document.weights,
+        corpus=document.corpus,
+        corpus_digest=document.corpus_digest,
+        calibration_tokens=rows_in(pack, Split.CALIBRATION),
+        documents=len(document.documents),
+        width=document.width,
+        space=document.space,
+        contributor=contributor,
+    )

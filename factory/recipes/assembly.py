@@ -1,0 +1,101 @@
+"""What the recipes share: the penalty of the fit, the smallest good unified dimension, and the finished W-Matrix."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.packs.pack import OpenedPack
+from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.quality import ModelIdentity, Quality
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import (
+    STANDARDS,
+    Distribution,
+    Method,
+    QualityMetrics,
+    Space,
+    TokenAlignment,
+    WMatrix,
+    WMatrixBuilder,
+    read_w_matrix,
+)
+
+RIDGE = 0.03  # on the diagonal of the standardised Gram matrix, which is 1; benchmarks/ridge.py chose it
+TOLERANCE = 0.005  # of (information) retention: the smallest du this close to the best is taken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Which models a W-Matrix joins, and how it was made. Models that were never seen have no weights."""
+
+    version: str
+    source: ModelIdentity
+    target: ModelIdentity
+    token_alignment: TokenAlignment
+    method: Method = Method.LEARNED
+    space: Space = Space.KV_CACHE
+    geometries: tuple[KVGeometry, KVGeometry] | None = None
+    distribution: Distribution | None = None
+
+
+def smallest_good(trials: Mapping[int, float]) -> int:
+    """Return the smallest unified dimension that is nearly as good as the best of `{du: retention}`."""
+    best = max(trials.values())
+    return min(dimension for dimension, kept in trials.items() if kept >= best - TOLERANCE)
+
+
+def sinks_of(source: OpenedPack, target: OpenedPack) -> dict[str, Array]:
+    """Return the arrays of both attention sinks, which every W-Matrix between caches carries."""
+    return {"source_bos": source.of_cache()[1], "target_bos": target.of_cache()[1]}
+
+
+def assemble(arrays: Mapping[str, Array], metrics: QualityMetrics, origin: Origin) -> WMatrix:
+    """Return the W-Matrix of these arrays. Raises InvalidInput or DimensionMismatch for what does not fit together."""
+    rest = dict(arrays)
+    encoder, decoder = rest.pop("encoder"), rest.pop("decoder")
+    builder = (
+        WMatrixBuilder()
+        .set_version(origin.version)
+        .set_models(
+            origin.source.name,
+            origin.target.name,
+            source_weights=origin.source.weights,
+            target_weights=origin.target.weights,
+            space=origin.space,
+        )
+        .set_method(origin.method, token_alignment=origin.token_alignment)
+        .set_weights(encoder, decoder, standard=_standard(encoder.shape[1]))
+        .set_arrays(**rest)
+        .set_quality(metrics)
+    )
+    if origin.geometries is not None:
+        builder = builder.set_geometry(*origin.geometries)
+    if origin.distribution is not None:
+        builder = builder.set_distribution(origin.distribution)
+    return builder.build()
+
+
+def metrics_of(quality: Quality) -> QualityMetrics:
+    """Return the figures that the file states: retention, or the first match's share where vectors are retrieved."""
+    retained = quality.information_retention
+    return QualityMetrics(
+        basis=quality.basis,
+        expected_quality=retained if quality.retrieval is None else quality.retrieval.top1.value,
+        information_retention=retained,
+        computational_cost=quality.computational_cost,
+    )
+
+
+def read_back(w_matrix: WMatrix) -> WMatrix:
+    """Return a W-Matrix as whoever downloads its file reads it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "w.safetensors"
+        with path.open("wb") as file:
+            w_matrix.write(file)
+        return read_w_matrix(path)
+
+
+def _standard(unified_dimension: int) -> int:
+    """Return the smallest declared ceiling that holds; beyond the largest the document itself refuses."""
+    return next((each for each in STANDARDS if each >= unified_dimension), STANDARDS[-1])

@@ -1,0 +1,119 @@
+"""Make a W-Matrix between the embedding spaces of two models, judged by retrieval on held-out passages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from factory.corpora import Split
+from factory.measurement.evaluation import random_like
+from factory.measurement.retrieval import ranks, retrieval
+from factory.packs.capture import PASSAGES, capture_embeddings
+from factory.packs.pack import OpenedPack
+from factory.recipes import results
+from factory.recipes.assembly import Origin, assemble, metrics_of
+from factory.recipes.embedding_fit import Trial, fit_vectors, same_passages
+from factory.recipes.results import Generated
+from factory.runners.embedding import load_embedding_model
+from factory.session import FactorySession
+from kvcache.exchange.mapping import open_map
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis, Corpus, Quality
+from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import Space, TokenAlignment
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingOrder:
+    """What is to be made, from how many passages of the corpus at most."""
+
+    source: str
+    target: str
+    version: str
+    passages: int = PASSAGES
+
+
+def generate_vectors(order: EmbeddingOrder, session: FactorySession) -> Generated:
+    """Fit a pair, choose its penalty on the selection passages, measure it on the held-out ones and store its files.
+
+    Raises ModelNotSupported, InvalidInput (same model twice, corpus too small) or StorageUnavailable.
+    """
+    if order.source == order.target:
+        raise InvalidInput(f"source and target are the same model, {order.source!r}", field="models")
+    source, target = (embedding_pack(name, session, passages=order.passages) for name in (order.source, order.target))
+    best, trials = fit_vectors(source, target)
+    arrays = best.fitted.arrays()
+    quality = judge(arrays, source, target, corpus_documents=len(session.corpus.documents))
+    origin = Origin(
+        version=order.version,
+        source=source.identity,
+        target=target.identity,
+        method=best.fitted.method,
+        token_alignment=TokenAlignment.SAME_PASSAGE,
+        space=Space.EMBEDDING,
+    )
+    return results.store(
+        assemble(arrays, metrics_of(quality), origin),
+        quality,
+        settings={
+            "space": Space.EMBEDDING.value,
+            "passages": str(order.passages),
+            "calibration_rows": str(best.fitted.rows),
+            "ridge": str(best.fitted.ridge),
+            "gain": str(best.gain),
+            **{f"selection_mrr_{_name(trial)}": f"{trial.reciprocal_rank:.4f}" for trial in trials},
+        },
+    )
+
+
+def embedding_pack(name: str, session: FactorySession, *, passages: int = PASSAGES) -> OpenedPack:
+    """Return the model's vectors for the session's corpus, captured and recorded now if they are not on record yet.
+
+    Raises ModelNotSupported, InvalidInput or StorageUnavailable.
+    """
+
+    def capture(file: BinaryIO) -> None:
+        session.unload_models()
+        model, progress = load_embedding_model(session.weights(name)), session.stage(f"embed with {name}")
+        capture_embeddings(model, session.corpus, file, passages=passages, progress=progress)
+
+    return session.recorded(name, capture, space=Space.EMBEDDING, amount=passages)
+
+
+def judge(arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *, corpus_documents: int) -> Quality:
+    """Return what the map does on the held-out passages, beside a random W of its shape and scale."""
+    held_out = same_passages(source, target, Split.HELD_OUT)
+    predicted = open_map(arrays).apply(held_out.source)
+    control = open_map(random_like(arrays)).apply(held_out.source)
+    found = retrieval(ranks(predicted, held_out.target), ranks(control, held_out.target), documents=held_out.documents)
+    truth = held_out.target
+    errors, lengths = (np.linalg.norm(each, axis=1) for each in (predicted - truth, truth))
+    document = target.document
+    return Quality(
+        basis=Basis.FUNCTIONAL,
+        epsilon=1 - found.top1.value,
+        information_retention=_shared_variance(arrays, predicted, truth),
+        cosine_similarity=float(np.mean((predicted * truth).sum(1) / (np.linalg.norm(predicted, axis=1) * lengths))),
+        euclidean_distance=float(np.mean(errors / lengths)),
+        computational_cost=arrays["encoder"].size + arrays["decoder"].size,
+        test_samples=len(truth),
+        documents=len(np.unique(held_out.documents)),
+        confidence=found.top1.low,
+        corpus=Corpus(document.corpus, document.corpus_digest, corpus_documents),
+        retrieval=found,
+    )
+
+
+def _shared_variance(arrays: Mapping[str, Array], predicted: Array, truth: Array) -> float:
+    """Return the squared correlation of all deviations from the target's mean, standardised: a gain leaves it as it is.
+
+    With the best gain it is the share of the variance that is explained.
+    """
+    mine, own = ((each - arrays["target_mean"]) / arrays["target_scale"] for each in (predicted, truth))
+    products: float = (mine * own).sum(dtype=np.float64)
+    return float(products**2 / (np.square(mine, dtype=np.float64).sum() * np.square(own, dtype=np.float64).sum()))
+
+
+def _name(trial: Trial) -> str:
+    return f"{trial.fitted.method.value}_ridge_{trial.fitted.ridge}_gain_{trial.gain}"

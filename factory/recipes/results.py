@@ -1,0 +1,102 @@
+"""A finished W-Matrix with its report: stored as files, ready to be published, and found again by its inputs.
+
+The record of a finished pair is written last and in one piece, so an interrupted run continues with the next pair.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from latentmas import blobs
+from latentmas.protocol.canonical import canonical, plain
+from latentmas.protocol.errors import StorageUnavailable
+from latentmas.protocol.quality import DocumentScore, EvaluationReport, LayerFidelity, ModelIdentity, Quality
+from latentmas.protocol.w_matrix import Space, WMatrix
+
+RECIPE = "align/3"  # changes whenever the same inputs would give another W-Matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a listing's version says, with its two files in storage."""
+
+    version: str
+    source: ModelIdentity
+    target: ModelIdentity
+    method: str
+    standard: int
+    source_dimension: int
+    unified_dimension: int
+    target_dimension: int
+    file: str  # sha256:<hex>
+    file_size: int
+    report: str
+    report_size: int
+    quality: Quality
+    space: Space = Space.KV_CACHE
+
+
+def store(
+    w_matrix: WMatrix,
+    quality: Quality,
+    *,
+    layers: tuple[LayerFidelity, ...] = (),
+    documents: tuple[DocumentScore, ...] = (),
+    settings: Mapping[str, str],
+) -> Generated:
+    """Store the W-Matrix and its report. Raises StorageUnavailable; then at most an unreferenced file is left."""
+    document = w_matrix.document
+    source = ModelIdentity(document.source_model, document.source_weights)
+    target = ModelIdentity(document.target_model, document.target_weights)
+    file = blobs.put(w_matrix.write)
+    report = canonical(plain(EvaluationReport(source, target, file, quality, layers, documents, dict(settings))))
+    return Generated(
+        version=document.version,
+        source=source,
+        target=target,
+        method=document.method.value,
+        standard=document.standard,
+        source_dimension=document.source_dimension,
+        unified_dimension=document.unified_dimension,
+        target_dimension=document.target_dimension,
+        file=file,
+        file_size=blobs.size(file),
+        report=blobs.put_bytes(report),
+        report_size=len(report),
+        quality=quality,
+        space=document.space,
+    )
+
+
+def inputs_digest(**inputs: object) -> str:
+    """Return the hex digest that names everything a result depends on."""
+    return hashlib.sha256(canonical(plain(inputs))).hexdigest()
+
+
+def recall(inputs: str, *, cache: Path) -> Generated | None:
+    """Return what was made from these inputs before, if its files are still stored."""
+    try:
+        generated = msgspec.convert(msgspec.json.decode(_record(inputs, cache).read_bytes()), Generated, strict=False)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+    return generated if blobs.exists(generated.file) and blobs.exists(generated.report) else None
+
+
+def remember(inputs: str, generated: Generated, *, cache: Path) -> None:
+    """Keep the record of a finished pair. Raises StorageUnavailable."""
+    path = _record(inputs, cache)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as temporary:
+            temporary.write(canonical(plain(generated)))
+        Path(temporary.name).replace(path)
+    except OSError as error:
+        raise StorageUnavailable(f"the result could not be kept in {path.parent}: {error.strerror}") from error
+
+
+def _record(inputs: str, cache: Path) -> Path:
+    return cache / "generated" / f"{inputs}.json"

@@ -1,0 +1,129 @@
+"""The factory's workbench: loads each model at most once, captures each pack at most once, and puts packs on record."""
+
+import ctypes
+import functools as ft
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from factory.commands import record_pack
+from factory.corpora import TextCorpus
+from factory.events import PackRecorded
+from factory.models import CalibrationPack
+from factory.packs.capture import CALIBRATION_TOKENS, capture_pack
+from factory.packs.pack import OpenedPack, open_pack
+from factory.progress import Stage
+from factory.runners.weights import Weights, find_weights
+from latentmas import blobs
+from latentmas.events.types import Metadata
+from latentmas.protocol.w_matrix import Space
+
+if TYPE_CHECKING:
+    from factory.runners.model import RunningModel
+
+
+@dataclass(slots=True)
+class FactorySession:
+    read_corpus: Callable[[], TextCorpus]  # called once, and only where a model is run
+    cache: Path
+    metadata: Metadata
+    stage: Stage
+    calibration_tokens: int = CALIBRATION_TOKENS
+    locations: Mapping[str, str] = field(default_factory=dict)  # of weights that are not packaged
+    packs: Mapping[str, OpenedPack] = field(default_factory=dict)  # to be used as they are
+    _corpus: TextCorpus | None = None
+    _weights: dict[str, Weights] = field(default_factory=dict)
+    _models: "dict[str, RunningModel]" = field(default_factory=dict)
+
+    @property
+    def corpus(self) -> TextCorpus:
+        """The text to calibrate and evaluate on. Raises InvalidInput or TooLarge."""
+        if self._corpus is None:
+            self._corpus = self.read_corpus()
+        return self._corpus
+
+    def weights(self, name: str) -> Weights:
+        """Return a model's weights. Raises ModelNotSupported or StorageUnavailable."""
+        if name not in self._weights:
+            progress = self.stage(f"find or convert {name}")
+            progress(0, 1)
+            self._weights[name] = find_weights(name, cache=self.cache, location=self.locations.get(name))
+            progress(1, 1)
+        return self._weights[name]
+
+    def model(self, name: str) -> "RunningModel":
+        """Return a loaded model. Raises ModelNotSupported."""
+        if name not in self._models:
+            from factory.runners.model import load_model  # brings JAX along
+
+            self._models[name] = load_model(self.weights(name))
+        return self._models[name]
+
+    def learner(self, name: str) -> "RunningModel":
+        """Return the model in half precision, with gradients; the caller keeps it. Raises ModelNotSupported."""
+        from factory.runners.model import load_model
+
+        return load_model(self.weights(name), differentiable=True, half=True)
+
+    def unload_models(self, *, keep: str | None = None) -> None:
+        """Free the models' memory, but for one; they load again in seconds when they are wanted."""
+        self._models = {name: model for name, model in self._models.items() if name == keep}
+        _return_freed_memory()
+
+    def pack(self, name: str) -> OpenedPack:
+        """Return the model's pack for this corpus, captured and recorded now if it is not on record yet.
+
+        What others have contributed is used only where it was asked for.
+        """
+        if name in self.packs:
+            return self.packs[name]
+        capture = ft.partial(self._capture, name)
+        return self.recorded(name, capture, space=Space.KV_CACHE, amount=self.calibration_tokens)
+
+    def recorded(self, name: str, capture: Callable[[BinaryIO], None], *, space: Space, amount: int) -> OpenedPack:
+        """Return the model's pack of a space for this corpus; `capture` writes it now if it is not on record yet.
+
+        `amount` is how much calibration text it was to hold: tokens, or passages.
+        """
+        weights, corpus = self.weights(name).digest, self.corpus
+        found = CalibrationPack.objects.filter(
+            model=name,
+            weights=weights,
+            corpus_digest=corpus.digest,
+            calibration_tokens=amount,
+            space=space,
+            contributor__isnull=True,
+        ).first()
+        if found is not None and blobs.exists(found.digest):
+            return open_pack(blobs.local_path(found.digest))
+        digest = blobs.put(capture)
+        pack = open_pack(blobs.local_path(digest))
+        record_pack(
+            PackRecorded(
+                digest=digest,
+                size=blobs.size(digest),
+                model=name,
+                weights=weights,
+                corpus=corpus.name,
+                corpus_digest=corpus.digest,
+                calibration_tokens=amount,
+                documents=len(pack.document.documents),
+                width=pack.document.width,
+                space=space,
+            ),
+            metadata=self.metadata,
+        )
+        return pack
+
+    def _capture(self, name: str, file: BinaryIO) -> None:
+        self.unload_models(keep=name)
+        model, progress = self.model(name), self.stage(f"capture {name}")
+        capture_pack(model, self.corpus, file, calibration_tokens=self.calibration_tokens, progress=progress)
+
+
+def _return_freed_memory() -> None:
+    """Hand freed memory back to the system: glibc keeps gigabytes of it after thousands of arrays of middling size."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
