@@ -145,7 +145,7 @@ class Activations:
 
 def on_pair(options: argparse.Namespace) -> dict[str, object]:
     """Return the share of held-out variance that the full fit and sketches of several widths explain."""
-    from benchmarks.workbench import pack_of, scratch_session
+    from benchmarks.session import pack_of, scratch_session
 
     names = options.pair or ["smollm2-135m", "gemma-3-270m"]
     with scratch_session() as session:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.session import pack_of, scratch_session
 from benchmarks.tables import print_table
-from benchmarks.workbench import pack_of, scratch_session
 
 if TYPE_CHECKING:
     from factory.alignment.linear_map import LinearMap

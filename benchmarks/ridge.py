@@ -8,12 +8,11 @@ with one JSON line.
 
 import argparse
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.session import scratch_folder
 
 if TYPE_CHECKING:
     from factory.measurement.evaluation import Memory
@@ -29,11 +28,7 @@ def main() -> None:
     parser.add_argument("source", nargs="?", default="smollm2-135m")
     parser.add_argument("target", nargs="?", default="gemma-3-270m")
     options = parser.parse_args()
-    root = Path(__file__).resolve().parent.parent
-    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= {"DATA_DIR": scratch, "DJANGO_SETTINGS_MODULE": "latentmas.settings"}
-        os.environ.pop("DATABASE_URL", None)
+    with scratch_folder():
         print(json.dumps(sweep(options.source, options.target)))
 
 

@@ -7,11 +7,10 @@ Works in a scratch folder and keeps converted weights in the configured cache. E
 
 import argparse
 import json
-import os
 import resource
-import tempfile
 import time
-from pathlib import Path
+
+from benchmarks.session import scratch_folder
 
 
 def main() -> None:
@@ -20,11 +19,7 @@ def main() -> None:
     parser.add_argument("--unified-dimension", type=int)
     parser.add_argument("--corpus")
     options = parser.parse_args()
-    root = Path(__file__).resolve().parent.parent
-    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= {"DATA_DIR": scratch, "DJANGO_SETTINGS_MODULE": "latentmas.settings"}
-        os.environ.pop("DATABASE_URL", None)
+    with scratch_folder():
         print(json.dumps(measure(options)))
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from awareness_sdk.configurations import geometry_of
-from benchmarks.compression_arms import Arm, compressed
-from benchmarks.compression_cases import Context, read_case, read_context
-from benchmarks.compression_groups import arm_rows, bound_rows, read_group
+from benchmarks.compression.arms import Arm, compressed
+from benchmarks.compression.cases import Context, read_case, read_context
+from benchmarks.compression.groups import arm_rows, bound_rows, read_group
 from factory.codec.windows import Window
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
@@ -64,7 +64,7 @@ def contexts(model: RunningModel, windows: list[Window]) -> list[Context]:
 
 
 def peers(counted: Context) -> list[Arm]:
-    from benchmarks.compression_peers import cachegen_tables, peer_arms
+    from benchmarks.compression.peers import cachegen_tables, peer_arms
 
     return peer_arms(cachegen_tables([counted.snapshot]))
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import qa_probe
-from benchmarks.exchange_run import LEAD, MEMORY, RANKED, SAID, Outcome, outside, rows
-from benchmarks.qa_probe import ALTERNATIVES, FACTS, Fact, probes
+from benchmarks.exchange import questions
+from benchmarks.exchange.questions import ALTERNATIVES, FACTS, Fact, probes
+from benchmarks.exchange.run import LEAD, MEMORY, RANKED, SAID, Outcome, outside, rows
 from factory.corpora import Document
 from tests.factory.demonstration.test_exchange_demo import model
 
@@ -59,7 +59,7 @@ def test_it_says_when_the_documents_are_too_few() -> None:
 
 def test_likelihoods_are_those_of_reading_question_and_answer_in_one_piece() -> None:
     pytest.importorskip("torch")
-    from benchmarks.qa_scores import scored
+    from benchmarks.exchange.scores import scored
 
     running = model()
     fact = Fact("The head is", ("red", "blue", "white"))
@@ -91,4 +91,4 @@ def test_shares_are_told_apart_by_kind_and_bounded_by_contexts() -> None:
 
 
 def test_every_kind_has_enough_answers() -> None:
-    assert all(len(set(values)) >= ALTERNATIVES for values in qa_probe.KINDS.values())
+    assert all(len(set(values)) >= ALTERNATIVES for values in questions.KINDS.values())

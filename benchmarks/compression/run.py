@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import compression_groups as groups
-from benchmarks import compression_speed as speed
-from benchmarks import compression_table as specification
-from benchmarks import retrieval_probe as probe
-from benchmarks.compression_arms import Arm, own_arms
-from benchmarks.compression_cases import read_context
-from benchmarks.compression_documents import IN_DOMAIN, SHIFTED
-from benchmarks.compression_peers import cachegen_tables, peer_arms
-from benchmarks.compression_setup import Bench, set_up
+from benchmarks.compression import groups as groups
+from benchmarks.compression import retrieval as probe
+from benchmarks.compression import speed as speed
+from benchmarks.compression import table as specification
+from benchmarks.compression.arms import Arm, own_arms
+from benchmarks.compression.cases import read_context
+from benchmarks.compression.documents import IN_DOMAIN, SHIFTED
+from benchmarks.compression.peers import cachegen_tables, peer_arms
+from benchmarks.compression.setup import Bench, set_up
 from benchmarks.tables import print_table
 from factory.codec.windows import Window, read_windows
 from factory.corpora import WIKIPEDIA, Split, load_corpus
@@ -135,7 +135,7 @@ def _kvpress(bench: Bench, options: argparse.Namespace, windows: Sequence[Window
         "threads": options.threads,
         "windows": [{"context": each.context, "continuation": each.continuation} for each in windows],
     }
-    script = Path(__file__).with_name("compression_kvpress.py")
+    script = Path(__file__).with_name("kvpress.py")
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(request, file)
         file.flush()

@@ -7,8 +7,8 @@ import numpy as np
 from transformers import DynamicCache
 
 from awareness_sdk.transformers_bridge import cache_of
-from benchmarks.qa_probe import Probe
-from benchmarks.qa_scores import scored
+from benchmarks.exchange.questions import Probe
+from benchmarks.exchange.scores import scored
 from factory.demonstration.memories import Packed, opened, pack, read_memory, target_tokens
 from factory.runners.model import RunningModel
 from kvcache.exchange.exchange import Exchanged, exchange

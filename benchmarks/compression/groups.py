@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.compression_arms import Arm, compressed
-from benchmarks.compression_cases import Case, Score, read_case, score
+from benchmarks.compression.arms import Arm, compressed
+from benchmarks.compression.cases import Case, Score, read_case, score
 from factory.codec.windows import Window
 from factory.measurement.retention import retention
 from factory.runners.model import RunningModel

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from awareness_sdk.transformers_bridge import cache_of
-from benchmarks.exchange_run import ASK_ANYWAY, Direction
+from benchmarks.exchange.run import ASK_ANYWAY, Direction
 from factory.corpora import Document
 from factory.demonstration.memories import opened, pack, read_memory, target_tokens
 from kvcache.exchange.exchange import exchange

@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 
-from benchmarks.alignment_kernel_cases import CASES, Case, Sizes
+from benchmarks.alignment_kernels.cases import CASES, Case, Sizes
 from benchmarks.tables import print_table
 
 FULL = Sizes(rows=2048, source=11_520, target=9_216, rank=1024, tokens=1024, tall=65_536)

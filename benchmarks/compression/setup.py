@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.compression_documents import documents
+from benchmarks.compression.documents import documents
 from factory.codec.windows import Window, read_windows
 from factory.runners.model import RunningModel, load_model
 from factory.runners.weights import Weights, find_weights

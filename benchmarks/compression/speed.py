@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from awareness_sdk.transformers_bridge import cache_of
-from benchmarks.compression_cases import Context, read_context
+from benchmarks.compression.cases import Context, read_context
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.attention.selection import selector

@@ -1,6 +1,6 @@
 """kvpress's presses on given windows, run by an interpreter that has kvpress: imports nothing of this project.
 
-    PYTHON benchmarks/compression_kvpress.py REQUEST.json > SCORES.jsonl
+    PYTHON benchmarks/compression/kvpress.py REQUEST.json > SCORES.jsonl
 
 The request holds the model's folder, its BOS token and windows of token ids; each line of the answer is one press at
 one budget: its ratio in entries kept, KL and top-1 agreement against the full cache in the same environment, or why it

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.alignment_peer import fit_peer, peer_aligner, peer_bytes
+from benchmarks.alignment.peer import fit_peer, peer_aligner, peer_bytes
+from benchmarks.session import scratch_session
 from benchmarks.tables import print_table
-from benchmarks.workbench import scratch_session
 
 if TYPE_CHECKING:
     from factory.alignment.linear_map import LinearMap, PairStatistics

@@ -10,8 +10,8 @@ import constriction
 import numpy as np
 import zstandard
 
-from benchmarks.compression_arms import Arm, Outcome
-from benchmarks.compression_cases import Context
+from benchmarks.compression.arms import Arm, Outcome
+from benchmarks.compression.cases import Context
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 

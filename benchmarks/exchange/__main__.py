@@ -8,10 +8,10 @@ catalogue. Times are measured in the same run. Ends with one JSON line.
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from benchmarks.session import use_settings
 from benchmarks.tables import rounded
 
 MODELS = ("smollm2-135m", "gemma-3-270m")
@@ -28,9 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.contexts < 2:
         parser.error("--contexts must be at least 2: the wrong document is another one's")
-    root = Path(__file__).resolve().parent.parent
-    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "latentmas.settings")
+    use_settings()
     print(json.dumps(rounded(measure(options))))
 
 
@@ -43,7 +41,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     from django.conf import settings
 
-    from benchmarks import exchange_run, exchange_speed, qa_probe
+    from benchmarks.exchange import questions, run, speed
     from benchmarks.tables import print_table
     from factory.corpora import WIKIPEDIA, Split, load_corpus
     from factory.runners.model import load_model
@@ -51,21 +49,21 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
     matrices = _w_matrices(options.w_matrix)
     documents = load_corpus(WIKIPEDIA).part(Split.HELD_OUT)
-    probes = qa_probe.probes(documents, wanted=options.contexts)
+    probes = questions.probes(documents, wanted=options.contexts)
     names = {name for matrix in matrices for name in (matrix.document.source_model, matrix.document.target_model)}
     models = {name: load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in sorted(names)}
     figures: dict[str, Any] = {"contexts": len(probes), "cases": sum(len(each.facts) for each in probes)}
     for matrix in matrices:
         source, target = models[matrix.document.source_model], models[matrix.document.target_model]
-        direction = exchange_run.Direction(source, target, matrix, options.method)
-        outcomes = exchange_run.ask(direction, probes)
-        arms = exchange_run.rows(outcomes)
-        print_table(f"{direction.name}: {figures['cases']} questions, chance {1 / qa_probe.ALTERNATIVES:.2f}", arms)
-        outside = exchange_run.outside(outcomes)
+        direction = run.Direction(source, target, matrix, options.method)
+        outcomes = run.ask(direction, probes)
+        arms = run.rows(outcomes)
+        print_table(f"{direction.name}: {figures['cases']} questions, chance {1 / questions.ALTERNATIVES:.2f}", arms)
+        outside = run.outside(outcomes)
         print(f"  memories outside the calibrated distribution: {'not judged' if outside is None else outside}")
         figures[direction.name] = {"arms": arms, "outside": outside}
         if not options.skip_speed:
-            times = exchange_speed.speed(direction, documents)
+            times = speed.speed(direction, documents)
             print_table(f"{direction.name}: time", [times])
             figures[direction.name]["speed"] = times
     return figures

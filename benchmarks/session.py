@@ -11,15 +11,29 @@ if TYPE_CHECKING:
     from factory.packs.pack import OpenedPack
     from factory.session import FactorySession
 
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def use_settings() -> None:
+    """Name the settings, and let converted weights come from the checkout's cache wherever the data are."""
+    os.environ.setdefault("CACHE_DIR", str(ROOT / "var" / "cache"))
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "latentmas.settings")
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Yield the empty folder that takes the database and the files, and is thrown away at the end."""
+    with tempfile.TemporaryDirectory() as scratch:
+        os.environ["DATA_DIR"] = scratch
+        os.environ.pop("DATABASE_URL", None)
+        use_settings()
+        yield Path(scratch)
+
 
 @contextmanager
 def scratch_session(corpus: str | None = None) -> Iterator["FactorySession"]:
     """Yield a session whose packs are thrown away at the end."""
-    root = Path(__file__).resolve().parent.parent
-    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= {"DATA_DIR": scratch, "DJANGO_SETTINGS_MODULE": "latentmas.settings"}
-        os.environ.pop("DATABASE_URL", None)
+    with scratch_folder():
         import django
 
         django.setup()

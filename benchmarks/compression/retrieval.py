@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from awareness_sdk.transformers_bridge import cache_of
-from benchmarks.compression_arms import Arm
-from benchmarks.compression_cases import read_context
+from benchmarks.compression.arms import Arm
+from benchmarks.compression.cases import read_context
 from factory.codec.windows import Window
 from factory.runners.model import RunningModel
 from latentmas.protocol.snapshot import KVSnapshot

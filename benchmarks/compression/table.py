@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from benchmarks.compression_cases import read_context
+from benchmarks.compression.cases import read_context
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.attention.queries import check_queries

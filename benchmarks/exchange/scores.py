@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.qa_probe import Fact, answers, asked
+from benchmarks.exchange.questions import Fact, answers, asked
 from factory.runners.model import RunningModel
 from latentmas.protocol.tensors import Array
 

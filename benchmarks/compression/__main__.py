@@ -13,10 +13,9 @@ Ends with one JSON line.
 
 import argparse
 import json
-import os
-import tempfile
 from pathlib import Path
 
+from benchmarks.session import scratch_folder
 from benchmarks.tables import rounded
 
 MODELS = ("smollm2-135m", "gemma-3-270m")
@@ -37,14 +36,10 @@ def main() -> None:
     if unknown := set(options.parts.split(",")) - set(PARTS):
         parser.error(f"--parts has {', '.join(sorted(unknown))}; known are {', '.join(PARTS)}")
     options.model = options.model or list(MODELS)
-    root = Path(__file__).resolve().parent.parent
-    os.environ.setdefault("CACHE_DIR", str(root / "var" / "cache"))
-    with tempfile.TemporaryDirectory() as scratch:
-        os.environ |= {"DATA_DIR": scratch, "DJANGO_SETTINGS_MODULE": "latentmas.settings"}
-        os.environ.pop("DATABASE_URL", None)
-        from benchmarks.compression_run import run
+    with scratch_folder() as scratch:
+        from benchmarks.compression.run import run
 
-        print(json.dumps(rounded(run(options, Path(scratch)))))
+        print(json.dumps(rounded(run(options, scratch))))
 
 
 if __name__ == "__main__":

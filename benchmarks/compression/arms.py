@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.compression_cases import Context
+from benchmarks.compression.cases import Context
 from kvcache.adapters import ModelAdapter
 from kvcache.coding import quantised
 from kvcache.coding.profile import OpenedProfile
