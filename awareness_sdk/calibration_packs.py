@@ -1,4 +1,4 @@
-"""Calibration packs on a server: bring your own model, also one whose weights stay at home."""
+"""`client.calibration_packs`: upload, look up and list calibration packs, also of models with private weights."""
 
 import os
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ class CalibrationPacksClient:
     def upload(self, path: str | os.PathLike[str], *, new_corpus: bool = False) -> dict[str, Any]:
         """Send a pack, as `manage.py calibrate --output` writes it, and return what is on record about it.
 
-        It is streamed from the disk. The same file again is the one that is there. `new_corpus` declares that the
-        server has not seen the corpus yet.
+        It is streamed from the disk, and the same file is recorded once. `new_corpus` declares that the server has not
+        seen the corpus yet.
         """
         with Path(path).open("rb") as file:
             response = self._transport.send("POST", BASE, content=file, params={"new_corpus": new_corpus})

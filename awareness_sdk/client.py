@@ -1,4 +1,4 @@
-"""The client: one object a server, one attribute a part of it."""
+"""`AwarenessClient`: one object per server, with an attribute for each part of its API."""
 
 from types import TracebackType
 from typing import Any
@@ -32,7 +32,7 @@ class AwarenessClient:
         self.memories = MemoriesClient(self._transport)
 
     def align_kv_cache(self, kv_cache: Any, source_model: str, target_model: str, **options: Any) -> dict[str, Any]:
-        """Return a memory of one model as another's: `aligned_kv_cache` (a KVSnapshot) and `alignment_quality`.
+        """Align one model's memory to another: returns `aligned_kv_cache` (a KVSnapshot) and `alignment_quality`.
 
         `kv_cache` is a KVSnapshot, the bytes of a raw or .kvz file, what `kv_cache.compress` returned, a mapping of
         the model's own `keys` and `values`, or the id of a stored memory. Where the text is known, `target_tokens` is
@@ -71,8 +71,8 @@ class AwarenessClient:
         """Return a W-Matrix that the server has made from calibration packs: version, `quality_metrics`, `basis`, url.
 
         Options are the server's: method ("learned", "orthogonal" or "hybrid"), source_pack, target_pack,
-        unified_dimension. Waits for the job, `progress` hearing its stage and how far it is; `timeout` is in seconds.
-        Raises AwarenessError with the protocol's code.
+        unified_dimension. Waits for the job and calls `progress(stage, done, total)` as it advances; `timeout` is in
+        seconds. Raises AwarenessError with the protocol's code.
         """
         body = {"protocol": PROTOCOL, "source_model": source_model, "target_model": target_model, **options}
         response = self._transport.send("POST", "/api/latentmas/w-matrix/generate", body=body)

@@ -1,4 +1,4 @@
-"""The shape of the cache that a transformers configuration describes."""
+"""The KV-cache geometry that a transformers configuration describes."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def rotations_of(config: Any) -> list[dict[str, Any]]:
 
 
 def _kinds(text: Any) -> list[str]:
-    """Return each layer's kind of attention; as transformers has it, a window without kinds is every layer's."""
+    """Return each layer's attention kind; as in transformers, a window without `layer_types` holds for all layers."""
     kinds = getattr(text, "layer_types", None)
     if kinds is None:
         kinds = [SLIDING if getattr(text, "sliding_window", None) else FULL] * text.num_hidden_layers

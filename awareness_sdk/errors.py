@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions: the server's problem documents (RFC 9457), and a server that cannot be reached."""
+"""Exceptions of the client: the server's problem documents (RFC 9457), and a server that cannot be reached."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 class AwarenessError(Exception):
     """A request failed. `code` is the protocol's and never changes; `resolution` says what to do, where that is known.
 
-    `field` is the parameter to blame and `facts` are for machines.
+    `field` names the parameter at fault; `facts` holds machine-readable details.
     """
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ class PermissionDenied(AwarenessError):
 
 
 class NotFound(AwarenessError):
-    """404."""
+    """404: what was asked for does not exist."""
 
 
 class Conflict(AwarenessError):
@@ -42,7 +42,7 @@ class Conflict(AwarenessError):
 
 
 class TooLarge(AwarenessError):
-    """413."""
+    """413: the request or its result is larger than the server's limit."""
 
 
 class InvalidRequest(AwarenessError):
@@ -50,7 +50,7 @@ class InvalidRequest(AwarenessError):
 
 
 class ServerFailed(AwarenessError):
-    """5xx."""
+    """5xx: the server failed."""
 
 
 BY_STATUS: Mapping[int, type[AwarenessError]] = {
@@ -68,6 +68,6 @@ BY_STATUS: Mapping[int, type[AwarenessError]] = {
 
 
 def error_of(status: int, problem: Mapping[str, Any]) -> AwarenessError:
-    """Return the exception of an answer that is not a success."""
+    """Return the exception for a response with an error status and its problem document."""
     kind = BY_STATUS.get(status, ServerFailed if status >= 500 else AwarenessError)
     return kind({"status": status, "detail": f"the server answered {status}", **problem})

@@ -1,4 +1,4 @@
-"""Handing a memory to another model: `client.align_kv_cache(kv_cache, "smollm2-135m", "gemma-3-270m")`."""
+"""Align a memory to another model: `client.align_kv_cache(kv_cache, "smollm2-135m", "gemma-3-270m")`."""
 
 import io
 from collections.abc import Callable, Mapping
@@ -26,9 +26,9 @@ FIRST_LAYER = "target_first_layer"
 def align_kv_cache(
     transport: Transport, kv_cache: Any, *, adapter: Callable[[str], Mapping[str, Any]], options: Mapping[str, Any]
 ) -> Result:
-    """Send a memory in whichever form it is given, and return the target's with what is said of it.
+    """Send a memory in any of the accepted forms; return the aligned one with its quality.
 
-    `adapter` names a model's geometry, which plain arrays need.
+    `adapter` returns the server's facts about a model, whose geometry plain arrays need.
     """
     tokens, others = _tokens(options)
     params = {"protocol": PROTOCOL} | {name: value for name, value in others.items() if value is not None}
@@ -46,7 +46,7 @@ def align_kv_cache(
 
 
 def _tokens(options: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the target's tokens as tensors, whether given one by one or together, and the other options."""
+    """Split options into the target's tokens as tensors, given together or one by one, and the others."""
     others = dict(options)
     together: TargetTokens | None = others.pop("target_tokens", None)
     given = {name: others.pop(name, None) for name in (*WHOLE, FIRST_LAYER)}
@@ -69,14 +69,14 @@ def _tokens_file(arrays: Mapping[str, Array]) -> bytes:
 
 
 def _memory_id(kv_cache: Any) -> str | None:
-    """Return the id of a stored memory, where that is what was given."""
+    """Return the id if a stored memory was given by its id or its document, else None."""
     if isinstance(kv_cache, str):
         return kv_cache
     return str(kv_cache["id"]) if isinstance(kv_cache, Mapping) and "id" in kv_cache else None
 
 
 def _file(kv_cache: Any, tokens: Mapping[str, Array], model: str, adapter: Callable[[str], Mapping[str, Any]]) -> bytes:
-    """Return the memory as a file. Raises ValueError for what is no memory."""
+    """Return the memory as a file. Raises ValueError for anything that is not a memory."""
     data = kv_cache.get("compressed") if isinstance(kv_cache, Mapping) else kv_cache
     if isinstance(data, bytes):
         if tokens:

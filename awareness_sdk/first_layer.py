@@ -1,10 +1,10 @@
-"""What a model's first layer caches of tokens, without reading any text (needs the extra `models`).
+"""The keys and values that a model's first layer caches of tokens, without a prefill (needs the extra `models`).
 
     target_first_layer = first_layer_of(model, ids)
 
 The first layer's keys, before they are rotated, and values depend on each token alone: its embedding, the input norm,
-the projections and a key norm. So they are computed once for each distinct token, at position 0, where RoPE turns
-nothing, by the model's own code up to the moment when it would write its cache.
+the projections and a key norm. So they are computed once for each distinct token, at position 0, where RoPE is the
+identity, by the model's own code up to the moment when it would write its cache.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import torch
 
 BATCH = 1024  # tokens
-# The first layer is asked once more at another position. If it depends on the position by RoPE alone, only rounding
-# is left, which is a hundredth in bfloat16; another layout of the rotation or added positions leave far more.
+# The first layer is computed again at another position. If it depends on the position by RoPE alone, undoing that
+# leaves rounding error, a hundredth in bfloat16; another layout of the rotation or added positions leave far more.
 PROBE_POSITION = 7
 PROBE_TOLERANCE = 0.05
 
@@ -38,8 +38,8 @@ def first_layer_of(model: Any, token_ids: object) -> Array:
     """Return the rows `[tokens, w]`, float32, that a causal language model's first layer caches of tokens.
 
     A row is the keys of all heads without RoPE and after any key norm, then the values of all heads. Raises
-    InvalidInput for what are no tokens of the model, and ModelNotSupported where the first layer's keys depend on
-    more than the token and RoPE: learned or added positions, a scaled rotation, or a latent cache.
+    InvalidInput for ids outside the vocabulary, and ModelNotSupported where the first layer's keys depend on more than
+    the token and RoPE: learned or added positions, a scaled rotation, or a latent cache.
     """
     ids = _checked(model, token_ids)
     geometry = geometry_of(model.config)
@@ -99,7 +99,7 @@ def _rows(keys: Array, values: Array) -> Array:
 
 
 def _require_token_alone(model: Any, ids: Array, geometry: KVGeometry) -> None:
-    """Raise ModelNotSupported unless another position changes the first layer by RoPE, and by nothing else."""
+    """Raise ModelNotSupported unless the first layer depends on the position by RoPE alone."""
     from kvcache.rows import pack_rows
 
     keys, values = _written(model, ids, position=PROBE_POSITION)

@@ -12,7 +12,7 @@ from transformers.cache_utils import DynamicLayer
 
 
 class GappedLayer(DynamicLayer):  # type: ignore[misc]  # untyped
-    """Keys and values `[1, heads, tokens, dim]` at ascending `positions`, of a sliding layer those in its window."""
+    """Keys and values `[1, heads, tokens, dim]` at ascending `positions`; a sliding layer keeps only its window."""
 
     is_croppable = False
 
@@ -45,14 +45,14 @@ class GappedLayer(DynamicLayer):  # type: ignore[misc]  # untyped
         return keys, values
 
     def get_seq_length(self) -> int:
-        """Return where the model goes on: tokens that are missing count."""
+        """Return the position at which the model continues: missing tokens count."""
         return self.cumulative_length
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, Any]:
-        """Return how many keys there are, and what turns their indices into positions.
+        """Return the number of keys, and the offset from a key's index to its position.
 
-        Only several queries with a window and a gap need the true positions, and get them as a tensor; elsewhere every
-        key is seen, and an offset puts them right before the queries.
+        The offset is a tensor of one entry per key only for several queries over a window with a gap; otherwise every
+        key is visible, and one number places them right before the queries.
         """
         held = len(self.positions)
         length = held + query_length

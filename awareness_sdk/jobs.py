@@ -1,4 +1,4 @@
-"""Long work on a server: look at a job of your own, or wait until it is done."""
+"""`client.jobs`, long work on a server: look at one of your jobs, or wait until it is done."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -31,9 +31,9 @@ class JobsClient:
         timeout: float | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> Result:
-        """Return the result of a job, given by its id or as it was answered; `progress` hears how far it is.
+        """Wait for a job, given by its id or its document, and return its result; `progress` is called as it advances.
 
-        Raises AwarenessError: the job's own problem where it failed, or TIMEOUT after so many seconds; the job goes on.
+        Raises AwarenessError: the job's own problem if it failed, or TIMEOUT after `timeout` seconds; the job goes on.
         """
         identifier = job if isinstance(job, str) else str(job["id"])
         deadline = None if timeout is None else time.monotonic() + timeout

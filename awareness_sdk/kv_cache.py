@@ -27,19 +27,19 @@ ARRAYS = ("keys", "values", "queries", "query_positions")
 
 
 class Cache(TypedDict, total=False):
-    """What a call is about: arrays, or a whole snapshot, with queries where there are any."""
+    """Arguments that give the cache: arrays, or a whole snapshot, with queries where there are any."""
 
     keys: Any
     values: Any
     queries: Any
     query_positions: Any
     snapshot: KVSnapshot | None
-    weights: str | None  # digest of the model's weights; a snapshot says them itself
-    rope: str  # "removed" where queries, and four-deep keys, come without their rotation
+    weights: str | None  # digest of the model's weights; a snapshot states its own
+    rope: str  # "removed" if queries, and four-dimensional keys, are given without their rotation
 
 
 class Options(Cache, total=False):
-    """How it is compressed; what is None is left to the server."""
+    """Arguments that say how to compress; None leaves the choice to the server."""
 
     attention_threshold: float | None
     min_tokens: int | None
@@ -111,7 +111,7 @@ class KVCacheClient:
         return dict(self._transport.send("POST", f"{BASE}/validate-quality", **request).json())
 
     def benchmark(self, *, model_name: str, **given: Unpack[BenchmarkOptions]) -> Result:
-        """Return median times of `repetitions` calls on the server; the first call, which may compile, is apart."""
+        """Return median times of `repetitions` calls on the server, and apart that of the first, which may compile."""
         request = self._request({"model_name": model_name, **given})
         return with_metrics(self._transport.send("POST", f"{BASE}/benchmark", **request).json())
 
@@ -124,7 +124,7 @@ class KVCacheClient:
         return dict(self._transport.json("GET", f"{BASE}/models/{model_name}"))
 
     def estimate_savings(self, *, model_name: str, tokens: int, **options: Any) -> Result:
-        """Return what compressing so many tokens would save, and in `rests_on` on what measurements that rests."""
+        """Return estimated savings for a cache of `tokens` tokens; `rests_on` names the measurements behind them."""
         body = {"model_name": model_name, "tokens": tokens, **options}
         return dict(self._transport.json("POST", f"{BASE}/estimate-savings", body=body))
 
@@ -138,7 +138,7 @@ class KVCacheClient:
         return list(self._transport.json("GET", f"{BASE}/profiles", params=params)["profiles"])
 
     def download_profile(self, digest: str, path: str | os.PathLike[str]) -> Path:
-        """Write a codec profile to a file and return its path. Raises AwarenessError where its bytes are others."""
+        """Write a codec profile to a file and return its path. Raises AwarenessError if it has another digest."""
         final, sha256 = Path(path), hashlib.sha256()
         partial = final.with_name(f"{final.name}.partial")
         with self._transport.stream(f"{BASE}/profiles/{digest}") as response, partial.open("wb") as file:
@@ -181,7 +181,7 @@ class KVCacheClient:
 
 
 def _parted(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what is given of the cache itself, and the parameters."""
+    """Split arguments into those that give the cache itself and the parameters, without those that are None."""
     known = {name: value for name, value in given.items() if value is not None}
     cache = {name: known.pop(name) for name in (*ARRAYS, "snapshot", "weights") if name in known}
     return cache, known

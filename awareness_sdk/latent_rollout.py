@@ -31,7 +31,7 @@ LEAST_NORM = 1e-6  # of a realigned state, below which its direction means nothi
 
 @dataclass(frozen=True, slots=True)
 class Realignment:
-    """`matrix` `[hidden, hidden]` and the norm that its results are brought to; called with states `[n, hidden]`."""
+    """A function of states `[n, hidden]`: a product with `matrix` `[hidden, hidden]`, rescaled to the norm `norm`."""
 
     matrix: "torch.Tensor"
     norm: float
@@ -93,7 +93,7 @@ def roll_out(
 def think_on(
     network: Any, memory: KVSnapshot, input_ids: Sequence[int], *, steps: int, realignment: Realignment
 ) -> KVSnapshot:
-    """Return a memory with a further prompt `[tokens]`, without BOS, and `steps` thoughts behind it.
+    """Return the memory extended by a further prompt `[tokens]`, without BOS, and `steps` thoughts.
 
     Raises InvalidInput or DimensionMismatch.
     """
@@ -129,7 +129,7 @@ def _think(
             hidden = network.base_model(
                 **arguments, attention_mask=seen, position_ids=places, past_key_values=cache, use_cache=True
             ).last_hidden_state[:, -1]
-            if step == steps:  # the last state is not needed: whoever goes on reads a token first
+            if step == steps:  # the last state is not needed: to continue, the model reads a token first
                 break
             arguments = {"inputs_embeds": realignment(hidden)[:, None]}
             places = places[:, -1:] + 1

@@ -1,4 +1,4 @@
-"""Memories kept on a server, privately: `client.memories.upload(snapshot)`."""
+"""`client.memories`: your private memories (KV-caches) on a server, `client.memories.upload(snapshot)`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ BASE = "/api/memories"
 
 
 class MemoriesClient:
-    """`client.memories`: one's own only. Every call raises AwarenessError with the server's code."""
+    """`client.memories`: only your own. Every call raises AwarenessError with the server's code."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -28,7 +28,7 @@ class MemoriesClient:
         return dict(self._transport.send("POST", BASE, content=data).json())
 
     def list(self) -> list[Result]:
-        """Return one's memories, newest first."""
+        """Return your memories, newest first."""
         return [*self._transport.json("GET", BASE)["results"]]
 
     def get(self, memory_id: str) -> Result:

@@ -6,7 +6,7 @@ from typing import Any
 
 RESULT_HEADER = "LatentMAS-Result"
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-OLD_NAMES = {"ttft": "ttft_ms"}  # those that are not the camelCase of today's
+OLD_NAMES = {"ttft": "ttft_ms"}  # phase 1's names that are not the camelCase of today's
 
 
 class Metrics(dict[str, Any]):
@@ -31,7 +31,7 @@ class Metrics(dict[str, Any]):
 
 
 def result_of(header: str) -> dict[str, Any]:
-    """Return the answer that came in a header, beside a file."""
+    """Return the JSON result that comes in a header when the body is a file."""
     return with_metrics(json.loads(header))
 
 

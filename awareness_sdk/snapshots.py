@@ -1,4 +1,4 @@
-"""Arrays as the KV snapshot that the server takes."""
+"""Build the KV snapshots that the server takes from arrays."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ def plain_snapshot(keys: Any, values: Any, *, first: int = 0) -> KVSnapshot:
 def model_snapshot(
     keys: Any, values: Any, *, adapter: Mapping[str, Any], weights: str | None, first: int = 0
 ) -> KVSnapshot:
-    """Return the snapshot of `[layers, tokens, heads, dim]` arrays, of the geometry that a model's adapter states."""
+    """Return the snapshot of `[layers, tokens, heads, dim]` arrays, with the geometry from a model's adapter."""
     shape = adapter["geometry"]
     if shape is None:
         raise ValueError(f"the server does not know the cache of {adapter['name']}: {adapter['unknown']} unknown")

@@ -1,4 +1,4 @@
-"""A stream over HTTP: chunks as a model makes them, one compressed cache at the end."""
+"""Compress a KV-cache over HTTP while a model makes it: send it in chunks, get one compressed file at the end."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,7 +22,7 @@ class KVCacheStream:
     ) -> None:
         self._transport = transport
         self._adapter = adapter
-        self.state: Mapping[str, Any] = opened  # as the server last said it
+        self.state: Mapping[str, Any] = opened  # as the server last reported it
 
     def put(
         self,
@@ -34,7 +34,7 @@ class KVCacheStream:
         query_positions: Any = None,
         weights: str | None = None,
     ) -> Mapping[str, Any]:
-        """Send the next chunk, its tokens following those of the last. Raises AwarenessError and is then unchanged."""
+        """Send the next chunk, whose tokens follow the last one's. An AwarenessError leaves the stream unchanged."""
         content = write_snapshot(
             snapshot or self._snapshot(keys, values, weights),
             queries=snapshots.queries_of(queries),

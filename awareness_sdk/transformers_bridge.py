@@ -1,4 +1,4 @@
-"""Between transformers' DynamicCache and KV snapshots (needs the extra `models`).
+"""Convert between transformers' DynamicCache and KV snapshots (needs the extra `models`).
 
     compress(snapshot_of(cache, config=model.config, model="smollm2-135m", weights=digest), adapter=adapter)
     cache = cache_of(decompress(data, profile=profile))
@@ -36,12 +36,12 @@ def snapshot_of(
     positions: object | None = None,
     next_position: int | None = None,
 ) -> KVSnapshot:
-    """Return what a model cached of one sequence, given its configuration or geometry; float16 stays float16.
+    """Return the snapshot of a cache of one sequence, given the model's configuration or geometry.
 
-    A sliding layer may hold only its window. `positions` are those of the tokens of the layer that holds the most, by
-    default the last ones before `next_position`, which is by default where the cache itself goes on. Token ids and
-    offsets are those of the same tokens, or of the whole context. Raises InvalidInput, DimensionMismatch or
-    ModelNotSupported.
+    float16 stays float16, everything else becomes float32. A sliding layer may hold only its window. `positions` are
+    those of the tokens of the layer that holds the most, by default the last ones before `next_position`, which is by
+    default where the cache itself goes on. Token ids and offsets are those of the same tokens, or of the whole context.
+    Raises InvalidInput, DimensionMismatch or ModelNotSupported.
     """
     if (config is None) == (geometry is None):
         raise InvalidInput("give either the model's config or its geometry", field="geometry")
@@ -170,7 +170,7 @@ def _stacked(layers: list[Any], name: str, tokens: int) -> Array:
 
 
 def _layer(snapshot: KVSnapshot, number: int) -> Any:
-    """Return the layer as transformers has it where nothing is missing that the model still needs."""
+    """Return one layer: transformers' own class, or a GappedLayer if a token is missing that the model still needs."""
     import torch
     from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
@@ -204,7 +204,7 @@ def _check_geometry(given: KVGeometry, wanted: KVGeometry) -> None:
 
 
 def _check_alike(frame: SnapshotFrame) -> None:
-    """Raise where layers of one kind hold different tokens: transformers makes one mask for all of them."""
+    """Raise InvalidInput if layers of one kind hold different tokens: transformers makes one mask for all of them."""
     geometry = frame.geometry
     for window in set(geometry.windows):
         seen = 0 if window is None else frame.next_position - window + 1

@@ -1,4 +1,4 @@
-"""One HTTP request, and its failures as exceptions."""
+"""HTTP requests to one server, with failures raised as AwarenessError."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ class Transport:
 
     @contextmanager
     def stream(self, path: str) -> Iterator[httpx.Response]:
-        """Give the answer to a GET without reading its body. Raises AwarenessError."""
+        """Open a GET whose body the caller reads as a stream. Raises AwarenessError."""
         with _reaching(path), self._client.stream("GET", path) as response:
             if not response.is_success:
                 response.read()

@@ -1,4 +1,4 @@
-"""Handing vectors to another model's space: `client.align_vector(vector, "all-minilm-l6-v2", "smollm2-135m")`."""
+"""Align vectors to another model's space: `client.align_vector(vector, "all-minilm-l6-v2", "smollm2-135m")`."""
 
 import io
 from collections.abc import Mapping
@@ -18,9 +18,9 @@ KIND = "vectors"
 
 
 def align_vectors(transport: Transport, vectors: Any, *, options: Mapping[str, Any]) -> Result:
-    """Send one vector `[width]` or several `[count, width]`: few as JSON, many as a file. The answer's are float32.
+    """Send one vector `[width]` or several `[count, width]`: few as JSON, many as a file.
 
-    One vector comes back as `aligned_vector`, several as `aligned_vectors`, beside what is said of them.
+    Returns `aligned_vector` for one, `aligned_vectors` for several, in float32, with their quality.
     """
     array = np.asarray(vectors, np.float32)
     if array.ndim not in (1, 2):

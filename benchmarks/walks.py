@@ -167,15 +167,14 @@ def save_model(folder: Path, seed: int) -> None:
 
 def memory(model: str) -> tuple[bytes, bytes]:
     """Return the raw snapshot file of a made-up memory, without and with queries."""
-    from awareness_sdk import snapshots
     from latentmas.protocol.geometry import KVGeometry
-    from latentmas.protocol.snapshot import KVSnapshot, whole
+    from latentmas.protocol.snapshot import KVSnapshot, whole, write_snapshot
 
     geometry = KVGeometry(LAYERS, HEADS, HEAD_DIM, HEAD_DIM, (THETA,) * LAYERS, (None,) * LAYERS)
     shape = (3, LAYERS, TOKENS, HEADS, HEAD_DIM)
     keys, values, queries = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     snapshot = KVSnapshot(whole(geometry, TOKENS, model=model), keys, values)
-    return snapshots.to_bytes(snapshot), snapshots.to_bytes(snapshot, queries=queries[:, :QUERIES])
+    return write_snapshot(snapshot), write_snapshot(snapshot, queries=queries[:, :QUERIES])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Calibration packs, to look at."""
+"""Calibration packs in the admin, read-only."""
 
 from django.contrib import admin
 from django.http import HttpRequest

@@ -1,4 +1,4 @@
-"""Have a W-Matrix made (specification appendix C.1): at once where it is there already, else as a job."""
+"""REST to make a W-Matrix (specification appendix C.1): a job, or at once the result of an equal earlier request."""
 
 from typing import Any, cast
 

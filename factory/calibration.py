@@ -1,4 +1,4 @@
-"""Capture a model's calibration pack and put it on record."""
+"""Make a model's calibration pack: check the model, capture its cache over a corpus, store and record the pack."""
 
 import shutil
 import tempfile
@@ -33,7 +33,7 @@ POSITION_TOLERANCE = 1e-3  # of the largest key; float32 leaves about 1e-6
 
 @dataclass(frozen=True, slots=True)
 class CalibrationOrder:
-    """What is to be captured. `weights` is a folder, a GGUF file or a hub id; without it they must be packaged."""
+    """A pack to capture. `weights` is a folder, a GGUF file or a hub id; None: the weights installed as a package."""
 
     model: str
     read_corpus: Callable[[], TextCorpus]
@@ -76,9 +76,9 @@ def calibrate(order: CalibrationOrder, *, cache: Path, stage: Stage, metadata: M
 
 
 def require_undone_rotation(model: RunningModel) -> None:
-    """Raise ModelNotSupported where a key still knows its position after the rotation was undone.
+    """Raise ModelNotSupported if keys still depend on the position after RoPE was undone.
 
-    The first layer's key of a token depends on nothing but the token, so one token again and again must give one key.
+    In the first layer a key without RoPE depends on its token alone, so a repeated token must give equal keys.
     """
     token = (model.encode("the").ids or (model.bos,))[0]
     geometry = model.geometry
@@ -92,7 +92,7 @@ def require_undone_rotation(model: RunningModel) -> None:
 
 
 def write_pack(pack: CalibrationPack, path: Path) -> None:
-    """Copy a pack's file to a path, whole or not at all. Raises StorageUnavailable."""
+    """Copy a pack's file to a path atomically. Raises StorageUnavailable."""
     try:
         with (
             blobs.open_blob(pack.digest) as stored,

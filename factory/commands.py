@@ -1,4 +1,4 @@
-"""Every write of the factory's own: calibration packs on the record."""
+"""The factory's own commands: record a calibration pack."""
 
 from contextlib import suppress
 
@@ -11,11 +11,11 @@ from latentmas.protocol.errors import InvalidInput
 
 
 def record_pack(pack: PackRecorded, *, metadata: Metadata) -> None:
-    """Put a stored pack on the record, once. Raises InvalidInput where its file is not stored."""
+    """Append the event of a stored pack, once per file. Raises InvalidInput if the file is not stored."""
     if not blobs.exists(pack.digest):
         raise InvalidInput(f"the pack {pack.digest} is not stored; store it first", field="digest")
     stream = f"pack/{pack.digest.removeprefix('sha256:')}"
     if not store.stream_version(stream):
-        # A conflict is another writer with the very same file: once on record is enough.
+        # A conflict means that another writer has just recorded the same file.
         with suppress(VersionConflict):
             store.append(store.New(stream, [pack], expected=0), metadata=metadata)

@@ -12,7 +12,7 @@ def bars(console: Console) -> Progress:
 
 
 def stage_in(display: Progress) -> progress.Stage:
-    """Return a stage that shows itself as a bar of the display."""
+    """Return a `Stage` that shows each part of the work as a progress bar of the display."""
 
     def stage(name: str) -> progress.Progress:
         task = display.add_task(name, total=None)

@@ -1,7 +1,8 @@
-"""Text to calibrate and evaluate on, split by a hash of the document: never by token, and the same everywhere.
+"""Text corpora, each split by document into a part to calibrate on, one to select on and one held out.
 
-The corpora that come with the product stand in `data/corpora.json` as facts: what their documents are called and how
-long each is. With these a contributed pack can be checked on a machine that has no corpus at hand.
+A hash of a document's text decides its split, so splits are the same on every machine. `data/corpora.json` lists the
+SHA-256 and length of every document of the corpora that come with the product: with these a contributed pack can be
+checked where the texts are not installed.
 """
 
 import bz2
@@ -34,9 +35,9 @@ SPLIT_SALT = b"latentmas/split/1:"
 
 
 class Split(StrEnum):
-    CALIBRATION = "calibration"  # fits the map
-    SELECTION = "selection"  # chooses what the fit leaves open
-    HELD_OUT = "held-out"  # is reported, and decides nothing
+    CALIBRATION = "calibration"  # to fit on
+    SELECTION = "selection"  # to choose hyperparameters on: rank, penalty, gain
+    HELD_OUT = "held-out"  # to measure the reported figures on; nothing is chosen by it
 
 
 # Upper bounds of the first byte of the document's salted hash.
@@ -160,11 +161,11 @@ def _json_lines(path: Path) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class KnownCorpus:
-    """`location` is what `load_corpus` takes; `documents` has the characters of each, by hex SHA-256."""
+    """A corpus that comes with the product; `documents` maps hex SHA-256 to length in characters."""
 
     name: str
     digest: str
-    location: str
+    location: str  # as `load_corpus` takes it
     documents: Mapping[str, int]
 
 
@@ -174,5 +175,5 @@ def known_corpora() -> tuple[KnownCorpus, ...]:
 
 
 def corpus_with(*, digest: str | None = None, name: str | None = None) -> KnownCorpus | None:
-    """Return the corpus of that digest or that name, None where it is none of ours."""
+    """Return the known corpus with that digest or that name, or None."""
     return next((each for each in known_corpora() if digest == each.digest or name == each.name), None)

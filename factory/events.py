@@ -1,4 +1,4 @@
-"""What happens in the factory. One stream per calibration pack: `pack/<hex digest>`."""
+"""Events of the factory. One stream per calibration pack: `pack/<hex digest>`."""
 
 from dataclasses import dataclass
 

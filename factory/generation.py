@@ -1,4 +1,7 @@
-"""Which W-Matrix a request asks for, and from which packs (specification C.1). Refuses before work is begun."""
+"""Requests for a W-Matrix (specification C.1): check one, choose its calibration packs, render its result.
+
+Everything that can be refused is refused here, before the job in `factory/jobs.py` begins to work.
+"""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,7 +27,7 @@ RECIPE = "packs/2"  # changes whenever the same packs would give another W-Matri
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """What is to be made, from which packs (digests). Without a `unified_dimension` it is chosen on selection rows."""
+    """A checked request: registry names, pack digests. `unified_dimension` None: chosen on the selection rows."""
 
     source: str
     target: str
@@ -35,7 +38,7 @@ class GenerationRequest:
 
     @property
     def inputs(self) -> str:
-        """The digest of everything the result depends on."""
+        """The hex SHA-256 of everything the result depends on."""
         return results.inputs_digest(recipe=f"{RECIPE}+{results.RECIPE}", **asdict(self))
 
     def packs(self) -> tuple[OpenedPack, OpenedPack]:
@@ -53,7 +56,7 @@ def plan(
     target_pack: str | None = None,
     unified_dimension: int | None = None,
 ) -> GenerationRequest:
-    """Return what a request asks for, with the packs chosen where it names none.
+    """Check a request and return it with its packs, which are chosen here where it names none.
 
     Raises ModelNotSupported, WMatrixNotFound (a pack is missing), DimensionMismatch, NotFound (no such pack) or
     InvalidInput (same model, other corpora, too few rows).
@@ -72,7 +75,7 @@ def plan(
 
 
 def made_before(request: GenerationRequest) -> ListingVersion | None:
-    """Return the version on offer that these very inputs have given before."""
+    """Return the listed version that an equal request has given before; None if there is none or it was yanked."""
     result = results.recall(request.inputs, cache=settings.CACHE_DIR)
     if result is None:
         return None
@@ -80,7 +83,7 @@ def made_before(request: GenerationRequest) -> ListingVersion | None:
 
 
 def result_of(version: ListingVersion, request: GenerationRequest) -> dict[str, Any]:
-    """Return the specification's answer about a listed version, with where its figures come from."""
+    """Return the specification's answer for a listed version, extended by basis, packs, certificate and URL."""
     quality = version.quality
     kept = float(quality["information_retention"])
     return {
@@ -120,7 +123,7 @@ def _certificate(version: ListingVersion) -> dict[str, Any]:
 def _choose(
     source: RegisteredModel, target: RegisteredModel, source_pack: str | None, target_pack: str | None
 ) -> tuple[CalibrationPack, CalibrationPack]:
-    """Return the packs named, or of one corpus those with the most calibration tokens, our own before others'."""
+    """Return two packs of one corpus: the named ones, else captured here before contributed, then the largest."""
     ours, theirs = _candidates(source, source_pack, "source_pack"), _candidates(target, target_pack, "target_pack")
     if missing := [model for model, packs in ((source, ours), (target, theirs)) if not packs]:
         raise _missing(source, target, missing)
@@ -136,7 +139,7 @@ def _choose(
     return max(
         pairs,
         key=lambda pair: (
-            sum(each.contributor is None for each in pair),  # what this server has seen itself comes first
+            sum(each.contributor is None for each in pair),  # captured by this server
             min(each.calibration_tokens for each in pair),
             max(each.recorded_at for each in pair),
             pair[0].digest,
@@ -146,7 +149,7 @@ def _choose(
 
 
 def _candidates(model: RegisteredModel, digest: str | None, field: str) -> list[CalibrationPack]:
-    """Return the pack named, or every stored one of the model."""
+    """Return the named pack alone, or without a name every stored one that fits the model."""
     if digest is None:
         rows = CalibrationPack.objects.filter(model=model.name, space=Space.KV_CACHE)
         return [row for row in rows if blobs.exists(row.digest) and _fits(row, model)]
@@ -191,7 +194,7 @@ def _how_to_make(model: RegisteredModel, *, corpus: CalibrationPack | None = Non
 
 
 def _require_rows(request: GenerationRequest) -> None:
-    """Raise InvalidInput where the packs share too little text, or the rank is more than rows or widths bear."""
+    """Raise InvalidInput if the packs share too little text, or the rank exceeds the row width or the shared rows."""
     source, target = request.packs()
     require_same_corpus(source, target)
     if (rank := request.unified_dimension) is None:

@@ -1,10 +1,10 @@
-"""The factory's long work: make the W-Matrix that a request asks for, and list it.
+"""The job that makes a requested W-Matrix from two calibration packs and lists it.
 
-1. Open both packs. Where both models can be run here with exactly the weights of the packs, and the corpus is one that
-   comes with the product, the pair is measured with the target model itself; otherwise on held-out activations.
-2. Give the result the pair's next version and list it; measured figures are put to certification.
-3. Remember what the inputs gave, so that the same request is answered at once. Last, because a job that is taken up
-   again must not find a result that was never listed.
+1. Open both packs. If both models can be run here with exactly the packs' weights, and the corpus comes with the
+   product, measure the pair with the target model itself; otherwise on held-out activations.
+2. Publish the result as the pair's next version and decide about its certificate.
+3. Record the result under the digest of its inputs, so that an equal request is answered at once. This comes last: a
+   job that is run again must not find a result that was never listed.
 """
 
 import msgspec
@@ -26,12 +26,12 @@ from marketplace.listings.models import ListingVersion
 
 GENERATE = "w-matrix.generate"
 TEST_SAMPLES = 1000  # least number of scored tokens where the target is run, as in the cold start
-ATTEMPTS = 3  # at a version number that another run may take meanwhile
+ATTEMPTS = 3  # to publish: another run may take the version number first
 
 
 @handler(GENERATE)
 def generate(run: Run) -> Json:
-    """Return the specification's answer. Raises the protocol's errors."""
+    """Make and list the W-Matrix of a request and return the answer of specification C.1. Raises LatentMASError."""
     request = msgspec.convert(run.arguments, GenerationRequest, strict=False)
     metadata = Metadata(actor=run.requested_by)
     if (before := made_before(request)) is not None:
@@ -46,7 +46,7 @@ def generate(run: Run) -> Json:
 
 
 def _can_run(source: OpenedPack, target: OpenedPack) -> bool:
-    """Return whether both models are at hand with the packs' own weights, and the text to judge them on."""
+    """Return whether both models, with the packs' own weights, and the packs' corpus are installed here."""
     if corpus_with(digest=target.document.corpus_digest) is None:
         return False
     try:
@@ -103,7 +103,7 @@ def _from_packs(
 
 
 def _list(made: Generated, metadata: Metadata) -> ListingVersion:
-    """Return the version as it is listed. Raises Conflict where another run has published one of that number."""
+    """Publish a W-Matrix and return its version. Raises Conflict if another run has published that number."""
     published = publishing.publish(made, metadata=metadata)
     version = ListingVersion.objects.get(listing_id=published.listing_id, version=published.version)
     if version.file_digest != made.file:

@@ -1,11 +1,11 @@
-"""Progress callbacks of long work: what it reports to, whoever shows it."""
+"""Progress callbacks of long work: commands show them as bars, jobs store them for polling."""
 
 from collections.abc import Callable
 
 Progress = Callable[[int, int], None]  # steps done, steps in all
-Stage = Callable[[str], Progress]  # begins a named part of the work and returns what its steps are reported to
+Stage = Callable[[str], Progress]  # begins a named part of the work and returns its callback
 
 
 def silent(_name: str) -> Progress:
-    """A stage whose progress nobody watches."""
+    """A `Stage` that discards its progress."""
     return lambda _done, _total: None

@@ -1,4 +1,4 @@
-"""The only writer of the factory's projections."""
+"""Project the events of calibration packs onto their table; its only writer."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

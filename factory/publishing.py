@@ -1,4 +1,4 @@
-"""List a finished W-Matrix under the next version of its pair, and put measured figures to certification."""
+"""Publish a finished W-Matrix in the marketplace: its listing, its version and the decision about its certificate."""
 
 from dataclasses import dataclass, replace
 
@@ -30,11 +30,11 @@ FIRST_VERSION = "1.0.0"
 class PublishedVersion:
     listing_id: str
     version: str
-    decision: CertificationDecision | None  # None: simulated figures and yanked versions are not put to certification
+    decision: CertificationDecision | None  # None: simulated figures and yanked versions are never certified
 
 
 def next_version(source: str, target: str, basis: Basis, *, space: Space = Space.KV_CACHE) -> str:
-    """Return the version that the pair's next W-Matrix takes: 1.0.0, then a minor version up."""
+    """Return the version number of the pair's next W-Matrix: 1.0.0, then one minor version above the last."""
     listing_id = listing_id_for(source=source, target=target, seller=SELLER, basis=basis, space=space)
     last = ListingVersion.objects.filter(listing_id=listing_id).order_by("-major", "-minor", "-patch").first()
     if last is None:
@@ -44,7 +44,7 @@ def next_version(source: str, target: str, basis: Basis, *, space: Space = Space
 
 
 def publish(generated: Generated, *, metadata: Metadata) -> PublishedVersion:
-    """List a finished W-Matrix and put measured figures to certification; what is listed already is left as it is."""
+    """List a finished W-Matrix, unless this version is listed already, and certify or refuse its measured figures."""
     basis = generated.quality.basis
     source, target = get_model(generated.source.name), get_model(generated.target.name)
     space = generated.space
@@ -61,7 +61,7 @@ def publish(generated: Generated, *, metadata: Metadata) -> PublishedVersion:
 
 
 def tier_of(decision: CertificationDecision | None) -> tuple[str, str]:
-    """Return tier and grade as text, dashes where there is no certificate."""
+    """Return tier and grade as text: "refused" and a dash after a refusal, two dashes without a decision."""
     if isinstance(decision, VersionCertified):
         return decision.tier.value, decision.grade.value
     return ("refused", "-") if decision is not None else ("-", "-")

@@ -1,4 +1,4 @@
-"""Reads of calibration packs: which there are, and one of them."""
+"""Queries for recorded calibration packs: a filtered list, and one by digest."""
 
 from django.db.models import QuerySet
 
@@ -14,7 +14,7 @@ ORDER = ("model", "digest")
 def list_packs(
     *, model: str | None = None, corpus_digest: str | None = None, space: Space | None = None
 ) -> QuerySet[CalibrationPack]:
-    """Return the packs that fit every given filter, by model. Raises ModelNotSupported."""
+    """Return the packs that match every given filter, ordered by model. Raises ModelNotSupported."""
     rows = CalibrationPack.objects.order_by(*ORDER)
     if model is not None:
         rows = rows.filter(model=get_model(model).name)
@@ -24,7 +24,7 @@ def list_packs(
 
 
 def get_pack(digest: str) -> CalibrationPack:
-    """Return a pack on record. Raises NotFound, also for what is no digest."""
+    """Return a recorded pack. Raises NotFound, also for a malformed digest."""
     row = CalibrationPack.objects.filter(digest=digest).first() if blobs.DIGEST.fullmatch(digest) else None
     if row is None:
         raise NotFound(

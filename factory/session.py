@@ -1,4 +1,4 @@
-"""The factory's workbench: loads each model at most once, captures each pack at most once, and puts packs on record."""
+"""The session of a factory run: loads each model once, and captures and records each missing pack once."""
 
 import ctypes
 import functools as ft
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FactorySession:
+    """Corpus, weights, models and calibration packs of one run, each found or loaded when it is first asked for."""
+
     read_corpus: Callable[[], TextCorpus]  # called once, and only where a model is run
     cache: Path
     metadata: Metadata
     stage: Stage
     calibration_tokens: int = CALIBRATION_TOKENS
-    locations: Mapping[str, str] = field(default_factory=dict)  # of weights that are not packaged
-    packs: Mapping[str, OpenedPack] = field(default_factory=dict)  # to be used as they are
+    locations: Mapping[str, str] = field(default_factory=dict)  # model -> folder, GGUF file or hub id
+    packs: Mapping[str, OpenedPack] = field(default_factory=dict)  # model -> pack to use instead of its own
     _corpus: TextCorpus | None = None
     _weights: dict[str, Weights] = field(default_factory=dict)
     _models: "dict[str, RunningModel]" = field(default_factory=dict)
@@ -61,20 +63,20 @@ class FactorySession:
         return self._models[name]
 
     def learner(self, name: str) -> "RunningModel":
-        """Return the model in half precision, with gradients; the caller keeps it. Raises ModelNotSupported."""
+        """Load the model anew in bfloat16, with gradients through its cache. Raises ModelNotSupported."""
         from factory.runners.model import load_model
 
         return load_model(self.weights(name), differentiable=True, half=True)
 
     def unload_models(self, *, keep: str | None = None) -> None:
-        """Free the models' memory, but for one; they load again in seconds when they are wanted."""
+        """Free the memory of all models except `keep`; they load again in seconds when they are asked for."""
         self._models = {name: model for name, model in self._models.items() if name == keep}
         _return_freed_memory()
 
     def pack(self, name: str) -> OpenedPack:
         """Return the model's pack for this corpus, captured and recorded now if it is not on record yet.
 
-        What others have contributed is used only where it was asked for.
+        A contributed pack is used only if it was given in `packs`.
         """
         if name in self.packs:
             return self.packs[name]
@@ -84,7 +86,7 @@ class FactorySession:
     def recorded(self, name: str, capture: Callable[[BinaryIO], None], *, space: Space, amount: int) -> OpenedPack:
         """Return the model's pack of a space for this corpus; `capture` writes it now if it is not on record yet.
 
-        `amount` is how much calibration text it was to hold: tokens, or passages.
+        `amount` is the pack's budget of calibration text: tokens for KV-caches, passages for embeddings.
         """
         weights, corpus = self.weights(name).digest, self.corpus
         found = CalibrationPack.objects.filter(
@@ -123,7 +125,7 @@ class FactorySession:
 
 
 def _return_freed_memory() -> None:
-    """Hand freed memory back to the system: glibc keeps gigabytes of it after thousands of arrays of middling size."""
+    """Return freed memory to the operating system: after thousands of mid-sized arrays glibc keeps gigabytes."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -1,8 +1,8 @@
-"""What compression needs to know about a model, derived from its published architecture. Unknown stays unknown.
+"""The model adapter (specification 1.1): what compression needs to know about a model, from its architecture.
 
-`attention_type` and the geometry's windows decide which tokens can matter to which query, `scale`, `softcap` and
-`query_heads` how much they do, `rotation` what is done to keys before they are coded, the threshold and the token
-counts what a selection keeps.
+`attention_type` and the geometry's windows give the attention mask; `scale`, `softcap` and `query_heads` the logits;
+`rotation` says whether RoPE is removed from keys before they are coded; the threshold and the token counts bound a
+selection. A fact that is not published is None.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Rotation = Literal["none", "undone", "kept"]
 
 MIN_TOKENS = 10
 MAX_TOKENS = 2048
-MLA_SCALE = 1.0  # queries of the latent space come with the model's own scale already multiplied in
+MLA_SCALE = 1.0  # absorbed MLA queries already include the model's own scale
 ATTENTION: dict[AttentionType, Attention] = {
     "full": "causal",
     "sliding": "sliding-window",
@@ -90,7 +90,7 @@ class ModelAdapter:
                 )
 
     def _rotary_facts(self) -> tuple[str, ...]:
-        # A rotation that is kept is never undone, so the snapshot may describe it as it likes.
+        # Where keys keep their rotation, it is never undone, so the snapshot's RoPE parameters do not matter.
         return () if self.rotation == "kept" else ("rotary_dim", "thetas")
 
 
@@ -124,7 +124,7 @@ def adapter_for(model: str, *, family: str, architecture: ModelArchitecture, thr
 
 
 def _rotation(architecture: ModelArchitecture) -> tuple[Rotation | None, str | None]:
-    """Return what happens to the keys' rotation, and why where it stays."""
+    """Return what is done with the keys' RoPE, and the reason where it is kept."""
     rope = architecture.rope
     match architecture.position_encoding:
         case None:
@@ -171,7 +171,7 @@ def _scale(architecture: ModelArchitecture) -> float | None:
 
 
 def _needed(architecture: ModelArchitecture) -> tuple[str, ...]:
-    """Return the names of the facts that this kind of model's adapter is made of."""
+    """Return the names of the facts that an adapter of this attention type and position encoding needs."""
     names = ["attention_type", "position_encoding", "num_layers", "num_attention_heads"]
     latent = architecture.attention_type == "mla"
     names += ["kv_lora_rank", "qk_rope_head_dim"] if latent else ["num_kv_heads", "head_dim"]

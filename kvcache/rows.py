@@ -1,4 +1,4 @@
-"""Between a KV-cache and its rows: one vector per token, keys without RoPE (see `latentmas.protocol.geometry`)."""
+"""Convert a KV-cache to rows and back: one vector per token, keys without RoPE (see `latentmas.protocol.geometry`)."""
 
 from typing import Any
 

@@ -76,7 +76,7 @@ def local_path(digest: str) -> Path:
 
 
 def delete(digest: str) -> None:
-    """Remove the file, where it is stored; for private files only, which no record names."""
+    """Delete the file, if it is stored; only for private files, whose digest no event holds."""
     _storage().delete(_name(digest))
 
 
@@ -95,7 +95,7 @@ def digest_of(path: Path) -> str:
 
 
 def _keep(temporary: Path, final: Path) -> None:
-    """Give the finished file its name: durable data first, then the name (a hard link, as the temporary goes)."""
+    """Fsync the finished file, then give it its final name: a hard link, as the temporary name is deleted later."""
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.chmod(settings.FILE_UPLOAD_PERMISSIONS)

@@ -12,11 +12,11 @@ from kvcache.exchange.mapping import lagged, open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
-# Chosen on selection documents: a low rank loses most of it, since what is corrected is which token it was.
+# Chosen on selection documents. A low rank loses most of the gain, since the correction depends on which token it was.
 LAGS = 2  # tokens whose innovations are used: its own and that of the token before
 RANK = 512
 PENALTY = 0.003  # on the Gram matrix of standardised innovations
-LEAST_VALUE = 1e-9  # of the largest eigenvalue: below it lies only rounding
+LEAST_VALUE = 1e-9  # of the largest eigenvalue: smaller ones are rounding error
 
 
 def fit_correction(
@@ -52,6 +52,6 @@ def _reduced(gram: Array, cross: Array) -> tuple[Array, Array]:
     leading = left[:, ::-1][:, :kept]
     directions = (whitened.T @ leading) / np.sqrt(values[::-1][:kept])
     encoder = np.linalg.solve(lower.T, whitened @ directions)
-    # One exponent range for both factors, which are kept in half precision.
+    # Both factors are stored in half precision: equal norms give them the same exponent range.
     balance = np.sqrt(np.linalg.norm(encoder, axis=0) + np.finfo(np.float32).tiny)
     return encoder / balance, (directions * balance).T

@@ -1,4 +1,4 @@
-"""Fit the linear map between two models from their paired rows, by any of the three methods."""
+"""Fit the linear map between two models from their paired rows: ridge, Procrustes, or ridge towards Procrustes."""
 
 import jax
 import jax.numpy as jnp
@@ -38,9 +38,9 @@ def accumulate(chunks: PairedChunks, *, progress: Progress) -> PairStatistics:
 
 
 def solve(statistics: PairStatistics, *, penalty: float, rank: int, method: Method = Method.LEARNED) -> LinearMap:
-    """Return the map for one penalty. The memory of `statistics.gram` is used up; hand in a copy to solve again.
+    """Return the map for one penalty. `statistics.gram` is donated to JAX; pass a copy to solve again.
 
-    Orthogonal has no penalty and ignores it. Raises InvalidInput where there are too few rows for the rank, the rank
+    The orthogonal method ignores the penalty. Raises InvalidInput where there are too few rows for the rank, the rank
     is larger than a side, or the penalty is not positive.
     """
     require_rank(rank, rows=statistics.rows, largest=min(statistics.cross.shape))
@@ -65,14 +65,14 @@ def solve(statistics: PairStatistics, *, penalty: float, rank: int, method: Meth
 def _shrunken(
     statistics: PairStatistics, *, penalty: float, rank: int, method: Method
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return encoder, decoder and the mean squares of the latents of ridge, shrunk to nothing or to the rotation."""
+    """Return encoder, decoder and mean-square latents of ridge, shrunk to zero (learned) or Procrustes (hybrid)."""
     require_penalty(penalty)
     cross = statistics.cross
     if method is Method.HYBRID:
         left, right, _ = procrustes(statistics.gram, cross, rank=rank)
         cross = towards(cross, left, right, penalty)
     lower = ridge.factor(statistics.gram, penalty).astype(np.float32)
-    if not np.isfinite(lower[-1, -1]):  # what a pivot that is not positive leaves
+    if not np.isfinite(lower[-1, -1]):  # a pivot was not positive
         raise InvalidInput(
             f"the penalty {penalty} is below the rounding error of the Gram matrix",
             field="penalty",
@@ -81,6 +81,6 @@ def _shrunken(
     whitened = ridge.whiten(lower, cross)
     directions = ridge.leading_directions(whitened, rank=rank)
     encoder = ridge.encode(lower, whitened, directions)
-    # E^T (G + lambda I) E is V^T A^T A V: the mean squares of the latents without G, whose memory is the factor's now.
+    # E^T (G + lambda I) E is V^T A^T A V, which gives the latents' mean squares without G; its memory was donated.
     image, own = (jnp.square(each.astype(jnp.float64)).sum(axis=0) for each in (whitened @ directions, encoder))
     return encoder, directions.T, image - penalty * own

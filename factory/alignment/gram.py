@@ -14,13 +14,13 @@ from latentmas.protocol.tensors import Array as NumpyArray
 
 BLOCK = 2304  # features; large enough for full speed, small enough that little is computed twice
 
-Strips = list[Float64[Array, "a b"]]  # strip i holds the features from i * BLOCK on, against the BLOCK from there
+Strips = list[Float64[Array, "a b"]]  # strip i is block column i of the matrix, from the diagonal block down
 
 
 def gram_matrices(
     pairs: Iterable[tuple[NumpyArray, NumpyArray]], *, source: int, target: int
 ) -> tuple[Float64[Array, "ds ds"], Float64[Array, "ds dt"], int]:
-    """Return X^T X / n (its lower triangle; above it lies zero or not), X^T Y / n and n, the number of rows.
+    """Return X^T X / n (only its lower triangle is valid), X^T Y / n and n, the number of rows.
 
     The chunks X `[rows, ds]` and Y `[rows, dt]` are standardised already.
     """
@@ -40,7 +40,7 @@ def empty_strips(width: int) -> Strips:
 
 
 def add_own(strips: Strips, x: Float32[Array, "rows ds"]) -> Strips:
-    """Return the strips with X^T X added. Their memory is used up."""
+    """Return the strips with X^T X added; they are donated."""
     return [add_product(strip, x[:, i * BLOCK :], x[:, i * BLOCK : (i + 1) * BLOCK]) for i, strip in enumerate(strips)]
 
 
@@ -48,13 +48,13 @@ def add_own(strips: Strips, x: Float32[Array, "rows ds"]) -> Strips:
 def add_product(
     total: Float64[Array, "a b"], left: Float[Array, "rows a"], right: Float[Array, "rows b"]
 ) -> Float64[Array, "a b"]:
-    """Return the total with the product of a chunk added. Its memory is used up."""
+    """Return the total with the product of a chunk added; the total is donated."""
     return total + (left.T @ right).astype(jnp.float64)
 
 
 @jax.jit
 def assemble(strips: Strips, factor: float) -> Float64[Array, "ds ds"]:
-    """Return the strips side by side, each padded on top."""
+    """Return the matrix of the strips times `factor`: side by side, each zero-padded on top."""
     size = strips[0].shape[0]
     padded = [jnp.pad(strip * factor, ((size - strip.shape[0], 0), (0, 0))) for strip in strips]
     return jnp.concatenate(padded, axis=1)

@@ -11,7 +11,7 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Method
 
-LEAST_SCALE = 1e-6  # of the largest latent: whoever divides by a latent's scale must not divide by zero
+LEAST_SCALE = 1e-6  # of the largest latent's scale: scales are divided by and must not be zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class LinearMap:
 
 @dataclass(frozen=True, slots=True)
 class PairStatistics:
-    """All that a fit needs to know of the paired rows; `gram` and `cross` are float64, of standardised rows."""
+    """Sufficient statistics of paired rows for a fit: X^T X / n and X^T Y / n of standardised rows, float64."""
 
     source: Standard
     target: Standard
@@ -62,7 +62,7 @@ class PairStatistics:
 def balanced(*factors: Array | jax.Array) -> tuple[Array, Array, Array]:
     """Return encoder, decoder and latent scale, float32, from encoder, decoder and the mean squares of the latents.
 
-    Every latent then has one norm in both matrices, which gives them one fp16 exponent range: without it the encoder's
+    Every latent gets the same norm in both matrices, and with it the same fp16 exponent range; otherwise the encoder's
     small entries would become subnormal.
     """
     encoder, decoder, moments = (np.asarray(each) for each in factors)
@@ -79,7 +79,7 @@ def balanced(*factors: Array | jax.Array) -> tuple[Array, Array, Array]:
 
 
 def require_rank(rank: int, *, rows: int, largest: int) -> None:
-    """Raise InvalidInput unless the rows, and the widths, can bear a map of that rank."""
+    """Raise InvalidInput unless the rank is from 1 to `largest` and below the number of rows."""
     if not 1 <= rank <= largest:
         raise InvalidInput(
             f"the rank is {rank}; between these models it must be from 1 to {largest}", field="unified_dimension"

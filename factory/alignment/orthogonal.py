@@ -1,10 +1,10 @@
 """Semi-orthogonal Procrustes from the cross-covariance (Schoenemann 1966), with one scale.
 
 Of all Q `[ds, dt]` with orthonormal columns or rows, U V^T from the singular value decomposition C = U S V^T brings X Q
-nearest to Y. Its leading `rank` directions are kept, and one scale s = tr(Q^T C) / tr(Q^T G Q) takes up that the sides
-are not equally loud. The specification speaks of Gram-Schmidt: that is the Q of a QR decomposition of some fitted map,
-which preserves angles as well but depends on the order of the columns; U V^T is the orthogonal map next to the
-optimum whatever their order. Call inside `jax.enable_x64(True)`.
+nearest to Y. Its leading `rank` directions are kept, and one scale s = tr(Q^T C) / tr(Q^T G Q) makes up for different
+magnitudes of the sides. The specification speaks of Gram-Schmidt: that is the Q of a QR decomposition of some fitted
+map, which preserves angles as well but depends on the order of the columns; U V^T does not. Call inside
+`jax.enable_x64(True)`.
 """
 
 import functools as ft

@@ -1,8 +1,8 @@
 """Reduced-rank ridge regression in closed form, from Gram matrices (Hoerl 1970; Izenman 1975).
 
 W = (G + lambda I)^-1 C, truncated to the leading directions of the fitted target covariance. The Cholesky factor is
-float64: with activations, G spans seven orders of magnitude. Everything behind it is float32 at the square root of that
-condition number. Call all but `dual_ridge` inside `jax.enable_x64(True)`.
+float64: with activations, G spans seven orders of magnitude. Everything after it is float32, since the factor's
+condition number is only the square root of G's. Call all but `dual_ridge` inside `jax.enable_x64(True)`.
 """
 
 import functools as ft
@@ -13,7 +13,7 @@ import jax.random as jr
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Float32, Float64
 
-PANEL = 1024  # rows that are solved at once
+PANEL = 1024  # rows solved at once
 OVERSAMPLING = 64
 ITERATIONS = 4
 
@@ -67,10 +67,10 @@ def encode(
 def towards(
     cross: Float[Array, "ds dt"], left: Float32[Array, "ds rank"], right: Float32[Array, "rank dt"], ridge: float
 ) -> Float32[Array, "ds dt"]:
-    """Return C + ridge * W0, the right-hand side that makes ridge shrink towards W0 = left @ right, not to nothing.
+    """Return C + ridge * W0, the right-hand side that makes ridge shrink towards W0 = left @ right instead of zero.
 
     The residual R of that base minimises |X (W0 + R) - Y|^2 + lambda n |R|^2, so W0 + R = (G + lambda I)^-1
-    (C + lambda W0): directions that the rows tell much about are those of ridge, the others those of the base.
+    (C + lambda W0): directions that the rows determine well follow ridge, the others follow the base.
     Truncated it is reduced-rank ridge on the rows augmented by sqrt(lambda n) I and sqrt(lambda n) W0 (Izenman 1975).
     """
     towards_base: Float32[Array, "ds dt"] = cross.astype(jnp.float32) + jnp.float32(ridge) * (left @ right)

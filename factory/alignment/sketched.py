@@ -3,7 +3,7 @@
 A streamed randomised range finder (Halko, Martinsson and Tropp 2011) gives an orthonormal basis Q `[ds, width]` of the
 leading directions of the source rows: Q = orth(X^T X Omega), one pass for each power of X^T X. Ridge is then solved
 exactly for the rows X Q, in one more pass. Memory is linear in the feature width times the width of the sketch, time
-linear in the rows. What it gives up is what the target owes to source directions outside the sketch.
+linear in the rows. What is lost is the part of the target that depends on source directions outside the sketch.
 
 Rows are float32, standardised slab by slab; sums over the slabs are float32 where they are as wide as a model and
 float64 where they are as wide as the sketch.
@@ -27,7 +27,7 @@ from factory.progress import Progress
 from latentmas.protocol.errors import InvalidInput
 
 WIDTH = 2048  # of the sketch
-NOISE = 1e-6  # of the largest entry of R: what float32 cannot tell from nothing
+NOISE = 1e-6  # of the largest entry of R: smaller ones are rounding error in float32
 POWERS = 1  # of X^T X before the basis is taken; every one costs a pass
 SLAB = 1 << 26  # entries of the wider side that are standardised at a time: 256 MiB
 BLOCK = 16_384  # target features
@@ -35,7 +35,7 @@ BLOCK = 16_384  # target features
 
 @dataclass(frozen=True, slots=True)
 class SketchStatistics:
-    """What a fit in the sketch needs to know, of standardised rows X and Y."""
+    """Sufficient statistics for ridge in the sketch, of standardised rows X and Y."""
 
     standards: Standards
     basis: Float32[Array, "ds width"]  # Q
@@ -119,7 +119,7 @@ def _reduced_rank(
     _, left = jnp.linalg.eigh(_outer(whitened))
     left = left[:, ::-1][:, :rank]
     inside = solve_triangular(lower, left, lower=True, trans=1)
-    # The columns of U have the length 1, of which the penalty's share is no variance of the rows.
+    # The columns of U have length 1; the penalty's share of that is not variance of the rows.
     moments = 1 - penalty * jnp.square(inside).sum(axis=0)
     return basis @ inside.astype(jnp.float32), left.T.astype(jnp.float32) @ whitened, moments
 
@@ -135,7 +135,7 @@ def _image(chunks: PairedChunks, standards: Standards, basis: Float32[Array, "ds
 def _orthonormal(image: Float32[Array, "ds width"]) -> Float32[Array, "ds width"]:
     """Return an orthonormal basis of what the image spans. Raises InvalidInput where it is empty or not finite.
 
-    The image of random columns is as wide as the rows have directions: what comes after those is rounding.
+    The image has no more independent columns than the rows have directions; the others are rounding error and dropped.
     """
     host = np.asarray(image)
     if not (np.isfinite(host).all() and host.any()):
@@ -158,7 +158,7 @@ def _products(
 
 
 def _slabs(chunks: PairedChunks, standards: Standards) -> Iterator[tuple[jax.Array, jax.Array]]:
-    """Yield standardised rows of both sides, few enough at a time whatever the chunks are."""
+    """Yield standardised rows of both sides, at most SLAB numbers of the wider side at a time."""
     widest = max(len(standards.source.mean), len(standards.target.mean))
     size = 1 << max(SLAB // widest, 1).bit_length() - 1
     for chunk in chunks():

@@ -1,4 +1,4 @@
-"""Mean and scale of each feature, streamed in float64, and paired rows in chunks that are standardised by them."""
+"""Standardise chunks of paired rows by the mean and scale of each feature, which are streamed in float64."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from factory.progress import Progress
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
-# A dead feature must not be blown up: of Gemma's key norm 74 of 9 216 features stay at almost nothing, and what
-# rounding in bfloat16 or a rare token puts there would be hundreds of standard deviations, and spoil whole rows.
+# Dead features must not be amplified: after Gemma's key norm 74 of 9 216 features are almost zero. What bfloat16
+# rounding or a rare token puts there would be hundreds of standard deviations and dominate whole rows.
 SCALE_FLOOR = 1e-2  # of the median scale
 LEAST_FLOOR = 1e-6  # of the largest, where more than half of the features are dead
 
-# Source rows, target rows and, where rows do not count alike, their weights `[rows]` (attention mass, CacheBridge).
+# Source rows, target rows and, if they are weighted, the rows' weights `[rows]` (attention mass, CacheBridge).
 Chunk = tuple[Array, Array] | tuple[Array, Array, Array]
 PairedChunks = Callable[[], Iterator[Chunk]]  # may be called more than once
 
@@ -36,13 +36,13 @@ class Moments:
     """Running count, weight, sum and sum of squares of rows `[rows, features]`."""
 
     count: int = 0
-    weight: float = 0.0  # the rows' number where they bear no weights
+    weight: float = 0.0  # sum of the weights; an unweighted row counts 1
     shift: Array | None = None
     total: Array | float = 0.0
     squares: Array | float = 0.0
 
     def add(self, rows: Array, *, weights: Array | None = None) -> None:
-        """Add rows `[rows, features]`, each counting 1 or as often as `weights` `[rows]` say."""
+        """Add rows `[rows, features]`, each with weight 1 or its entry of `weights` `[rows]`."""
         # Around the first row, so that a large mean does not cancel the digits of a small variance.
         self.shift = rows[0].copy() if self.shift is None else self.shift
         centred = rows - self.shift[None]
@@ -57,14 +57,14 @@ class Moments:
             self.squares = self.squares + np.einsum("i,ij,ij->j", weights, centred, centred, dtype=np.float64)
 
     def standard(self) -> Standard:
-        """Return mean and standard deviation. Raises InvalidInput where there were no rows, or none that is finite."""
+        """Return mean and standard deviation. Raises InvalidInput without rows, or if a value is not finite."""
         if self.shift is None or not self.weight > 0:
             raise InvalidInput("there are no rows to standardise")
         if not np.isfinite(self.squares).all():
             raise InvalidInput("the rows hold values that are not finite", resolution="Capture the rows again.")
         mean = self.total / self.weight
         scale = np.sqrt(np.maximum(self.squares / self.weight - np.square(mean), 0.0))
-        # Rows that are all alike have no scale at all; 1 leaves them the zeros that they become.
+        # Equal rows have the scale 0; with the scale 1 they become zeros.
         floor = max(SCALE_FLOOR * float(np.median(scale)), LEAST_FLOOR * float(scale.max()))
         scale = np.maximum(scale, floor) if floor > 0 else np.ones_like(scale)
         return Standard((mean + self.shift).astype(np.float32), scale.astype(np.float32))
@@ -88,7 +88,7 @@ class Standards:
     rows: int
 
     def apply(self, chunk: Chunk) -> tuple[Array, Array]:
-        """Return a chunk's standardised rows; with weights each times the root of its own, which are 1 on average."""
+        """Return a chunk's standardised rows; weighted rows are multiplied by sqrt(weight / mean weight)."""
         mine, others, weights = self.source.apply(chunk[0]), self.target.apply(chunk[1]), _weights(chunk)
         if weights is None:
             return mine, others
@@ -97,7 +97,7 @@ class Standards:
 
 
 def standards_of(chunks: PairedChunks) -> Standards:
-    """Return the standards of all rows; one pass.
+    """Return mean and scale of both sides over all rows; one pass.
 
     Raises InvalidInput for no rows, values that are not finite, and weights that are negative or all zero.
     """
@@ -112,7 +112,7 @@ def standards_of(chunks: PairedChunks) -> Standards:
 
 
 def counted(chunks: Iterator[Chunk], total: int, progress: Progress) -> Iterator[Chunk]:
-    """Yield the chunks and report each."""
+    """Yield the chunks and report each as progress."""
     for number, chunk in enumerate(chunks):
         progress(number, total)
         yield chunk

@@ -17,9 +17,9 @@ from factory.corpora import Split, TextCorpus
 from factory.progress import Stage
 from factory.runners.gradients import rows_and_gradients
 from factory.runners.model import RunningModel
-from kvcache.coding.coefficient_classes import CLASSES
 from kvcache.coding.coordinates import coordinates
 from kvcache.coding.profile import KIND, Group, OpenedProfile, ProfileDocument, open_profile, write_profile
+from kvcache.kernels.coefficient_classes import CLASSES
 from latentmas.protocol.quality import Corpus
 from latentmas.protocol.tensors import Array
 

@@ -1,6 +1,6 @@
-"""Measure a codec profile on its model: ratio, KL and top-1 agreement by step, on documents that did not make it.
+"""Measure a codec profile on its model: ratio, KL and top-1 agreement by step, on documents it was not fitted to.
 
-Agreement is that of the model's continuation from the restored cache with its continuation from its own.
+The model's predictions along a continuation from the restored cache are compared with those from its own cache.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ from kvcache.windows import needed
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
-RATIOS = (8.0, 14.0, 20.0, 28.0, 38.0, 52.0)  # where the curve is read
+RATIOS = (8.0, 14.0, 20.0, 28.0, 38.0, 52.0)  # bytes over bytes, at which the curve is measured
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredCurve:
-    """The curve, and the highest KL that a unit of distortion cost on any window at any step."""
+    """The curve, and the highest ratio of KL to distortion on any window at any step."""
 
     curve: tuple[CurvePoint, ...]
     kl_per_distortion: float
@@ -50,7 +50,7 @@ class _Reading:
 def measure(
     windows: Sequence[Window], model: RunningModel, profile: OpenedProfile, *, progress: Progress
 ) -> MeasuredCurve:
-    """Return what the profile does to the model's continuations of the windows."""
+    """Return ratio, KL, top-1 agreement and distortion at each of RATIOS, as means over the windows."""
     readings: list[list[_Reading]] = []
     for number, window in enumerate(windows):
         progress(number, len(windows))
@@ -62,7 +62,7 @@ def measure(
 
 
 def snapshot_of(rows: Array, model: RunningModel) -> KVSnapshot:
-    """Return the snapshot of rows that begin at position 0, without what sliding windows have left behind."""
+    """Return the snapshot of rows that begin at position 0, without the entries that sliding windows have dropped."""
     left, _ = needed(whole_snapshot(rows, geometry=model.geometry, model=model.name, weights=model.weights))
     return left
 

@@ -12,16 +12,16 @@ import numpy as np
 
 from factory.codec.statistics import RowStatistics
 from factory.progress import Progress
-from kvcache.coding.coefficient_classes import UNITS
 from kvcache.coding.coordinates import BINS_PER_OCTAVE, columns
 from kvcache.coding.profile import Group, Scope
+from kvcache.kernels.coefficient_classes import UNITS
 from kvcache.kernels.transform import BASIS_BLOCK
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
 
 MAX_GROUP_WIDTH = 16_384  # of a basis that still fits; wider models get several groups of neighbouring layers
-SENSITIVITY_FLOOR = 1e-4  # of the mean: no dimension is free
-TOKEN_DIRECTIONS = 256  # that predict how much a token matters
+SENSITIVITY_FLOOR = 1e-4  # of the mean: no dimension gets the weight zero
+TOKEN_DIRECTIONS = 256  # leading ones, from which a token's sensitivity is predicted
 TOKEN_RIDGE = 0.01
 RECENCY_DEGREE = 5
 FULL_SCALE = 127  # of int8
@@ -29,7 +29,7 @@ FULL_SCALE = 127  # of int8
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Mean `[width]`, centred second moment, weight and what rows tell of sensitivity, over all windows."""
+    """Moments over all windows: of rows (mean `[width]`, covariance), and of their sensitivity to errors."""
 
     mean: Array
     covariance: Array
@@ -39,7 +39,7 @@ class Moments:
 
 
 def layer_groups(geometry: KVGeometry) -> Iterator[tuple[Scope, tuple[int, ...]]]:
-    """Yield the groups a profile needs: all layers, and the full-attention ones alone for tokens a window has left."""
+    """Yield scope and layers of each group: all layers, and for tokens outside the windows full-attention ones only."""
     full = tuple(layer for layer, window in enumerate(geometry.windows) if window is None)
     per_group = max(1, MAX_GROUP_WIDTH // geometry.layer_width)
     scopes: list[tuple[Scope, tuple[int, ...]]] = [("all", tuple(range(geometry.layers)))]

@@ -1,4 +1,4 @@
-"""Calibrate a codec profile, store it and put it on record; a profile that is there already is not made again."""
+"""Calibrate a codec profile, store and record it; a profile that is recorded already is not made again."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +8,11 @@ from factory.corpora import TextCorpus
 from factory.progress import Stage
 from factory.runners.model import load_model
 from factory.runners.weights import find_weights
-from kvcache.coding.coefficient_classes import step_size
 from kvcache.coding.profile import ProfileDocument
+from kvcache.kernels.coefficient_classes import step_size
 from kvcache.server import queries
 from kvcache.server.commands import publish_profile
-from kvcache.server.events import CodecProfilePublished, CurvePoint
+from kvcache.server.events import CodecProfilePublished, PublishedPoint
 from kvcache.server.models import CodecProfile
 from latentmas import blobs
 from latentmas.events.types import Metadata
@@ -34,7 +34,7 @@ class PublishedProfile:
 
 
 def calibrate_and_publish(order: ProfileOrder, *, cache: Path, stage: Stage, metadata: Metadata) -> PublishedProfile:
-    """Return the recorded profile, made now where there is none of these weights, this corpus and this version.
+    """Return the recorded profile, made now if there is none of these weights, this corpus and this version.
 
     Raises ModelNotSupported, InvalidInput or StorageUnavailable.
     """
@@ -68,5 +68,5 @@ def _event(document: ProfileDocument, digest: str) -> CodecProfilePublished:
         corpus=document.corpus,
         basis=Basis.FUNCTIONAL,
         measured_on=replace(document.corpus, documents=document.judged),
-        curve=tuple(CurvePoint(step_size(each.step), each.ratio, each.kl, each.top1) for each in document.curve),
+        curve=tuple(PublishedPoint(step_size(each.step), each.ratio, each.kl, each.top1) for each in document.curve),
     )

@@ -1,4 +1,4 @@
-"""What a codec profile is fitted from: streamed moments of a model's rows and of the gradients that reach them."""
+"""Streamed moments of a model's cache rows and of the gradients that reach them, to fit a codec profile from."""
 
 import functools as ft
 from dataclasses import dataclass, field

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import Coordinates
 from kvcache.coding.transform import blocks
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels import transform
 from latentmas.protocol.tensors import Array
 

@@ -1,4 +1,4 @@
-"""Windows of text: a context that fills a cache, and the continuation that judges it."""
+"""Windows of text for codec profiles: a context that fills a cache, and a continuation to measure its fidelity on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def read_windows(
 ) -> list[Window]:
     """Return windows spread over the documents: the first of each, then the second, and so on, as far as they reach.
 
-    Documents shorter than a window are read one after the other. Raises InvalidInput where there is not one window.
+    Documents shorter than a window are joined. Raises InvalidInput where there is not one window.
     """
     length = context + CONTINUATION_TOKENS
     texts = _joined([(each.digest[:16], model.encode(each.text).ids) for each in documents], length, model)
@@ -43,14 +43,14 @@ def read_windows(
 
 
 def documents_of(windows: Sequence[Window]) -> int:
-    """Return from how many documents, or joined ones, the windows come."""
+    """Return the number of distinct documents, joined ones counting as one, that the windows come from."""
     return len({window.document for window in windows})
 
 
 def _joined(
     texts: list[tuple[str, tuple[int, ...]]], length: int, model: RunningModel
 ) -> list[tuple[str, tuple[int, ...]]]:
-    """Return the texts, those that are too short for a window joined until they are not."""
+    """Return the texts, those shorter than a window joined until they are long enough."""
     separator = model.encode(JOINT).ids
     whole = [text for text in texts if len(text[1]) >= length]
     name = ""

@@ -1,1 +1,1 @@
-"""Fill an empty marketplace: plan the pairs, make them, report what was made and what was not."""
+"""The cold start (specification 3), which fills an empty marketplace: plan pairs, make W-Matrices, report results."""

@@ -1,4 +1,4 @@
-"""The models that a cold start can plan with, and the measured listings that its estimates rest on."""
+"""What a cold start's plan reads from the database: candidate models, and measured listings to estimate from."""
 
 from factory.cold_start.planner import Candidate, MeasuredPair
 from factory.runners.weights import PACKAGED

@@ -1,4 +1,4 @@
-"""Which pairs a cold start makes, in which order, and on what basis (specification 3.2). Pure."""
+"""Plan a cold start (specification 3.2): which pairs it makes, in which order, measured or simulated. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from latentmas.protocol.quality import Basis
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What the plan needs to know of a model."""
+    """The facts about a model that the plan uses."""
 
     name: str
     family: str

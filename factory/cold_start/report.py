@@ -1,4 +1,4 @@
-"""What the cold start tells its user: the plan, the table of results and the summaries."""
+"""Terminal output of the cold start: the plan, the table of results and the summaries (specification 3.4)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from latentmas.protocol.quality import Basis, Interval
 
 
 def plan_table(pairs: Sequence[PlannedPair], estimates: Sequence[Estimate | None], *, rows: int) -> Table:
-    """Return the plan: basis, cost in multiply-adds of the fit, and an estimate only where measured pairs allow one."""
+    """Return the plan as a table: basis, multiply-adds of the fit, and retention estimated from measured pairs."""
     table = Table(title=f"Plan: {len(pairs)} pairs")
     for heading in ("pair", "basis", "popularity", "fit (multiply-adds)", "estimated retention"):
         table.add_column(heading)
@@ -25,7 +25,7 @@ def plan_table(pairs: Sequence[PlannedPair], estimates: Sequence[Estimate | None
 
 
 def result_table(outcomes: Sequence[Outcome]) -> Table:
-    """Return one line a pair. Simulated figures are in a style of their own and carry no tier."""
+    """Return a table with one row per pair. Simulated pairs are dimmed and have no tier."""
     table = Table(title="W-Matrices")
     headings = ("pair", "method", "basis", "epsilon", "retention [95 %]", "tier", "grade", "file", "SHA-256", "")
     for heading in headings:

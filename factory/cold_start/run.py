@@ -1,4 +1,4 @@
-"""Fill an empty marketplace (specification 3): make each pair once, keep what is finished, publish on request."""
+"""Run a cold start (specification 3): make each planned pair once, keep finished ones, publish on request."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Outcome:
 def run(
     pairs: Sequence[PlannedPair], options: ColdStartOptions, *, session: FactorySession, metadata: Metadata
 ) -> Iterator[Outcome]:
-    """Make and publish the pairs in order. One pair's problem is its outcome and does not stop the others."""
+    """Make and publish the pairs in order. A pair's error becomes its outcome's `problem` and does not stop the run."""
     for pair in pairs:
         try:
             yield _run_one(pair, options, session, metadata)

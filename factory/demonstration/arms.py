@@ -1,4 +1,4 @@
-"""One agent continues from another's memory, beside the same agent with the text, with nothing, and with a stranger's.
+"""The arms of the demonstration: a model answers from a handed-over memory, the text, nothing, or a wrong memory.
 
 Every arm ends in transformers' own greedy `generate`; only what stands before the question differs.
 """
@@ -35,7 +35,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """`start` does everything that the receiver has to do with what was `moved` to it, in bytes."""
+    """`start` does all of the receiver's work before the question; `moved` is the number of bytes sent to it."""
 
     name: str
     start: Callable[[], Start]
@@ -44,7 +44,7 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver wrote, and the median time from what was moved to its first token."""
+    """What the receiver wrote, and the median time from the receipt of the bytes to its first token."""
 
     arm: str
     tokens: tuple[int, ...]
@@ -66,7 +66,7 @@ def own_memory_arm(model: RunningModel, name: str, packed: Packed) -> Arm:
 def memory_arm(
     model: RunningModel, name: str, packed: Packed, *, w_matrix: OpenedWMatrix, text: str | None = None
 ) -> Arm:
-    """Let the receiver continue from a sender's packed memory; a `text` that comes along gives it its own tokens."""
+    """Let the receiver continue from a sender's packed memory; with `text` it knows its own tokens of the context."""
 
     def start() -> Start:
         known = None if text is None else target_tokens(model, text)
@@ -76,12 +76,12 @@ def memory_arm(
 
 
 def handed_over(snapshot: KVSnapshot, w_matrix: OpenedWMatrix, *, target: TargetTokens | None = None) -> Exchanged:
-    """Return a sender's memory as the receiver's. Whether the W-Matrix may be used was decided when it was chosen."""
+    """Return a sender's memory aligned to the receiver. Certificates are checked where the W-Matrix is chosen."""
     return exchange(snapshot, w_matrix, target=target, policy=Policy(require_certificate=False))
 
 
 def start_of(model: RunningModel, snapshot: KVSnapshot) -> Start:
-    """Return the start that a snapshot of the model's own cache gives."""
+    """Return a start from a snapshot of the model's own cache."""
     cache = cache_of(snapshot, config=model.network.config)
     return Start([model.bos] * snapshot.frame.next_position, cache)
 
@@ -89,7 +89,7 @@ def start_of(model: RunningModel, snapshot: KVSnapshot) -> Start:
 def answered(
     model: RunningModel, arms: Sequence[Arm], question: str, *, tokens: int, repetitions: int = REPETITIONS
 ) -> list[Answer]:
-    """Ask every arm. Times are taken in turns, so that whatever else the machine does falls on all of them."""
+    """Return every arm's answer. Arms are timed in turns, so that other load on the machine affects all of them."""
     asked = model.encode(question).ids
     said = [generated(model, arm.start(), asked, tokens=tokens) for arm in arms]  # also warms up
     times: list[list[float]] = [[] for _ in arms]

@@ -1,4 +1,4 @@
-"""A sender's memory of a text: read, packed as a `.kvz` file, opened again."""
+"""Memories for the demonstration: read a text into a cache, pack it as a `.kvz` file, open it again."""
 
 import hashlib
 import time
@@ -25,7 +25,7 @@ NOT_SELECTED = 1.0  # tokens are chosen only where queries are given
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A `.kvz` file, and what it took: `raw_bytes` are those of the cache at float16."""
+    """A `.kvz` file and the cost of packing it; `raw_bytes` is the size of the cache at float16."""
 
     data: bytes
     profile: "OpenedProfile | None"
@@ -36,7 +36,7 @@ class Packed:
 
 
 def adapter_of(model: RunningModel) -> ModelAdapter:
-    """Return how a loaded model's cache is compressed without queries, from the model alone: no registry is asked."""
+    """Return an adapter to compress a loaded model's cache without queries, from its configuration alone."""
     config = model.network.config
     return ModelAdapter(
         model=model.name,
@@ -53,19 +53,19 @@ def adapter_of(model: RunningModel) -> ModelAdapter:
 
 
 def target_tokens(model: RunningModel, text: str) -> TargetTokens:
-    """Return what a receiver knows of a text without reading it: its tokens, their spans and their first layer."""
+    """Return what a receiver knows of a text without a prefill: its tokens, their spans and their first layer."""
     encoding = model.encode(text)
     ids = np.array(encoding.ids)
     return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=first_layer_of(model.network, ids))
 
 
 def read_memory(model: RunningModel, text: str) -> KVSnapshot:
-    """Return what the model keeps of BOS and a text, every token in every layer, with the text's spans and digest."""
+    """Return the model's uncropped cache of BOS and a text, with the tokens' spans and the text's digest."""
     return _of_text(model.remember(model.encode(text)), text)
 
 
 def think_about(model: RunningModel, text: str, *, steps: int, realignment: Realignment) -> KVSnapshot:
-    """Return what the model keeps of BOS, a text and so many latent thoughts behind it."""
+    """Return the model's uncropped cache of BOS, a text and `steps` latent thoughts after it."""
     ids: Sequence[Sequence[int]] = [[model.bos, *model.encode(text).ids]]
     return _of_text(roll_out(model.network, ids, steps=steps, realignment=realignment)[0], text)
 
@@ -73,7 +73,7 @@ def think_about(model: RunningModel, text: str, *, steps: int, realignment: Real
 def pack(
     snapshot: KVSnapshot, *, model: RunningModel, method: str = "auto", profile: "OpenedProfile | None" = None
 ) -> Packed:
-    """Return the snapshot's file: the transform code where there is a profile, else quantised; "raw" keeps every bit.
+    """Compress a snapshot: by transform code if there is a profile, else quantised; "raw" keeps every bit.
 
     Raises InvalidInput or DimensionMismatch.
     """

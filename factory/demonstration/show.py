@@ -1,4 +1,4 @@
-"""The demonstration of an exchange: what is read, packed, handed over and asked, and the tables that show it."""
+"""The demonstration of an exchange, between two models or within one: read, pack, hand over, ask, show in tables."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ MEMORY, OWN, TEXT, NOTHING, STRANGERS = "the memory", "its own memory", "the tex
 MEGABYTE = 1e6
 MS_PER_SECOND = 1000.0
 
-# What is read and asked where nothing else is named: facts that no model can know.
+# Default texts and questions, about invented facts that no model can know.
 DOCUMENT = (
     "The harbour master of Port Ellerby keeps a short report of each week. On Monday the lighthouse keeper, Rosa "
     "Tillman, had the boathouse painted orange, because the old grey paint could not be seen in the fog. The ferry to "
@@ -71,9 +71,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """The answers to each question, and what else is to be said.
+    """The answers to each question, and further facts as sentences.
 
-    `identical` says whether the memory gave the reference's tokens to every question; None where that is no claim.
+    `identical` says whether the memory gave the reference's tokens to every question; None between two models.
     """
 
     title: str
@@ -109,7 +109,7 @@ def same_model(
 ) -> Demonstration:
     """Hand a model's memory to itself at raw precision; its continuation must be that of the model's own memory.
 
-    The reference is the model that reads the text in one piece, or where it has thought, the cache it thought in.
+    The reference is the model that reads the text in one piece or, with `steps` latent thoughts, the cache they left.
     """
     thinking = realign(model, progress=silent("")) if steps else None
     started = time.perf_counter()

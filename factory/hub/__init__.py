@@ -1,1 +1,1 @@
-"""One encoder and one decoder a model, which serve every ordered pair of the models joined."""
+"""A hub of several models: one latent space, with an encoder and a decoder per model that serve every ordered pair."""

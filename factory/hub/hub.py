@@ -1,13 +1,13 @@
-"""One unified space for several models: an encoder and a decoder each, any ordered pair of which composes.
+"""Fit one latent space shared by several models: an encoder E_i and a decoder D_i each, of which every pair composes.
 
-The base is multi-view canonical correlation (`maxvar.py`). The correction then does what is asked of a hub: it lowers
+The base is multi-view canonical correlation (`maxvar.py`). Corrections then lower the error of every ordered pair,
 
     sum over i != j of |X_i E_i D_j - X_j|^2 / (n d_j) + ridge |E_i D_j|^2 / d_j,
 
-the error of every ordered pair, by alternating least squares over decoders and encoders, each in closed form. With the
-Cholesky factors L_i L_i^T = G_i + ridge I, F_i = L_i^T E_i and A_ij = L_i^-1 C_ij this is a low-rank factorisation of
-the blocks A_ij ~ F_i D_j; those with i = j are left open, since nobody translates a model into itself. For two models
-it ends at the two direct reduced-rank ridges; with more of them the rank is shared.
+by alternating least squares over decoders and encoders, each in closed form. With the Cholesky factors
+L_i L_i^T = G_i + ridge I, F_i = L_i^T E_i and A_ij = L_i^-1 C_ij this is a low-rank factorisation of the blocks
+A_ij ~ F_i D_j; blocks with i = j are not fitted, since no model is mapped to itself. For two models it converges to the
+two direct reduced-rank ridges; more models share the rank.
 """
 
 import functools as ft
@@ -31,12 +31,12 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
 CORRECTIONS = 8
-JITTER = 1e-6  # on the diagonal of latents scaled to unit length: what float32 products leave uncertain
+JITTER = 1e-6  # on the diagonal of latents scaled to unit length: rounding error of float32 products
 
 
 @dataclass(frozen=True, slots=True)
 class HubModel:
-    """One model's way into the hub `[d, rank]` and out of it `[rank, d]`, in standardised space."""
+    """One model's encoder into the hub `[d, rank]` and decoder out of it `[rank, d]`, in standardised space."""
 
     standard: Standard
     encoder: Array
@@ -60,8 +60,8 @@ class Hub:
 def fit_hub(statistics: ViewStatistics, *, penalty: float, rank: int, corrections: int = CORRECTIONS) -> Hub:
     """Return the hub of all models; 0 corrections leave the canonical correlation with decoders fitted to it.
 
-    The memory of the Gram matrices is used up. Raises InvalidInput where there are too few rows or features for the
-    rank, or the penalty is not positive.
+    The Gram matrices are donated to JAX. Raises InvalidInput where there are too few rows or features for the rank, or
+    the penalty is not positive.
     """
     require_penalty(penalty)
     require_rank(rank, rows=statistics.rows, largest=sum(statistics.widths))
@@ -120,7 +120,7 @@ def _sum(arrays: Iterable[JaxArray]) -> JaxArray:
 
 
 def _solve(gram: Float32[JaxArray, "r r"], right: Float32[JaxArray, "r d"]) -> Float32[JaxArray, "r d"]:
-    """Return gram^-1 right where latents differ in size by orders of magnitude, and some may be zero."""
+    """Return gram^-1 right, accurate for latents that differ in size by orders of magnitude or are zero."""
     scale = jnp.sqrt(jnp.diagonal(gram).astype(jnp.float64))
     inverse = jnp.where(scale > 0, 1 / jnp.where(scale > 0, scale, 1.0), 0.0)
     unit = gram * inverse[:, None] * inverse[None] + JITTER * jnp.eye(len(gram))
@@ -131,7 +131,7 @@ def _solve(gram: Float32[JaxArray, "r r"], right: Float32[JaxArray, "r d"]) -> F
 def _ordered(
     inward: list[jax.Array], outward: list[jax.Array], widths: tuple[int, ...]
 ) -> tuple[list[jax.Array], list[jax.Array]]:
-    """Return the same products F_i D_j from latents that are orthonormal going out, and strongest first going in."""
+    """Return factors of the same products F_i D_j: pooled decoders orthonormal, latents ordered by strength."""
     pooled = _sum(each @ each.T / width for each, width in zip(outward, widths, strict=True))
     values, vectors = jnp.linalg.eigh(jnp.asarray(pooled, jnp.float64))
     root = jnp.sqrt(jnp.maximum(values, JITTER**2 * values[-1]))

@@ -1,4 +1,4 @@
-"""Multi-view canonical correlation (MAXVAR: Kettenring 1971; regularised as in Rastogi et al. 2015), by operators.
+"""Multi-view canonical correlation (MAXVAR: Kettenring 1971; regularised as in Rastogi et al. 2015).
 
 The leading eigenvectors of the block matrix Z^T Z, where Z = [X_1 L_1^-T, ..., X_N L_N^-T] are all models' rows,
 whitened by L_i L_i^T = G_i + ridge I. Of all latents of unit variance they correlate most with all models together.
@@ -44,7 +44,7 @@ def consensus(
 def _apply(
     lowers: Sequence[jax.Array], whitened: Whitened, blocks: Sequence[jax.Array], ridge: float
 ) -> list[jax.Array]:
-    """Return the blocks of Z^T Z B. The diagonal block of model i is I - ridge (L_i L_i^T)^-1, seen from within."""
+    """Return the blocks of Z^T Z B. The diagonal block of model i is I - ridge L_i^-1 L_i^-T."""
     loadings = [
         solve_triangular(lower, block, lower=True, trans=1) for lower, block in zip(lowers, blocks, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Rows that correspond in several packs, for a hub."""
+"""Corresponding rows of several calibration packs, to fit a hub on."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,11 +16,11 @@ Views = tuple[Array, ...]
 
 
 def corresponding_rows(packs: Sequence[OpenedPack], split: Split) -> Iterator[Views]:
-    """Yield the rows `[n, d_i]` of every pack that belong together, in chunks of CHUNK_ROWS and what is left.
+    """Yield corresponding rows, `[n, d_i]` of each pack, in chunks of CHUNK_ROWS and a last one of what is left.
 
-    The first pack is the reference. Of caches there is a row for each of its tokens, and of the others the causal
-    partner of that token (BOS where none has ended yet); of embeddings, the passages that all packs hold. Raises
-    InvalidInput where the packs are not of one space and one corpus.
+    Of KV-caches the first pack is the reference: each of its tokens is paired with its causal partner in the others
+    (BOS where none has ended yet). Of embeddings, rows are the passages that all packs hold. Raises InvalidInput where
+    the packs are not of one space and one corpus.
     """
     require_one_kind(packs)
     of_document = _tokens if packs[0].document.space is Space.KV_CACHE else _passages

@@ -1,4 +1,4 @@
-"""Gram matrices of rows that correspond in several models: every model's own, and one for every pair."""
+"""Gram matrices of corresponding rows of several models (views): each model's own, and one for every pair."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ViewChunks = Callable[[], Iterator[Sequence[Array]]]
 
 @dataclass(frozen=True, slots=True)
 class ViewStatistics:
-    """All that a hub needs to know of the corresponding rows; everything is of standardised rows, divided by them."""
+    """Sufficient statistics for a hub: products of standardised rows, divided by the number of rows."""
 
     standards: tuple[Standard, ...]
     grams: tuple[jax.Array, ...]  # float64 [d_i, d_i], lower triangle

@@ -1,1 +1,1 @@
-"""Figures of a W-Matrix: what the target makes of its memories, and how well rows are predicted."""
+"""Quality figures of a W-Matrix: retention in the running target, retrieval, and fidelity of the predicted rows."""

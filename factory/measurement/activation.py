@@ -1,8 +1,8 @@
-"""Judge a W-Matrix on held-out activations of two packs, where the target model cannot be run.
+"""Measure a W-Matrix on held-out activations of two packs, for targets that cannot be run here.
 
 Information retention is 1 - sum |predicted - true|^2 / sum |true|^2 over all held-out rows, both standardised by the
-mean and scale of calibration: 1 is exact, 0 no better than the mean row. It says little about what the target makes of
-such a memory (key and value errors do not predict retention), which is why nothing judged like this is certified.
+mean and scale of calibration: 1 is exact, 0 no better than the mean row. It does not predict the retention in the
+target model, so nothing measured this way is certified.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ LEAST_DOCUMENTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was measured, and beside it the information retention of a W of random numbers."""
+    """The measured figures, with the information retention of a random W as control."""
 
     quality: Quality
     layers: tuple[LayerFidelity, ...]
@@ -36,7 +36,7 @@ class Judgement:
 
 
 def judge(arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *, progress: Progress) -> Judgement:
-    """Return what a W-Matrix's arrays do on the documents that both packs hold out. Raises InvalidInput for too few."""
+    """Return the figures of a W-Matrix's arrays on the packs' common held-out documents; InvalidInput for too few."""
     latent_map, control = open_map(arrays), open_map(random_like(arrays))
     geometry = target.document.geometry
     assert geometry is not None
@@ -92,7 +92,7 @@ def information_retention(arrays: Mapping[str, Array], source: OpenedPack, targe
 
 
 def _energies(predicted: Array, truth: Array, latent_map: LatentMap) -> tuple[float, float]:
-    """Return the squared error and the squared length of standardised rows, summed."""
+    """Return sum |predicted - truth|^2 and sum |truth|^2 over rows standardised by the target's mean and scale."""
     mean, scale = latent_map.target_mean, latent_map.target_scale
     error, standard = (predicted - truth) / scale, (truth - mean) / scale
     return float(np.square(error, dtype=np.float64).sum()), float(np.square(standard, dtype=np.float64).sum())

@@ -1,6 +1,6 @@
-"""Judge a W-Matrix by what its memories do to the target model (the transfer contract).
+"""Measure the retention of a W-Matrix by running the target model on held-out passages (the transfer contract).
 
-What is certified goes through `kvcache.exchange`, as every memory that is handed over does.
+Memories are aligned by `kvcache.exchange`, which serves requests too, so what is certified is what is delivered.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,15 +28,15 @@ from latentmas.protocol.w_matrix import CORRECTION, WMatrix
 CONTROL_SEED = 7
 TEXT_ARMS = {"text_half": 2, "text_quarter": 4, "text_eighth": 8}
 LEAST_PASSAGES = 2
-UNCONDITIONAL = Policy(require_certificate=False, require_inside=False)  # what it is worth is about to be measured
+UNCONDITIONAL = Policy(require_certificate=False, require_inside=False)  # refuses nothing
 
-Memory = Callable[[Passage], KVSnapshot]  # the target's memory of a passage's context, its sink in front
+Memory = Callable[[Passage], KVSnapshot]  # passage -> the target's memory of its context, BOS entry first
 
 
 def handed_over(w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int = 0) -> Memory:
-    """Return what hands over the source's memory of a passage, without its last `leave` tokens.
+    """Return a function that aligns the source's memory of a passage with `exchange`, without the last `leave` tokens.
 
-    The receiver knows the passage's tokens and, unless `by_tokens` is False, what its first layer makes of them.
+    The target's tokens are known to it and, unless `by_tokens` is False, their first-layer rows for the correction.
     """
 
     def memory(passage: Passage) -> KVSnapshot:
@@ -47,7 +47,7 @@ def handed_over(w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int =
 
 
 def mapped_by(latent_map: LatentMap) -> Memory:
-    """Return what maps passages while a W-Matrix is still being made, corrected where the map can be."""
+    """Return a function that aligns a passage by a map that is no W-Matrix file yet, and corrects if the map can."""
 
     def memory(passage: Passage) -> KVSnapshot:
         rows = latent_map.apply(passage.source_rows)
@@ -59,7 +59,7 @@ def mapped_by(latent_map: LatentMap) -> Memory:
 
 
 def memory_of(passage: Passage, aligned: Array) -> KVSnapshot:
-    """Return a memory made of rows `[tokens, dt]`: the target's own BOS entry (attention sink) stands before them."""
+    """Return the memory of aligned rows `[tokens, dt]`, with the target's own BOS entry (attention sink) in front."""
     rows = np.concatenate([passage.own_rows[:1], aligned])
     return whole_snapshot(rows, geometry=passage.own.frame.geometry)
 
@@ -114,7 +114,7 @@ def aligned_retention(
 ) -> Interval:
     """Return the retention of the aligned arm alone; `bounds` are the NLLs (nothing, own) from `bounds_of`.
 
-    The memory lacks so many of the context's last tokens: the target reads them itself, after the others.
+    `leave` is the number of last context tokens that the memory lacks and the target reads itself.
     """
     aligned = [_nll(target, memory(passage), passage, leave=leave) for passage in passages]
     nothing, own = np.array(bounds).T
@@ -127,7 +127,7 @@ def bounds_of(passages: Sequence[Passage], *, target: RunningModel) -> list[tupl
 
 
 def random_like(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return a control: a W-Matrix's matrices replaced by noise of the same shape and root mean square."""
+    """Return the random-W control: a W-Matrix's arrays, each matrix replaced by noise of its shape and RMS."""
     generator = np.random.default_rng(CONTROL_SEED)
     control = {name: array for name, array in arrays.items() if name not in ("encoder_scale", "decoder_scale")}
     control |= {name: matrix_of(arrays, name) for name in MATRICES}
@@ -138,7 +138,7 @@ def random_like(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _score(passage: Passage, memories: dict[str, KVSnapshot], target: RunningModel) -> tuple[dict[str, float], Array]:
-    """Return the mean NLL of every arm, and the figures of each layer `[layers, 5]`."""
+    """Return the mean NLL of every arm, and the figures `[layers, 5]` that `layer_fidelities` takes."""
     nll = {"nothing": _nll(target, _sink_of(passage), passage)}
     with target.attention_outputs() as own_attention:
         nll["own"] = _nll(target, passage.own, passage)

@@ -1,4 +1,4 @@
-"""How well rows are predicted, as a whole and layer by layer. Says little about what a target model makes of them."""
+"""Fidelity of predicted rows, as a whole and by layer: cosine and relative error. It does not predict retention."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ TINY = np.finfo(np.float32).tiny
 def row_fidelity(predicted: Array, truth: Array, geometry: KVGeometry, *, starts: Sequence[int] | None = None) -> Array:
     """Return key cosine, key error, value cosine and value error of each layer `[layers, 4]`, over tokens and heads.
 
-    Rows are `[tokens, width]`; errors are relative. `starts` names, for each layer, the first token that counts.
+    Rows are `[tokens, width]`; errors are relative. `starts` is the first token that counts in each layer.
     """
     split = geometry.heads * geometry.head_dim
     mine, true = (rows.reshape(len(truth), geometry.layers, geometry.layer_width) for rows in (predicted, truth))
@@ -29,7 +29,7 @@ def row_fidelity(predicted: Array, truth: Array, geometry: KVGeometry, *, starts
 
 
 def layer_fidelities(figures: Array) -> tuple[LayerFidelity, ...]:
-    """Return the figures of `row_fidelity`, `[layers, 4]`, or with the cosine of attention outputs, `[layers, 5]`."""
+    """Return `row_fidelity`'s figures `[layers, 4]` as records; a fifth column is the cosine of attention outputs."""
     return tuple(
         LayerFidelity(
             layer=layer,
@@ -44,7 +44,7 @@ def layer_fidelities(figures: Array) -> tuple[LayerFidelity, ...]:
 
 
 def row_quality(predicted: Array, truth: Array, *, basis: Basis, cost: int) -> Quality:
-    """Return the figures of predictions `[rows, width]` against the truth; `cost` is multiply-adds a row.
+    """Return the figures of predictions `[rows, width]` against the truth; `cost` is in multiply-adds per row.
 
     Information retention is 1 - sum |predicted - true|^2 / sum |true|^2.
     """

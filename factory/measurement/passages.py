@@ -1,4 +1,4 @@
-"""Held-out passages: a context that both models have read, and the continuation that is scored."""
+"""Passages to measure retention on: a context that both models have read, and the continuation that is scored."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ MIN_CONTEXT_TOKENS = 96
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One document's context, as both models remember it, and the continuation that is scored.
+    """One document's context, as both models cached it, and the continuation that is scored.
 
-    `source` and `own` are the memories of the source and of the target, BOS first and complete. `tokens` are the
-    context's in the target's own tokens, with what its first layer keeps of each.
+    `source` and `own` are the complete KV-caches of source and target, BOS first. `context`, `continuation` and
+    `tokens` are in the target's tokens; `tokens` holds their spans in the context and their first-layer rows.
     """
 
     document: str
@@ -38,7 +38,7 @@ class Passage:
 
     @property
     def source_rows(self) -> Array:
-        """Rows `[context, ds]`: the causal partner of every token of the target's."""
+        """Rows `[context, ds]` of the source: the causal partner (`causal_pairs`) of each target token."""
         assert self.source.frame.offsets is not None
         return rows_in(self.source)[causal_pairs(self.source.frame.offsets[1:], self.tokens.spans)]
 
@@ -49,12 +49,12 @@ class Passage:
 
     @property
     def first_layer(self) -> Array:
-        """What the target's first layer keeps of each token, `[context, w]`."""
+        """Keys (without RoPE) and values of each token in the target's first layer, `[context, w]`."""
         assert self.tokens.first_layer is not None
         return self.tokens.first_layer
 
     def known(self, *, by_tokens: bool = True, leave: int = 0) -> TargetTokens:
-        """Return what a receiver says of the context without its last `leave` tokens, with its first layer or not."""
+        """Return the target's tokens but the last `leave`, as a receiver sends them; first layer if `by_tokens`."""
         told = slice(0, len(self.context) - leave)
         return TargetTokens(
             self.tokens.spans[told],
@@ -64,7 +64,7 @@ class Passage:
 
 
 def read_passage(document: Document, *, source: RunningModel, target: RunningModel) -> Passage | None:
-    """Let both models read a document's context; None where the document is too short."""
+    """Return the passage of a document's last tokens, read by both models; None if the document is too short."""
     encoding = target.encode(document.text)
     end = len(encoding.ids) - CONTINUATION_TOKENS
     if end < MIN_CONTEXT_TOKENS:

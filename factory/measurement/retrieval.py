@@ -1,4 +1,4 @@
-"""Does an aligned vector find its own passage among the target's vectors? The functional measure of embeddings."""
+"""Retrieval by aligned embeddings: how often a vector finds its own passage among the target's vectors."""
 
 import numpy as np
 
@@ -10,9 +10,10 @@ TOP_K = 5
 
 
 def ranks(predicted: Array, truth: Array) -> Array:
-    """Return for each predicted vector how many candidates are at least as near, by cosine, as its own; 0 is a hit.
+    """Return each predicted vector's rank `[passages]`: how many other candidates are at least as near as its own.
 
-    Both are `[passages, dt]`, row by row of the same passage; `truth` holds all candidates.
+    Nearness is the cosine; 0 is a hit. Both arrays are `[passages, dt]`, row by row of the same passage; `truth` holds
+    all candidates.
     """
     cosines = _unit(predicted) @ _unit(truth).T
     own = cosines.diagonal()[:, None]
@@ -21,9 +22,9 @@ def ranks(predicted: Array, truth: Array) -> Array:
 
 
 def retrieval(aligned: Array, random_w: Array, *, documents: Array) -> Retrieval:
-    """Return the figures of ranks `[passages]`; `documents` `[passages]` says whose passage each is.
+    """Return top-1 and top-5 shares of ranks `[passages]`; `documents` `[passages]` is each passage's document.
 
-    Shares are over passages; intervals are percentile bootstraps over documents, whose passages come or go together.
+    Shares are over passages; intervals are percentile bootstraps that resample whole documents.
     """
     return Retrieval(
         top1=_share(aligned < 1, documents),

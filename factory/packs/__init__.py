@@ -1,1 +1,1 @@
-"""Calibration packs: captured here or contributed, opened, checked and paired."""
+"""Calibration packs, one model's rows over a corpus: captured here or uploaded, checked, opened and paired."""

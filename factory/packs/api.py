@@ -1,4 +1,4 @@
-"""Calibration packs over REST: contribute one, see which there are, take one away."""
+"""REST for calibration packs: upload, list, look up, download."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ class PackPageOutput(serializers.Serializer[Any]):
 
 
 class ReadOrContribute(BasePermission):
-    """Anybody may look; who sends a pack needs the scope."""
+    """Anyone may read; uploading needs the scope `calibration-packs:write`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if request.method == "GET":

@@ -1,4 +1,7 @@
-"""Whether a contributed pack can be what it says it is. Everything that can be recomputed is, before it is recorded."""
+"""Checks of a contributed pack before it is recorded: model, types, documents, corpus, spans, amounts and rows.
+
+Every statement of the pack that can be recomputed is recomputed and compared.
+"""
 
 import hashlib
 import re
@@ -23,7 +26,7 @@ LEAST_ROWS = {
 }
 LEAST_HELD_OUT_DOCUMENTS = 2
 MAX_NAME = 200
-CHECKED_ROWS = 4096  # at a time
+CHECKED_ROWS = 4096  # read at a time
 DTYPES = {"rows": "float16", "bos": "float32"}
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -80,7 +83,7 @@ def _check_types(pack: OpenedPack) -> None:
 
 
 def _check_documents(pack: OpenedPack) -> None:
-    """Digests must be digests, each once, and every split the one that the hash rule gives."""
+    """Raise InvalidInput for a malformed or repeated digest, or a split that the hash rule does not give."""
     documents, splits = pack.document.documents, pack.document.splits
     for digest in documents:
         if HEX.fullmatch(digest) is None:
@@ -97,7 +100,7 @@ def _check_documents(pack: OpenedPack) -> None:
 
 
 def _check_corpus(pack: OpenedPack, *, new_corpus: bool) -> KnownCorpus | None:
-    """Return the corpus where it is one of ours. A digest that nobody here has seen must be declared as new."""
+    """Return the corpus if it comes with the product. InvalidInput for an unseen digest not declared as new."""
     document = pack.document
     if not 1 <= len(document.corpus.strip()) <= MAX_NAME:
         raise InvalidInput(f"corpus must have 1 to {MAX_NAME} characters", field="corpus")
@@ -136,7 +139,7 @@ def _check_membership(pack: OpenedPack, corpus: KnownCorpus) -> None:
 
 
 def _check_spans(pack: OpenedPack, corpus: KnownCorpus | None) -> None:
-    """Characters must lie in their document and go on, token by token: pairs are made by where tokens end."""
+    """Raise InvalidInput if spans leave their document or go back in it: tokens are paired by where they end."""
     starts, ends = pack.spans.astype(np.int64).T
     if (starts < 0).any() or (ends < starts).any():
         raise InvalidInput("spans holds a token that ends before it starts", field="spans")
@@ -177,7 +180,7 @@ def _check_amounts(pack: OpenedPack) -> None:
 
 
 def _check_rows(pack: OpenedPack) -> None:
-    """Every number must be finite (reading sees to it), and the rows must not all be the same one."""
+    """Raise InvalidInput if all rows are equal, or a number is not finite (which `read` checks)."""
     total = pack.file.tensors["rows"].shape[0]
     first = pack.file.read("rows", first=0, count=1)
     varies = False

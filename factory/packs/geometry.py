@@ -1,4 +1,4 @@
-"""Does a cache look as the registry says that the model's does? What is not published cannot be contradicted."""
+"""Compare a cache's geometry with the registry's facts about its model; unpublished facts are not compared."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from latentmas.registry.models import RegisteredModel
 
 
 def require_cache(model: RegisteredModel) -> None:
-    """Raise ModelNotSupported for a model that reads in both directions and so keeps no KV-cache."""
+    """Raise ModelNotSupported for a bidirectional encoder, which keeps no KV-cache."""
     if not model.has_kv_cache:
         raise ModelNotSupported(
             f"{model.name} reads in both directions and keeps no KV-cache",
@@ -19,9 +19,9 @@ def require_cache(model: RegisteredModel) -> None:
 
 
 def require_geometry(model: RegisteredModel, geometry: KVGeometry) -> None:
-    """Raise DimensionMismatch where a cache contradicts a published fact of its model, ModelNotSupported without one.
+    """Raise DimensionMismatch if the geometry contradicts a published fact, ModelNotSupported without a KV-cache.
 
-    Facts that the registry is unsure of, and a rotation that it cannot describe, contradict nothing.
+    Facts that the registry marks as unsure, and a rotation that it cannot describe, are not compared.
     """
     require_cache(model)
     unsure = set(model.shape.unsure)
@@ -38,7 +38,7 @@ def require_geometry(model: RegisteredModel, geometry: KVGeometry) -> None:
 
 
 def _facts(model: RegisteredModel) -> Iterator[tuple[str, object, tuple[str, ...]]]:
-    """Yield each part of a geometry, what it must be (None: not known), and the facts that this rests on."""
+    """Yield each field of a geometry, its expected value (None: unknown) and the registry facts it follows from."""
     shape, adapter = model.shape, get_adapter(model.name)
     latent = shape.attention_type == "mla"
     yield "layers", shape.num_layers, ("num_layers",)
@@ -54,5 +54,5 @@ def _facts(model: RegisteredModel) -> Iterator[tuple[str, object, tuple[str, ...
 
 
 def _short(value: object) -> str:
-    """Return a value for a sentence: thetas and windows as their distinct entries."""
+    """Return a value for an error message: thetas and windows as their distinct entries."""
     return f"{sorted(set(value), key=str)} over {len(value)} layers" if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""Calibration packs: what one model makes of a public corpus, so that pairs can be fitted without running it.
+"""Calibration packs: one model's KV-cache rows (or vectors) over a corpus, to fit maps without running the model.
 
 A safetensors file: `rows` `[tokens, width]` fp16 (keys without RoPE and values; BOS apart), `bos` `[width]` float32,
 `spans` `[tokens, 2]` (characters of each token in its document) and `starts` `[documents + 1]`. In a pack of embeddings
@@ -28,7 +28,7 @@ CACHE_TENSORS = EMBEDDING_TENSORS | {"bos"}
 
 @dataclass(frozen=True, slots=True)
 class PackDocument:
-    """What a pack says of itself. Raises InvalidInput where it does not say how wide its rows are."""
+    """A pack's metadata. Raises InvalidInput unless it has either a geometry or a dimension, as its space wants."""
 
     model: str
     weights: str
@@ -53,7 +53,7 @@ class PackDocument:
     def width(self) -> int:
         """The width of a row."""
         width = self.geometry.width if self.geometry is not None else self.dimension
-        assert width is not None  # __post_init__ saw to it
+        assert width is not None  # checked by __post_init__
         return width
 
     @property
@@ -84,7 +84,7 @@ class OpenedPack:
         return ModelIdentity(self.document.model, self.document.weights)
 
     def indices(self, split: Split) -> dict[str, int]:
-        """Return the place of each of a split's documents, by digest."""
+        """Return the index of each of a split's documents, by digest."""
         documents = enumerate(zip(self.document.documents, self.document.splits, strict=True))
         return {digest: index for index, (digest, each) in documents if each is split}
 

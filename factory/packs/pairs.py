@@ -1,4 +1,4 @@
-"""Paired rows of two packs, in chunks of one size."""
+"""Rows of two packs paired by causal character spans: document by document, or in chunks of one size to fit on."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Passages whose vectors are paired across models: documents cut at sentence ends, the same for every model."""
+"""Cut documents into passages at sentence ends, the same for every model, so that vectors pair across models."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Take a calibration pack from its owner: streamed to disk, checked, stored, put on the record."""
+"""Receive a contributed calibration pack: stream it to disk, check it, store and record it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +18,13 @@ from latentmas.protocol.errors import InvalidInput, TooLarge
 
 CHUNK_BYTES = 1 << 20
 
-Read = Callable[[int], bytes]  # the body's next bytes, at most so many; none at its end
+Read = Callable[[int], bytes]  # returns the body's next bytes, at most so many; b"" at its end
 
 
 def contribute(
     read: Read, *, limit: int, contributor: str, new_corpus: bool, metadata: Metadata
 ) -> tuple[CalibrationPack, bool]:
-    """Return the pack on record and whether it is new; the same file again is the one that is there.
+    """Store and record a pack; return its row and whether it is new (the same file is recorded once).
 
     Raises TooLarge, InvalidInput, DimensionMismatch, ModelNotSupported or StorageUnavailable; nothing is kept then.
     """
@@ -36,7 +36,7 @@ def contribute(
         check_pack(pack, new_corpus=new_corpus)
         opened.append(pack)
 
-    digest = blobs.put(write)  # what raises in it leaves no file
+    digest = blobs.put(write)  # an exception leaves no file
     row = CalibrationPack.objects.filter(digest=digest).first()
     if row is not None:
         return row, False
@@ -52,7 +52,7 @@ def _receive(read: Read, file: BinaryIO, *, limit: int) -> None:
             if size > limit:
                 raise TooLarge(f"the body has more than {limit} bytes, the limit", limit=limit)
             file.write(chunk)
-    except UnreadablePostError as error:  # an OSError, but not of our disk
+    except UnreadablePostError as error:  # an OSError of the connection, not of the disk
         raise InvalidInput(f"the body broke off after {size} bytes; nothing was kept", field="body") from error
     if not size:
         raise InvalidInput("the body is empty; send a calibration pack", field="body")

@@ -1,1 +1,1 @@
-"""The ways to make a W-Matrix, one a module; what they share stands in `assembly` and `results`."""
+"""Recipes: one module for each way to make a W-Matrix; `assembly` and `results` hold what they share."""

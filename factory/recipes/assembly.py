@@ -1,4 +1,4 @@
-"""What the recipes share: the penalty of the fit, the smallest good unified dimension, and the finished W-Matrix."""
+"""Shared steps of the recipes: ridge penalty, choice of the unified dimension, assembly of the W-Matrix."""
 
 import tempfile
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ TOLERANCE = 0.005  # of (information) retention: the smallest du this close to t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Which models a W-Matrix joins, and how it was made. Models that were never seen have no weights."""
+    """What a W-Matrix maps and how it was made. Simulated models have no weights digest."""
 
     version: str
     source: ModelIdentity
@@ -40,18 +40,18 @@ class Origin:
 
 
 def smallest_good(trials: Mapping[int, float]) -> int:
-    """Return the smallest unified dimension that is nearly as good as the best of `{du: retention}`."""
+    """Return the smallest unified dimension within TOLERANCE of the best of `{du: retention}`."""
     best = max(trials.values())
     return min(dimension for dimension, kept in trials.items() if kept >= best - TOLERANCE)
 
 
 def sinks_of(source: OpenedPack, target: OpenedPack) -> dict[str, Array]:
-    """Return the arrays of both attention sinks, which every W-Matrix between caches carries."""
+    """Return both models' BOS rows (attention sinks), `[ds]` and `[dt]`, which every W-Matrix of KV-caches carries."""
     return {"source_bos": source.of_cache()[1], "target_bos": target.of_cache()[1]}
 
 
 def assemble(arrays: Mapping[str, Array], metrics: QualityMetrics, origin: Origin) -> WMatrix:
-    """Return the W-Matrix of these arrays. Raises InvalidInput or DimensionMismatch for what does not fit together."""
+    """Build the W-Matrix of these arrays. Raises InvalidInput or DimensionMismatch if they are inconsistent."""
     rest = dict(arrays)
     encoder, decoder = rest.pop("encoder"), rest.pop("decoder")
     builder = (
@@ -77,7 +77,7 @@ def assemble(arrays: Mapping[str, Array], metrics: QualityMetrics, origin: Origi
 
 
 def metrics_of(quality: Quality) -> QualityMetrics:
-    """Return the figures that the file states: retention, or the first match's share where vectors are retrieved."""
+    """Return the figures that the file states; its expected quality is retention, or top-1 retrieval of vectors."""
     retained = quality.information_retention
     return QualityMetrics(
         basis=quality.basis,
@@ -88,7 +88,7 @@ def metrics_of(quality: Quality) -> QualityMetrics:
 
 
 def read_back(w_matrix: WMatrix) -> WMatrix:
-    """Return a W-Matrix as whoever downloads its file reads it."""
+    """Return a W-Matrix written to a file and read again, so that what is evaluated is what is downloaded."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "w.safetensors"
         with path.open("wb") as file:
@@ -97,5 +97,5 @@ def read_back(w_matrix: WMatrix) -> WMatrix:
 
 
 def _standard(unified_dimension: int) -> int:
-    """Return the smallest declared ceiling that holds; beyond the largest the document itself refuses."""
+    """Return the smallest standard that is not below du, else the largest, which building the document refuses."""
     return next((each for each in STANDARDS if each >= unified_dimension), STANDARDS[-1])

@@ -33,7 +33,7 @@ class VectorPairs:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One choice of what the fit leaves open, and its mean reciprocal rank on the selection passages."""
+    """A fitted map (of one method and penalty) with one gain, and its mean reciprocal rank on selection passages."""
 
     fitted: LinearMap
     gain: float
@@ -41,7 +41,7 @@ class Trial:
 
 
 def fit_vectors(source: OpenedPack, target: OpenedPack) -> tuple[Trial, list[Trial]]:
-    """Return the trial that serves retrieval on the selection passages best, its gain in its decoder, and all of them.
+    """Return the best trial by retrieval on the selection passages, and all trials. Decoders include the gain.
 
     Raises InvalidInput where the packs share too few passages.
     """
@@ -55,7 +55,7 @@ def fit_vectors(source: OpenedPack, target: OpenedPack) -> tuple[Trial, list[Tri
 def same_passages(source: OpenedPack, target: OpenedPack, split: Split) -> VectorPairs:
     """Return the vectors of the passages of a split that both packs hold, in the source's order.
 
-    Raises InvalidInput where the packs are no embeddings of the same corpus, or share too few passages.
+    Raises InvalidInput if the packs are not embeddings of the same corpus, or share too few passages.
     """
     _require_embeddings_of_one_corpus(source, target)
     theirs = target.indices(split)
@@ -105,7 +105,7 @@ def _maps(calibration: VectorPairs) -> Iterator[LinearMap]:
     rank = min(*statistics.cross.shape, statistics.rows - 1)
     for method in Method:
         for penalty in PENALTIES if method is not Method.ORTHOGONAL else PENALTIES[:1]:
-            own = replace(statistics, gram=jnp.array(statistics.gram, copy=True))  # solving uses it up
+            own = replace(statistics, gram=jnp.array(statistics.gram, copy=True))  # solving donates it
             yield solve(own, penalty=penalty, rank=rank, method=method)
 
 

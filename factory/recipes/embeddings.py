@@ -26,7 +26,7 @@ from latentmas.protocol.w_matrix import Space, TokenAlignment
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingOrder:
-    """What is to be made, from how many passages of the corpus at most."""
+    """A W-Matrix between two models' embeddings to make, from at most `passages` passages of the corpus."""
 
     source: str
     target: str
@@ -82,7 +82,7 @@ def embedding_pack(name: str, session: FactorySession, *, passages: int = PASSAG
 
 
 def judge(arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *, corpus_documents: int) -> Quality:
-    """Return what the map does on the held-out passages, beside a random W of its shape and scale."""
+    """Return the map's figures on the held-out passages, with a random W of the same shape and scale as control."""
     held_out = same_passages(source, target, Split.HELD_OUT)
     predicted = open_map(arrays).apply(held_out.source)
     control = open_map(random_like(arrays)).apply(held_out.source)
@@ -106,9 +106,9 @@ def judge(arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *
 
 
 def _shared_variance(arrays: Mapping[str, Array], predicted: Array, truth: Array) -> float:
-    """Return the squared correlation of all deviations from the target's mean, standardised: a gain leaves it as it is.
+    """Return the squared correlation of standardised deviations from the target's mean, pooled over all numbers.
 
-    With the best gain it is the share of the variance that is explained.
+    A gain does not change it; at the best gain it is the share of the variance that is explained.
     """
     mine, own = ((each - arrays["target_mean"]) / arrays["target_scale"] for each in (predicted, truth))
     products: float = (mine * own).sum(dtype=np.float64)

@@ -1,6 +1,7 @@
-"""Make a W-Matrix from two calibration packs alone: closed-form fit, du by the selection rows, judged on held-out rows.
+"""Make a W-Matrix from two calibration packs without running either model (basis `activation`).
 
-Neither model is run, so a closed model takes part as soon as its owner contributes a pack.
+Closed-form fit on the calibration rows, du chosen on the selection rows, figures measured on the held-out rows. A
+closed model can take part as soon as its owner contributes a pack.
 """
 
 import itertools
@@ -46,7 +47,7 @@ def fit_packs(
 ) -> FromPacks:
     """Fit, choose du on the selection documents unless it is given, and judge on the held-out ones.
 
-    Raises InvalidInput for a rank that rows or widths do not bear, or packs that share too little.
+    Raises InvalidInput for a rank above the width or the number of rows, or packs that share too little text.
     """
     fitted = _fit(source, target, method=method, unified_dimension=unified_dimension, stage=stage)
     largest = fitted.encoder.shape[1]
@@ -100,7 +101,7 @@ def store(made: FromPacks, *, version: str, provenance: Mapping[str, str]) -> Ge
 
 
 def distribution_of(arrays: Mapping[str, Array], source: OpenedPack) -> Distribution:
-    """Return where the distances of whole documents lie: those of selection, and of calibration to make up a number."""
+    """Return the range of `snapshot_distance` over up to 64 documents, those of selection before calibration."""
     latent_map = open_map(arrays)
     indices = [*source.indices(Split.SELECTION).values(), *source.indices(Split.CALIBRATION).values()]
     chosen = itertools.islice(indices, DISTANCE_DOCUMENTS)

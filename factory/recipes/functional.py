@@ -1,4 +1,7 @@
-"""Make a W-Matrix between two models that can be run: packs, fit, choice of du, refinement, evaluation, files."""
+"""Make a W-Matrix between two models that can be run, measured with the target itself (basis `functional`).
+
+Steps: calibration packs, closed-form fit, choice of du, correction, optional refinement, evaluation, stored files.
+"""
 
 import functools as ft
 from collections.abc import Mapping
@@ -32,9 +35,9 @@ HELD_OUT_PASSAGES = 40
 
 @dataclass(frozen=True, slots=True)
 class FunctionalOrder:
-    """What is to be made. Without a `unified_dimension` it is chosen on the selection documents.
+    """A W-Matrix to make. `unified_dimension` None: chosen on the selection documents.
 
-    With a `refinement` the map goes on to learn on the target's own loss. `eight_bit` halves the file.
+    `refinement` adds gradient steps on the target's own loss; `eight_bit` stores int8 matrices, half the file size.
     """
 
     source: str
@@ -100,7 +103,7 @@ def _fit(order: FunctionalOrder, session: FactorySession) -> LinearMap:
 def _try_dimensions(
     order: FunctionalOrder, fitted: LinearMap, passages: list[Passage], session: FactorySession
 ) -> dict[int, float]:
-    """Return the retention on the selection documents for each du that comes into question."""
+    """Return the retention on the selection documents for each candidate du."""
     dimensions = UNIFIED_DIMENSIONS if order.unified_dimension is None else (order.unified_dimension,)
     target = session.model(order.target)
     progress = session.stage(f"choose du for {order.source} -> {order.target}")
@@ -133,9 +136,9 @@ def _correction(arrays: Mapping[str, Array], order: FunctionalOrder, session: Fa
 def _draft(
     arrays: Mapping[str, Array], order: FunctionalOrder, choices: list[Passage], session: FactorySession, *, kept: float
 ) -> WMatrix:
-    """Return the W-Matrix as whoever downloads its file reads it, before it is judged.
+    """Return the W-Matrix to evaluate, read back from its file.
 
-    Until then it states what was kept of the selection documents.
+    Its metrics are provisional: the retention `kept` on the selection documents.
     """
     latent_map = open_map(arrays)
     source, target = session.pack(order.source), session.pack(order.target)
@@ -159,7 +162,7 @@ def _cost(arrays: Mapping[str, Array]) -> int:
 def _other_ways(
     w_matrix: WMatrix, passages: list[Passage], evaluation: Evaluation, target: RunningModel
 ) -> tuple[Interval, Interval]:
-    """Return the retention where the target's tokens are not known, and where it reads the last of them itself."""
+    """Return the retention without the correction, and with the last REREAD_TOKENS tokens read by the target itself."""
     opened = open_w_matrix(w_matrix)
     bounds = [(each.nll["nothing"], each.nll["own"]) for each in evaluation.documents]
     judge = ft.partial(aligned_retention, passages=passages, target=target, bounds=bounds)

@@ -1,7 +1,7 @@
-"""Make a model's realignment: the W-Matrix that turns its last hidden state into an input embedding of its own.
+"""Make a model's realignment (arXiv 2511.20639): a W-Matrix from its last hidden states to its own input embeddings.
 
-It is judged on vocabulary entries that the fit never saw: an entry's output embedding must lead to its input embedding.
-The model is not run, so the basis is `activation`; what a rollout is worth to a task is not measured here.
+It is judged on held-out vocabulary entries: an entry's output embedding must map to its input embedding. The model is
+not run, so the basis is `activation`; what latent rollouts add to a task is not measured here.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class Realigned:
 
 @dataclass(slots=True)
 class _Seen:
-    """What the pass over the vocabulary leaves behind besides the fit."""
+    """What is collected during the pass over the vocabulary that fits the map."""
 
     norms: float = 0.0  # sum over all entries
     entries: int = 0
@@ -49,8 +49,8 @@ class _Seen:
 def realign(model: RunningModel, *, progress: Progress, version: str = VERSION) -> Realigned:
     """Fit the realignment on a model's vocabulary and judge it on entries left out. Two passes over the vocabulary.
 
-    The rows of encoder and decoder are standardised by scales alone; the Euclidean norm of `target_scale` is the mean
-    norm of the input embeddings, to which a rollout renormalises. Raises ModelNotSupported or InvalidInput.
+    Rows are standardised by scales alone, with means of zero; the Euclidean norm of `target_scale` is the mean norm of
+    the input embeddings, to which a rollout renormalises. Raises ModelNotSupported or InvalidInput.
     """
     held_out = _held_out(model)
     seen = _Seen()
@@ -91,7 +91,7 @@ def _held_out(model: RunningModel) -> Array:
 
 
 def _fitting(model: RunningModel, held_out: Array, seen: _Seen, progress: Progress) -> Iterator[tuple[Array, Array]]:
-    """Yield the entries to fit on, and keep what is needed of the others."""
+    """Yield output and input embeddings `[n, hidden]` to fit on; add norms and held-out entries to `seen`."""
     size = int(model.network.get_input_embeddings().num_embeddings)
     for ids, outputs, inputs in vocabulary_chunks(model):
         norms = np.linalg.norm(inputs, axis=1)
@@ -106,7 +106,7 @@ def _fitting(model: RunningModel, held_out: Array, seen: _Seen, progress: Progre
 
 
 def _top1(model: RunningModel, predicted: Array, ids: Array) -> float:
-    """Return how many predictions are nearest, by cosine, to the input embedding of their own entry."""
+    """Return the share of predictions that are nearest, by cosine, to the input embedding of their own entry."""
     best, nearest = np.full(len(ids), -np.inf, np.float32), np.zeros(len(ids), np.int64)
     for chunk_ids, _, inputs in vocabulary_chunks(model):
         cosines = predicted @ (inputs / np.maximum(np.linalg.norm(inputs, axis=1, keepdims=True), 1e-12)).T

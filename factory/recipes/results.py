@@ -1,6 +1,6 @@
-"""A finished W-Matrix with its report: stored as files, ready to be published, and found again by its inputs.
+"""Store a finished W-Matrix and its evaluation report as files, and find them again by a digest of the inputs.
 
-The record of a finished pair is written last and in one piece, so an interrupted run continues with the next pair.
+The record from inputs to result is written last and atomically, so an interrupted run continues with the next pair.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ RECIPE = "align/3"  # changes whenever the same inputs would give another W-Matr
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a listing's version says, with its two files in storage."""
+    """A finished W-Matrix: what its listing's version will state, and the digests of its two stored files."""
 
     version: str
     source: ModelIdentity
@@ -73,12 +73,12 @@ def store(
 
 
 def inputs_digest(**inputs: object) -> str:
-    """Return the hex digest that names everything a result depends on."""
+    """Return the hex SHA-256 of everything a result depends on, as canonical JSON."""
     return hashlib.sha256(canonical(plain(inputs))).hexdigest()
 
 
 def recall(inputs: str, *, cache: Path) -> Generated | None:
-    """Return what was made from these inputs before, if its files are still stored."""
+    """Return the result that was made from these inputs before, or None if there is none or its files are gone."""
     try:
         generated = msgspec.convert(msgspec.json.decode(_record(inputs, cache).read_bytes()), Generated, strict=False)
     except (FileNotFoundError, msgspec.MsgspecError):
@@ -87,7 +87,7 @@ def recall(inputs: str, *, cache: Path) -> Generated | None:
 
 
 def remember(inputs: str, generated: Generated, *, cache: Path) -> None:
-    """Keep the record of a finished pair. Raises StorageUnavailable."""
+    """Record the result of these inputs for `recall`. Raises StorageUnavailable."""
     path = _record(inputs, cache)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ CALIBRATION_ROWS = 512
 
 @dataclass(frozen=True, slots=True)
 class SimulatedOrder:
-    """Which models are named, and how wide a latent of each is; None where not even a document says."""
+    """Two models by name, and the width of a latent of each; None: not documented."""
 
     source: str
     target: str
@@ -81,7 +81,7 @@ def unified_dimension(source: int, target: int) -> int:
 
 
 def settings() -> dict[str, str]:
-    """Return what the simulation was made of, for the report."""
+    """Return the simulation's parameters, for the report."""
     return {
         "source": "simulated latent factors; says nothing about the models named",
         "factors": str(FACTORS),

@@ -1,8 +1,8 @@
-"""Refine a W-Matrix on the target's own loss: what counts is not the error of rows but what the target makes of them.
+"""Refine a W-Matrix by gradient descent on the target model's own loss instead of the error of predicted rows.
 
-Each step lets both models read a stretch of calibration text and lowers KL(target after its own memory || target after
-the aligned one) along the continuation, by Adam (Kingma and Ba 2015) on a few scales and a bias. What comes out has the
-same form and size. Stepping on the matrices themselves learns the noise of single lessons (docs/alignment.md).
+In each step both models read a stretch of calibration text, and Adam (Kingma and Ba 2015) changes a few scales and a
+bias to lower KL(target after its own memory || target after the aligned one) along the continuation. The W-Matrix keeps
+its form and size. Descent on the matrices themselves overfits single lessons (docs/alignment.md).
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,18 +22,18 @@ from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION
 
 DECAY = (0.9, 0.99)  # of Adam's two averages
-AVERAGE_DECAY = 0.98  # of the average over the steps, which is what comes out: single steps are noisy
+AVERAGE_DECAY = 0.98  # of the average over the steps, which is the result: single steps are noisy
 WARM_UP = 20  # steps
 LEAST_RATE = 0.05  # of the full learning rate, which falls along half a cosine
 BIAS_RATE = 0.2  # of the learning rate
-PLAIN_EVERY = 3  # steps: one of them without the correction, which is not to become indispensable
+PLAIN_EVERY = 3  # steps, of which one runs without the correction, so that the map stays good without it
 
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """How long, how boldly and on what. `learning_rate` is the change of a scale in one full step.
+    """Settings of a refinement. `learning_rate` is the change of a scale in one full step.
 
-    `corpora` are read beside the one that calibrates; of all of them only the calibration documents.
+    `corpora` are read besides the one of the session; of each only the calibration documents.
     """
 
     steps: int = 100
@@ -96,7 +96,7 @@ def refine(
             # Without a gradient Adam leaves a parameter and its averages alone.
             parameter.grad = torch.from_numpy(gradients[name]) if name in gradients else None
         adam.step()
-        kept = min(AVERAGE_DECAY, (step + 1) / (step + 10))  # the first steps are not to be remembered for long
+        kept = min(AVERAGE_DECAY, (step + 1) / (step + 10))  # forgets the first steps soon
         for name, average in averages.items():
             average += (1 - kept) * (scaled.learnt[name] - average)
     progress(settings.steps, settings.steps)

@@ -1,4 +1,4 @@
-"""Lessons for the refinement: a stretch of calibration text that both models have read, and how it goes on."""
+"""Training examples (lessons) of the refinement: a stretch of text that both models have read, and its continuation."""
 
 import math
 import random
@@ -34,10 +34,10 @@ class Lesson:
 
 
 def stretches(corpora: Sequence[TextCorpus], *, seed: int) -> Iterator[Stretch]:
-    """Yield stretches of the corpora's calibration documents for ever, a corpus as often as the root of its size says.
+    """Yield stretches of calibration documents without end, drawing corpora in proportion to the root of their size.
 
-    A corpus that is through begins again in another order: a small one is not to be learnt by heart, nor to be lost
-    among the others. The same seed gives the same stretches.
+    So a small corpus is neither memorised nor lost among the others. One that is used up begins again in another order.
+    The same seed gives the same stretches. Raises InvalidInput where no document is long enough.
     """
     generator = random.Random(seed)  # noqa: S311 - an order, not a secret
     every = [found for corpus in corpora if (found := _stretches_of(corpus, generator))]
@@ -53,7 +53,7 @@ def stretches(corpora: Sequence[TextCorpus], *, seed: int) -> Iterator[Stretch]:
 
 
 def read_lesson(stretch: Stretch, *, source: RunningModel, target: RunningModel) -> Lesson | None:
-    """Let both models read a stretch; None where less than a continuation follows it."""
+    """Return the lesson of a stretch, read by both models; None if too few tokens follow its context."""
     whole = target.encode(stretch.context + stretch.following)
     tokens = sum(end <= len(stretch.context) for _, end in whole.spans)
     continuation = whole.ids[tokens : tokens + CONTINUATION_TOKENS]

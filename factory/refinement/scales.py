@@ -1,7 +1,7 @@
-"""A W-Matrix with scales to be learnt: what it predicts with them, and how a loss of that depends on each.
+"""A W-Matrix with learnable scales and a bias: its predictions, and the gradient of a loss for each of them.
 
-Ridge shrinks what it predicts, the more the less sure it is, and a target's attention is sensitive to how loud keys and
-values are. The scales say how loud each part should be; folded into the matrices they cost nothing.
+Ridge shrinks its predictions, most where it is least certain, and attention is sensitive to the magnitude of keys and
+values. The scales set the magnitude of each part; folded into the matrices they cost nothing.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ CORRECTIONS = "corrections"  # `[dt]`, what the correction adds
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A memory as it was predicted, and what its gradient needs; one row a token of the target."""
+    """Predicted rows, and the intermediate values that their gradient needs; one row per target token."""
 
     rows: Array  # `[tokens, dt]`
     latents: Array  # `[tokens, du]`, not scaled
@@ -56,9 +56,9 @@ class ScaledMap:
         return self._map.correction is not None
 
     def predict(self, source_rows: Array, first_layer: Array | None) -> Prediction:
-        """Return what the map makes of source rows `[tokens, ds]`, corrected by the first layer's own `[tokens, w]`.
+        """Return the prediction from source rows `[tokens, ds]`.
 
-        Without a first layer it is not corrected.
+        It is corrected by the target's first-layer rows `[tokens, w]`, if they are given.
         """
         latents = self._map.encode(np.array(source_rows, np.float32))
         features = product(latents * self.learnt[LATENTS], self._map.decoder)
@@ -72,7 +72,7 @@ class ScaledMap:
         return Prediction(rows, latents, features, innovations)
 
     def gradients(self, slope: Array, prediction: Prediction) -> dict[str, Array]:
-        """Return the gradient for each scale that took part, from the one for the predicted rows `[tokens, dt]`."""
+        """Return the gradient for each scale used, from that for the predicted rows, `slope` `[tokens, dt]`."""
         found: dict[str, Array] = {}
         if prediction.innovations is not None:
             slope, found = self._through_correction(slope, prediction.innovations)

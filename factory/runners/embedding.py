@@ -1,4 +1,4 @@
-"""Run a model that turns a passage into one vector: a sentence encoder as its own files say, or a language model.
+"""Run a model that embeds a passage as one vector: a sentence encoder as configured by its files, or a language model.
 
 A language model's vector is the mean of its last hidden states over the passage's tokens. BOS is put in front and left
 out of the mean: an attention sink's state is many times longer than the others.
@@ -78,7 +78,7 @@ class EmbeddingModel:
 
 
 def load_embedding_model(weights: Weights) -> EmbeddingModel:
-    """Return the model in float32 on the CPU. Raises ModelNotSupported for an encoder that pools otherwise."""
+    """Return the model in float32 on the CPU. Raises ModelNotSupported for an encoder without mean pooling."""
     import torch
     from transformers import AutoModel, AutoTokenizer, logging
 

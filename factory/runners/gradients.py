@@ -1,7 +1,7 @@
-"""Gradients that reach the entries of a cache from what a model says after it.
+"""Gradients of a loss on a model's continuation with respect to the entries of its KV-cache.
 
-With them a W-Matrix is refined (how its prediction should change for the target to go on as after its own memory) and a
-codec profile weighs its coefficients (how much each entry matters to what the model says next).
+The refinement of a W-Matrix uses that of the KL divergence from the continuation after the target's own memory; a codec
+profile weighs its coefficients by the Fisher information of the model's predictions.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ Leaves: TypeAlias = "list[list[torch.Tensor]]"  # of each layer: keys and values
 
 
 def own_log_probabilities(model: RunningModel, own_rows: Array, continuation: Sequence[int]) -> "torch.Tensor":
-    """Return what the model predicts along the continuation after its own memory, `[tokens, vocabulary]`."""
+    """Return the model's log-probabilities `[tokens, vocabulary]` along the continuation after its own memory."""
     import torch
 
     with torch.no_grad():
@@ -87,7 +87,7 @@ def logits_after(
 
 
 def gradient_rows(model: RunningModel, leaves: Leaves) -> Array:
-    """Return the gradients that have reached the leaves as rows `[tokens, width]`, float32."""
+    """Return the leaves' accumulated gradients as rows `[tokens, width]`, float32."""
     keys, values = (np.stack([_numpy(pair[index].grad) for pair in leaves]) for index in (0, 1))
     # A rotation's transpose is its inverse: the gradient of unrotated keys is the rotated gradient turned back.
     return pack_rows(keys, values, geometry=model.geometry)

@@ -49,7 +49,7 @@ class RunningModel:
         return self.rows_of(self.prefill(ids))
 
     def remember(self, encoding: Encoding) -> KVSnapshot:
-        """Return what the model keeps of BOS and a text's tokens, every token in every layer, with their spans."""
+        """Return the model's uncropped cache of BOS and a text's tokens as a snapshot, with ids and spans."""
         return snapshot_of(
             self.prefill(encoding.ids),
             geometry=self.geometry,
@@ -83,7 +83,7 @@ class RunningModel:
         return cache
 
     def keys_before_norm(self, ids: Sequence[int]) -> Array:
-        """Return `[layers, 1 + tokens, heads * head_dim]`: what the key projections put out, before norm and RoPE."""
+        """Return the key projections' outputs, before norm and RoPE: `[layers, 1 + tokens, heads * head_dim]`."""
         keys: list[Array] = []
         hooks = [
             layer.self_attn.k_proj.register_forward_hook(
@@ -149,7 +149,7 @@ def load_model(weights: Weights, *, differentiable: bool = False, half: bool = F
     """Return the model on the CPU, in float32. Raises ModelNotSupported for what has no per-head KV-cache.
 
     A differentiable model lets gradients through to its cache, and is slower. Half precision (bfloat16) is several
-    times faster where the processor knows it, and precise enough to learn from, not to measure with.
+    times faster where the processor supports it, and precise enough to train with, not to measure with.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, logging
@@ -166,7 +166,7 @@ def load_model(weights: Weights, *, differentiable: bool = False, half: bool = F
     if bos is None:
         raise ModelNotSupported(f"{weights.model} has no BOS token, which the transfer contract puts in front")
     if differentiable:
-        network.requires_grad_(False)  # of its weights; those of a cache are still asked for
+        network.requires_grad_(False)  # for its weights; a cache still gets gradients
     else:
         use_onednn(network)
     return RunningModel(

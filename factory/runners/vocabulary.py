@@ -1,4 +1,4 @@
-"""A model's vocabulary as vectors: what each entry is read in as, and what a hidden state is compared with."""
+"""The input and output embeddings of a model's vocabulary, in chunks."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ CHUNK_ENTRIES = 8192
 def vocabulary_chunks(model: RunningModel, *, chunk: int = CHUNK_ENTRIES) -> Iterator[tuple[Array, Array, Array]]:
     """Yield token ids `[n]`, their output embeddings and their input embeddings, both `[n, hidden]` float32.
 
-    Input embeddings are what the embedding module puts out, not its weight: Gemma multiplies by sqrt(hidden). Raises
+    Input embeddings are the embedding module's outputs, not its weight: Gemma multiplies by sqrt(hidden). Raises
     ModelNotSupported where the head is no linear map from the hidden width.
     """
     import torch

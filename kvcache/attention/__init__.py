@@ -1,1 +1,1 @@
-"""Attention over a cache: what queries see, which tokens they need, what they read."""
+"""Attention of queries over a cache: a model's rules, the mass that each token receives, and the output."""

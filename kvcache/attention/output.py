@@ -1,4 +1,4 @@
-"""What attention reads out of a cache for given queries, and how far that is from what the original gives."""
+"""The attention output of given queries over a cache, and its error against the output over the original cache."""
 
 from dataclasses import dataclass, replace
 
@@ -14,10 +14,10 @@ BLOCK = 128  # queries at once: scores of one layer take heads * BLOCK * tokens 
 
 @dataclass(frozen=True, slots=True)
 class OutputError:
-    """How far attention outputs are off, a mean over the layers; 0 is lossless.
+    """Error of attention outputs, averaged over the layers; 0 is lossless.
 
-    `relative` is |o' - o| / |o| over queries and heads, `lost` its square: the share of the output's energy that is
-    lost, which is what a divergence of the model's predictions grows with.
+    `relative` is |o' - o| / |o|, norms taken over queries and heads; `lost` is its square: the share of the output's
+    energy that is lost, with which the divergence of the model's predictions grows.
     """
 
     relative: float
@@ -27,9 +27,9 @@ class OutputError:
 def output_error(
     compressed: KVSnapshot, original: KVSnapshot, queries: Array, positions: Array, *, adapter: ModelAdapter
 ) -> OutputError | None:
-    """Return the error of what queries read out of a compressed cache; None where no query sees anything.
+    """Return the error of the queries' attention output over a compressed cache; None where no query sees any token.
 
-    A query at one of the cached positions is causal: it sees no later token.
+    A query at a cached position does not see later tokens.
     """
     errors = []
     for exact, lossy in zip(
@@ -43,7 +43,7 @@ def output_error(
 
 
 def attention_output(snapshot: KVSnapshot, queries: Array, positions: Array, *, adapter: ModelAdapter) -> list[Array]:
-    """Return, for each layer, `[n, query_heads, value_width]`; zero for a query that sees no token.
+    """Return each layer's attention output `[n, query_heads, value_width]`; zero for a query that sees no token.
 
     Queries are as `check_queries` returns them.
     """
@@ -93,9 +93,9 @@ def _visible(snapshot: KVSnapshot, layer: int, positions: Array) -> Array:
 def attended(
     snapshot: KVSnapshot, queries: Array, query_positions: Array, *, adapter: ModelAdapter
 ) -> tuple[KVSnapshot, Array, Array]:
-    """Return snapshot, queries and positions whose causal scaled dot products are the logits of the adapter's model.
+    """Return snapshot, queries and positions for which causal scaled dot products are the model's logits.
 
-    ALiBi takes one more dimension: the position in the key, the slope in the query.
+    ALiBi's bias becomes one more dimension: the position in the key, the slope in the query.
     """
     rules = attention_rules(snapshot.frame, adapter)
     if not rules.causal:
@@ -109,7 +109,7 @@ def attended(
 
 def _with_slopes(snapshot: KVSnapshot, queries: Array, rules: AttentionRules) -> tuple[KVSnapshot, Array]:
     frame = snapshot.frame
-    # Softmax does not see a constant, so positions may count from the end: small numbers keep float32 exact.
+    # Softmax is invariant to a constant, so positions may count from the end: small numbers are exact in float32.
     distance = (frame.positions - frame.next_position).astype(np.float32)
     shape = (*snapshot.keys.shape[:3], 1)
     keys = np.concatenate([snapshot.keys, np.broadcast_to(distance[None, :, None, None], shape)], -1)
@@ -119,7 +119,7 @@ def _with_slopes(snapshot: KVSnapshot, queries: Array, rules: AttentionRules) ->
 
 
 def _with_keys(snapshot: KVSnapshot, keys: Array) -> KVSnapshot:
-    """The value's width is stated: it no longer follows from the key's."""
+    """Return the snapshot with other keys; its geometry states the value width, which no longer equals the key's."""
     geometry = snapshot.frame.geometry
     wide = replace(geometry, head_dim=keys.shape[-1], value_dim=geometry.value_width)
     return KVSnapshot(replace(snapshot.frame, geometry=wide), keys.astype(np.float32), snapshot.values)

@@ -1,7 +1,7 @@
-"""How queries meet the tokens of a cache, as the model's adapter says it: scale, ALiBi, MLA, prefix, plain arrays.
+"""A model's attention rules (scale, softcap, ALiBi, MLA, prefix-LM), and the check of a caller's queries.
 
-ALiBi lowers a logit by slope * distance. MLA's queries meet the rope key and the latent: both together are the key. A
-prefix-LM's queries see the whole prompt. Plain arrays are one head at 1 / sqrt(d), whatever the model.
+ALiBi lowers a logit by slope * distance. MLA's key is the rope key and the latent, concatenated. A prefix-LM's queries
+see the whole prompt. Plain arrays are one head with the scale 1 / sqrt(head_dim), whatever the model.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from latentmas.protocol.tensors import Array, numbers
 
 @dataclass(frozen=True, slots=True)
 class AttentionRules:
-    """What every computation of a cache's attention follows."""
+    """How a model computes attention logits from queries and cached keys, and which tokens a query sees."""
 
     scale: float  # of dot products
     softcap: float | None  # of logits

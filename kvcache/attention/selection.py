@@ -1,19 +1,23 @@
-"""Choose the tokens of a snapshot that the queries attend to, as the model's adapter says it attends."""
+"""Select the tokens of a snapshot that given queries attend to most, by the model's attention rules."""
 
 import functools as ft
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
 from kvcache.adapters import ModelAdapter
 from kvcache.attention.queries import attention_rules, check_queries
-from kvcache.compression.search import Choose
 from kvcache.kernels.attention import PADDING, attention_mass
 from kvcache.kernels.select import Selection, select_tokens
 from kvcache.kernels.tiles import bucket
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import MAX_POSITION, KVSnapshot
 from latentmas.protocol.tensors import Array
+
+# threshold, least and most tokens -> the kept tokens' ascending indices and the attention mass they hold
+Choose: TypeAlias = Callable[[float, int, int], tuple[Array, float]]
 
 SMALLEST_QUERIES = 8  # padded number of queries; a decoding step has one
 
@@ -26,7 +30,7 @@ def selector(
     adapter: ModelAdapter,
     rope_applied: bool = True,
 ) -> Choose:
-    """Return the function that picks tokens; the attention is computed once, however often it is called.
+    """Return a function that selects tokens by their attention mass, which is computed once, on its first call.
 
     Raises InvalidInput or DimensionMismatch for queries that do not fit.
     """

@@ -1,4 +1,4 @@
-"""How finely a quantised snapshot is kept: bits of every layer, what stays exact, and how that is written down."""
+"""Bit allocation of a quantised snapshot: bits of keys and values per layer, exact tokens, bits of the gains."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from kvcache.kernels.lloyd_max import MAX_BITS, require_bits
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import SnapshotFrame
 
-SINKS = 1  # the first token; exact copies of three more cost 1 % and bought no KL on SmolLM2-135M
+SINKS = 1  # the first token; storing three more exactly cost 1 % and did not lower the KL on SmolLM2-135M
 CENTRED_FROM = 32  # tokens: below this, storing the mean costs more than it saves
 LEAST_LAYERS_WITH_ENDS = 3  # a shallower cache has no layers between the first and the last
 

@@ -1,4 +1,4 @@
-"""A snapshot in the coordinates of a codec profile: what the transform code knows before a step is chosen."""
+"""A snapshot in the coordinates of a codec profile: coefficients and sensitivities, before they are quantised."""
 
 import functools as ft
 import itertools
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from kvcache.coding.coefficient_classes import LEAST_EXPONENT, MOST_EXPONENT
 from kvcache.coding.encoded import fits_float16
 from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.kernels import transform
+from kvcache.kernels.coefficient_classes import LEAST_EXPONENT, MOST_EXPONENT
 from kvcache.kernels.product import place, product
 from kvcache.kernels.tiles import TILE
 from kvcache.rows import rows_in
@@ -22,15 +22,15 @@ from latentmas.protocol.tensors import Array
 
 RECENCY_SHARE = 0.7  # of the recency measured in calibration: its steepest part holds for the very next tokens only
 BINS_PER_OCTAVE = 2
-# Weighted energy, in multiples of the calibration rows', from which a token is an attention sink with entries of its
-# own: no basis holds it, and it is stored as it is.
+# Weighted energy, as a multiple of the calibration rows' mean, above which a token is taken for an attention sink: no
+# basis represents its entries, so they are stored uncoded.
 OUTLIER_ENERGY = 30.0
 SINK_TOLERANCE = 2e-3  # relative distance up to which the first token is the profile's BOS entry
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some tokens in one group's basis."""
+    """Coefficients of some tokens in one layer group's basis."""
 
     group: Group
     tokens: Array  # indices of the tokens
@@ -40,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Coordinates:
-    """`sink`: token 0 is the profile's BOS entry. `exact` are the indices of tokens that are stored as they are."""
+    """A snapshot's coefficients. `sink`: token 0 is the profile's BOS entry; `exact`: tokens stored uncoded."""
 
     frame: SnapshotFrame
     profile: OpenedProfile
@@ -54,7 +54,7 @@ class Coordinates:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Tokens that the same layers hold."""
+    """The tokens [first, last), which are held by the same layers."""
 
     first: int
     last: int
@@ -129,13 +129,13 @@ def recency_of(frame: SnapshotFrame, profile: OpenedProfile) -> Array:
 
 
 def exponents_of(sensitivity: Array) -> Array:
-    """Return by how many quarters of an octave each token's step is made finer: error goes with its square."""
+    """Return by how many quarters of an octave each token's step is made finer; the error grows with its square."""
     quarters = np.round(4 * 0.5 * sensitivity / math.log(2))
     return np.asarray(np.clip(quarters, LEAST_EXPONENT, MOST_EXPONENT).astype(np.int64))
 
 
 def sink_columns(frame: SnapshotFrame) -> Array:
-    """Return which columns of the first token's row its layers hold."""
+    """Return the columns of the first token's row that belong to layers which hold it."""
     return columns(frame.geometry, next(segments(frame)).layers)
 
 

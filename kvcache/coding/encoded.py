@@ -1,6 +1,6 @@
-"""What a coding makes of a snapshot's keys and values: named arrays, of the tokens that each layer holds.
+"""The output of a coding: named arrays that encode a snapshot's keys and values.
 
-Layers of a sliding-window model hold different tokens; what a layer does not hold costs nothing.
+Layers of a sliding-window model hold different tokens; entries that a layer does not hold take no bytes.
 """
 
 from collections.abc import Sequence
@@ -68,5 +68,5 @@ def scatter(flat: Array, spans: Sequence[Span], target: Array) -> None:
 
 
 def fits_float16(*arrays: Array) -> bool:
-    """Return whether float16 has room for every number in the arrays."""
+    """Return whether every number in the arrays lies within the range of float16."""
     return all(max(array.max(initial=0), -array.min(initial=0)) <= LARGEST for array in arrays)

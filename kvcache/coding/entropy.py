@@ -29,7 +29,7 @@ WORD = np.dtype("<i4")
 def encode_runs(runs: Sequence[tuple[Array, Table]]) -> Array:
     """Return the code of runs of symbols, each with its table, as int32 words `[words]`, at least one.
 
-    Raises InvalidInput for a symbol outside its table. One of the frequency 0 is merely dear: 24 bits.
+    Raises InvalidInput for a symbol outside its table. A symbol with the frequency 0 can be coded, at 24 bits.
     """
     coder = constriction.stream.queue.RangeEncoder()
     for symbols, table in runs:
@@ -44,7 +44,7 @@ def encode_runs(runs: Sequence[tuple[Array, Table]]) -> Array:
 def decode_runs(words: Array, runs: Sequence[tuple[int, Table]]) -> list[Array]:
     """Return the symbols of runs of known lengths, uint8 where they fit. Raises InvalidInput for a damaged code.
 
-    Nothing is allocated for runs that so few words cannot hold.
+    Runs that are too long for the number of words are refused before anything is allocated.
     """
     least = sum(count * _least_bits(table) for count, table in runs)
     if least > 32 * len(words) + SLACK_BITS:
@@ -52,7 +52,7 @@ def decode_runs(words: Array, runs: Sequence[tuple[int, Table]]) -> list[Array]:
     decoder = constriction.stream.queue.RangeDecoder(np.ascontiguousarray(words).view("<u4").astype(np.uint32))
     try:
         decoded = [_decode_run(decoder, count, table) for count, table in runs]
-    except AssertionError as error:  # how constriction says that no message has this code
+    except AssertionError as error:  # raised by constriction where no message has this code
         raise InvalidInput("the entropy code is damaged") from error
     if not decoder.maybe_exhausted():
         raise InvalidInput("the entropy code is damaged: it is longer than its symbols")

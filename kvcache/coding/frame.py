@@ -1,7 +1,7 @@
-"""A snapshot's frame in few bytes: what is regular is said once, and arrays take the smallest type that holds them.
+"""The compact form of a snapshot's frame: repeated values are stored once, arrays in the smallest integer type.
 
-Positions that follow each other are only counted; others are kept as the gaps between them. A character span is kept
-as its distance from the one before and its length.
+Consecutive positions are stored as first and count, others as the gaps between them; a character span as its distance
+from the end of the previous span and its length.
 """
 
 from typing import Any, Final
@@ -40,7 +40,7 @@ def compact_frame(frame: SnapshotFrame) -> tuple[dict[str, Any], dict[str, Array
 def expand_frame(document: dict[str, Any], arrays: dict[str, Array], *, max_decoded_bytes: int) -> SnapshotFrame:
     """Return the frame of a document and its arrays.
 
-    Raises InvalidInput, and TooLarge before anything is allocated for more tokens than decode within the limit.
+    Raises InvalidInput, and TooLarge, before any allocation, where keys and values would decode to more than the limit.
     """
     document = dict(document)
     tokens, first = (_whole(document.pop(name, None), name) for name in ("tokens", "first_position"))
@@ -61,7 +61,7 @@ def expand_frame(document: dict[str, Any], arrays: dict[str, Array], *, max_deco
 
 
 def _once(values: list[Any]) -> Any:
-    """One value where all are the same."""
+    """Return the one value where all are the same, otherwise the list."""
     return values[0] if all(value == values[0] for value in values) else values
 
 

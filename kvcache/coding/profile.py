@@ -1,8 +1,8 @@
-"""The codec profile: what the transform code of one model knows beforehand (a safetensors file, downloaded once).
+"""The codec profile: calibrated parameters of one model's transform code (a safetensors file, downloaded once).
 
 Per layer group: mean, sensitivity weights and a basis of the weighted rows' leading directions. For all groups: frozen
-tables of symbol frequencies, how far quantised values shrink, which tokens matter more, and the model's constant BOS
-entry. Its identity is the SHA-256 of the file, kept outside it.
+tables of symbol frequencies, the offsets of reconstructed values towards zero, each token's sensitivity by recency, and
+the model's constant BOS row. Its identity is the SHA-256 of the file, kept outside it.
 """
 
 import functools as ft
@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 import numpy as np
 
-from kvcache.coding.coefficient_classes import CLASSES
 from kvcache.coding.entropy import MAX_TOTAL
+from kvcache.kernels.coefficient_classes import CLASSES
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput
@@ -50,7 +50,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class ProfileDocument:
-    """What the file says of itself. Raises InvalidInput for contradictions.
+    """The document in a profile's file. Raises InvalidInput for contradictions.
 
     `kl_per_distortion` is the highest ratio of KL to distortion met on the selection documents at any step.
     """
@@ -96,8 +96,8 @@ class Group:
     weight: Array  # float32 [width], above 0: square root of the sensitivity
     basis: Array  # int8 [width, rank], times basis_scale
     basis_scale: Array  # float16 [blocks, rank], a block being BASIS_BLOCK rows
-    levels: Array  # int16 [rank]: 16 * log2 of each coefficient's standard deviation, never rising
-    importance: Array  # float32 [width]: what a weighted row adds to the token's log-sensitivity
+    levels: Array  # int16 [rank]: 16 * log2 of each coefficient's standard deviation, non-increasing
+    importance: Array  # float32 [width]: weighted row @ importance is added to the token's log-sensitivity
 
     @property
     def rank(self) -> int:
@@ -106,15 +106,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenedProfile:
-    """An opened profile, everything read."""
+    """A profile in memory: every tensor read and checked."""
 
     digest: str
     size: int  # bytes of the file
     document: ProfileDocument
     groups: tuple[Group, ...]
-    frequencies: Array  # int32 [classes, symbols]: see `kvcache.coding.coefficient_classes`
+    frequencies: Array  # int32 [classes, symbols]: see `kvcache.kernels.coefficient_classes`
     limits: Array  # int32 [classes]: largest magnitude with a symbol of its own
-    shrink: Array  # float32 [classes, 2]: towards zero, in steps, for magnitude 1 and above
+    shrink: Array  # float32 [classes, 2]: offset of decoded values towards zero, in steps: at magnitude 1, and above
     recency: Array  # float32 [bins]: log-sensitivity by log2 of the distance to the context's end, two bins an octave
     bos: Array  # float16 [width]: the constant row of the BOS token
 
@@ -171,7 +171,7 @@ def write_profile(file: BinaryIO, document: ProfileDocument, groups: Sequence[Gr
 
 @ft.lru_cache(maxsize=4)
 def open_profile(path: Path, *, max_bytes: int = MAX_BYTES) -> OpenedProfile:
-    """Return the profile in a file, which must not change. Raises InvalidInput or TooLarge."""
+    """Return the profile in a file; cached by path, so the file must not change. Raises InvalidInput or TooLarge."""
     opened = tensors.open_tensors(path, max_bytes=max_bytes)
     try:
         document = msgspec.convert(opened.document, ProfileDocument, strict=False)

@@ -42,10 +42,10 @@ def encode(
     finer: int = 1,
     sinks: int = SINKS,
 ) -> Encoded:
-    """Return a snapshot at `bits` (2 to 8) a number; the first and the last layer get `finer` bits more.
+    """Return a snapshot coded with `bits` (2 to 8) per number; the first and the last layer get `finer` bits more.
 
-    `key_bits` and `value_bits` override `bits` for their side. Raises InvalidInput, also for numbers that float16 has
-    not.
+    `key_bits` and `value_bits` override `bits` for their side. Raises InvalidInput, also for numbers beyond the range
+    of float16.
     """
     allocation = allocate(
         snapshot.frame,
@@ -149,7 +149,7 @@ def _means(sections: dict[str, Array], shapes: Sequence[tuple[int, ...]]) -> lis
 
 
 def _frequencies(symbols: Array, size: int) -> Array:
-    """Return how often each symbol occurs, uint16; at least two symbols do, as a table needs."""
+    """Return how often each symbol occurs, uint16; at least two are above 0, as a table requires."""
     counts = np.maximum(np.bincount(symbols, minlength=size), np.arange(size) < 2)
     return np.asarray(np.ceil(counts * (FREQUENCY_LIMIT / counts.max())), np.uint16)
 

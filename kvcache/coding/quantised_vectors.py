@@ -1,6 +1,6 @@
-"""A cache's vectors without RoPE, quantised and back, in tiles of tokens: bounded memory, few compiled shapes.
+"""Quantise and dequantise a cache's vectors without RoPE, in tiles of tokens: bounded memory, few compiled shapes.
 
-Gains are kept on a logarithmic scale, one range per layer and head; symbol 0 is a zero vector.
+Gains are quantised on a logarithmic scale, with one range per layer and head; symbol 0 is a zero vector.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from latentmas.protocol.tensors import Array
 
 TILE = 256  # tokens; a tile of a small model stays in the processor's cache
 MAX_OCTAVES = 24.0  # a vector this far below the largest of its head becomes zero
-MAX_EXPONENT = 40.0  # what a gain's logarithm may be at most; float16 values give 16
+MAX_EXPONENT = 40.0  # limit of a gain's base-2 logarithm; float16 values reach 16
 SILENT = -64.0  # the range's ends where a head has only zeros
 
 
@@ -101,6 +101,6 @@ def _padded(array: Array, axis: int) -> Array:
 
 
 def _scale(ranges: Array, size: int) -> tuple[Array, Array]:
-    """The first step and the step between symbols, `[layers, heads]`; a range of one value still has a step."""
+    """Return the logarithm at symbol 1 and the step between symbols, `[layers, heads]`; the step is never 0."""
     low, high = ranges[..., 0].astype(np.float32), ranges[..., 1].astype(np.float32)
     return low, np.maximum(high - low, np.float32(2.0**-10)) / np.float32(size - 2)

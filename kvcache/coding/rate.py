@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import Coordinates, Part
 from kvcache.coding.profile import OpenedProfile
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels import transform
 from kvcache.kernels.tiles import PADDED_TO, TILE
 from latentmas.protocol.errors import QualityBelowThreshold
@@ -15,13 +15,13 @@ from latentmas.protocol.tensors import Array
 FINEST, COARSEST = -160, 96  # steps worth trying, sixteenths of an octave
 ESCAPE_BITS = 32
 BITS_PER_BYTE = 8
-# A distortion is taken to cost twice the highest KL met in calibration. On text unlike it (Bulgarian after English) 1.7
-# times as much was met.
+# Safety factor on the highest KL per distortion of the calibration: on text unlike it (Bulgarian after English) 1.7
+# times that was measured.
 CAUTION = 2.0
 
 
 def step_for_bytes(found: Coordinates, *, size: int) -> int:
-    """Return the finest step whose sections take at most so many bytes. Raises QualityBelowThreshold."""
+    """Return the finest step whose sections take at most `size` bytes. Raises QualityBelowThreshold."""
     near = _usual_step(found.profile, found.frame.raw_bytes / max(1, size))
     step = _least(lambda step: _measure(found, step)[0] <= size, near=near)
     if step == COARSEST and (least := _measure(found, COARSEST)[0]) > size:
@@ -48,7 +48,7 @@ def step_for_kl(found: Coordinates, *, kl: float) -> int:
         )
     allowed = kl / (factor * CAUTION)
     best = _measure(found, FINEST)[1]
-    if not best <= allowed:  # nor where it is too large for a float
+    if not best <= allowed:  # not `>`: NaN, from an overflow, is refused too
         raise QualityBelowThreshold(
             f"the best this codec profile can hold on this snapshot is a KL of {best * factor * CAUTION:.4f} nats; "
             f"{kl} were asked for",
@@ -59,7 +59,7 @@ def step_for_kl(found: Coordinates, *, kl: float) -> int:
 
 
 def distortion(found: Coordinates, *, step: int) -> float:
-    """Return the mean error of weighted rows at a step, each token's counted by its sensitivity."""
+    """Return the squared error of weighted rows at a step, averaged over tokens weighted by their sensitivity."""
     return _measure(found, step)[1]
 
 
@@ -70,7 +70,7 @@ def expected_kl(found: Coordinates, *, step: int) -> float | None:
 
 
 def _usual_step(profile: OpenedProfile, ratio: float) -> int:
-    """Return the step that the profile's curve has at a ratio, or any where it has no curve."""
+    """Return the step at a ratio, interpolated on the profile's curve; 0 where it has no curve."""
     curve = sorted(profile.document.curve, key=lambda point: point.ratio)
     if not curve:
         return 0
@@ -78,9 +78,9 @@ def _usual_step(profile: OpenedProfile, ratio: float) -> int:
 
 
 def _least(fits: Callable[[int], bool], *, near: int, low: int = FINEST, high: int = COARSEST) -> int:
-    """Return the least whole number in the range that fits, or `high`, where larger ones than one that fits always do.
+    """Return the least whole number in the range that `fits`, or `high`; numbers above one that fits must fit too.
 
-    Few tries where it is close to `near`.
+    The search begins at `near` and takes few tries where the result is close to it.
     """
     reach, tried = 2, near
     while low < tried < high and reach < high - low:  # step away from `near` until it lies between two tries
@@ -107,7 +107,7 @@ def _measure(found: Coordinates, step: int) -> tuple[int, float]:
             bits += length
             errors[part.tokens[tile]] += error + part.outside[tile]
     size = int(np.ceil(bits / BITS_PER_BYTE)) + found.frame.tokens + found.exact.nbytes + found.exact_rows.nbytes
-    # What is stored counts for nothing: an outlier's sensitivity would make every other token's error look small.
+    # Uncoded tokens have the weight 0: an outlier's sensitivity would make every other token's error look small.
     sensitivity = np.exp(found.sensitivity.astype(np.float64))
     coded = float(sensitivity.sum())
     return size, float((sensitivity * errors).sum() / coded) if coded else 0.0

@@ -1,4 +1,4 @@
-"""The coding that changes nothing: keys and values as they are, without what a layer does not hold."""
+"""The raw coding: keys and values unchanged, without the entries that a layer does not hold."""
 
 from typing import Any, Final
 

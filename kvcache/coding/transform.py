@@ -1,6 +1,6 @@
 """The transform code (design: un-rotate, centre, weight by sensitivity, decorrelate, quantise, entropy-code).
 
-`kvcache.coding.transform_decoding` is the way back; both ends agree on the parameters, tiles, blocks and tables here.
+`kvcache.coding.transform_decoding` is the inverse; both use the parameters, tiles, blocks and tables defined here.
 Symbols, exponents and stored rows are bit-exact on every machine; the floating-point sums that turn them back into
 keys and values may differ in their last bits.
 """
@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding import entropy
 from kvcache.coding.coordinates import Coordinates, coordinates
 from kvcache.coding.encoded import Encoded
 from kvcache.coding.profile import Group, OpenedProfile
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels import transform
 from kvcache.kernels.tiles import in_tiles
 from latentmas.protocol.errors import InvalidInput
@@ -25,7 +25,7 @@ from latentmas.protocol.tensors import Array
 
 CODING: Final = "transform"
 FINEST, COARSEST = -400, 200  # steps, sixteenths of an octave
-CODED_TOGETHER = 4096  # tokens whose blocks are gathered before the next ones
+CODED_TOGETHER = 4096  # tokens in a tile, whose blocks are coded before those of the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _runs_of(
 
 
 def tiles(tokens: int) -> Iterator[slice]:
-    """Yield the runs of tokens that are coded together."""
+    """Yield the tiles, runs of at most `CODED_TOGETHER` tokens."""
     for start in range(0, tokens, CODED_TOGETHER):
         yield slice(start, min(start + CODED_TOGETHER, tokens))
 
@@ -105,12 +105,12 @@ def blocks(group: Group, steps: Array) -> Iterator[tuple[Array, classes.Block]]:
 def frozen_table(block: classes.Block, profile: OpenedProfile) -> tuple[int, Array]:
     """Return a block's largest magnitude with a symbol of its own, and the table of its symbols.
 
-    They are -limit to limit and, last, one for everything else.
+    The symbols are -limit to limit and, last, the escape for larger values.
     """
     limit = int(profile.limits[block.number])
     return limit, profile.frequencies[block.number, : 2 * limit + 2]
 
 
 def low_bits_table(block: classes.Block) -> Array:
-    """Return the table of the low bits that are coded apart: all alike."""
+    """Return the table of the low bits that are coded apart: equal frequencies."""
     return np.ones(1 << block.shift, np.int64)

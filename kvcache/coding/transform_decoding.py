@@ -1,4 +1,4 @@
-"""The receiving side of the transform code; what it is given may come from a stranger."""
+"""Decoding of the transform code; the input is untrusted and fully checked."""
 
 import math
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ import jax
 import msgspec
 import numpy as np
 
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding import entropy
 from kvcache.coding.coordinates import basis_of, columns, segments, sink_columns
 from kvcache.coding.encoded import Encoded
 from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.coding.transform import Parameters, blocks, frozen_table, low_bits_table, tiles
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels import transform
 from kvcache.kernels.product import product
 from kvcache.kernels.tiles import in_tiles
@@ -22,8 +22,8 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import SnapshotFrame
 from latentmas.protocol.tensors import Array
 
-COMMON_SHARE = 0.75  # of the tokens have no coefficient past the columns that are multiplied for all
-COLUMNS = 256  # are left out together: few shapes to compile
+COMMON_SHARE = 0.75  # of the tokens have all coefficients in the columns that are multiplied for every token
+COLUMNS = 256  # numbers of columns are rounded up to this: few shapes to compile
 
 
 def decode(encoded: Encoded, frame: SnapshotFrame, *, profile: OpenedProfile) -> tuple[Array, Array]:
@@ -69,7 +69,7 @@ def _parameters(encoded: Encoded) -> Parameters:
 
 
 def _stored(encoded: Encoded, parameters: Parameters, frame: SnapshotFrame) -> Array:
-    """Return which tokens are not coded: the BOS entry and those stored as they are."""
+    """Return the mask `[tokens]` of uncoded tokens: the BOS entry and those that are stored exactly."""
     stored = np.zeros(frame.tokens, bool)
     stored[0] = parameters.sink
     exact, rows = encoded.sections.get("exact"), encoded.sections.get("exact_rows")
@@ -144,9 +144,10 @@ def _symbols(tile: _Tile, decoded: Iterator[Array], profile: OpenedProfile, esca
 
 
 def _restored(symbols: Array, tile: _Tile, profile: OpenedProfile) -> Array:
-    """Return the rows of the group's layers that a tile's symbols stand for.
+    """Return a tile's decoded rows `[tokens, width]`, in the group's layers.
 
-    Few tokens are coded so finely that they reach the last columns: those are multiplied for these tokens alone.
+    Few tokens are coded so finely that they have coefficients in the last columns: only these tokens are multiplied
+    with those.
     """
     group, coded = tile.group, np.zeros(len(symbols), np.int64)
     for rows, block in tile.blocks:
@@ -167,7 +168,7 @@ def _rounded(columns: float, rank: int) -> int:
 
 
 def _product(symbols: Array, steps: Array, group: Group, profile: OpenedProfile, *, first: int, last: int) -> Array:
-    """Return the weighted rows that some columns add up to."""
+    """Return what the columns `first` to `last` contribute to the weighted rows `[tokens, width]`."""
     part = slice(first, last)
     levels = group.levels[part].astype(np.int32)
 

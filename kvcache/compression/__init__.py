@@ -1,1 +1,1 @@
-"""From a snapshot to a `.kvz` file that reaches a target, and back."""
+"""Compress a snapshot to a `.kvz` file that reaches a target, decompress it, and judge its quality."""

@@ -10,7 +10,7 @@ from kvcache.attention.selection import selector
 from kvcache.compression.container import read_kvz, unpack
 from kvcache.compression.metrics import MS_PER_SECOND, Metrics
 from kvcache.compression.plan import Method, Plan, Target, plan_for
-from kvcache.compression.search import Draft, Job, draft
+from kvcache.compression.search import CompressionJob, Draft, draft
 from kvcache.windows import needed
 from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
 from latentmas.protocol.tensors import Array
@@ -68,7 +68,7 @@ def compress(
         if queries is not None and (plan.selection is not None or plan.may_drop)
         else None
     )
-    made = draft(Job(snapshot=left, plan=plan, adapter=adapter, profile=profile, choose=choose))
+    made = draft(CompressionJob(snapshot=left, plan=plan, adapter=adapter, profile=profile, choose=choose))
     elapsed = MS_PER_SECOND * (time.perf_counter() - started)
     decompression = _decompression_ms(made.data, profile) if time_decompression else None
     return Compressed(
@@ -115,7 +115,7 @@ def _metrics(
 
 
 def _method(plan: Plan, made: Draft) -> Method:
-    """A ratio may have cost tokens that the plan did not mean to drop."""
+    """Return the method applied: to reach a ratio, "quantise" may have dropped tokens as well."""
     return "select+quantise" if plan.method == "quantise" and made.kept is not None else plan.method
 
 

@@ -2,7 +2,7 @@
 
 A safetensors file whose document (canonical JSON) names the frame, the coding and its parameters, the selection, the
 codec profile and the evidence, with the SHA-256 of every section and of itself. Positions, token ids and offsets are
-kept as short as they allow (`kvcache.coding.frame`).
+stored in compact form (`kvcache.coding.frame`).
 """
 
 import hashlib
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 KIND = "kvz"
 VERSION = 1
-MAX_EXPANSION = 1 << 14  # decoded bytes for a byte of file: far more than any coding reaches, far less than a lie could
+MAX_EXPANSION = 1 << 14  # decoded bytes per byte of file: far more than any coding reaches; bounds a forged header
 KEYS = {"kind", "version", "frame", "coding", "parameters", "selection", "profile", "evidence", "sections", "digest"}
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A `.kvz` file in memory: what it holds and what is said of it. Plain data is canonical: decimals are text."""
+    """A `.kvz` file in memory: coded arrays and their metadata, as canonical plain data (decimals are text)."""
 
     frame: SnapshotFrame
     encoded: Encoded

@@ -1,4 +1,4 @@
-"""The codings behind one face, each with the setting that a target needs, best quality first."""
+"""The codings by name, as encoders with the settings that may meet a plan's target, the most faithful first."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 RAW_BITS = 16
 MOST_BITS, LEAST_BITS = 8, 2
 FINER = 1
-ENTROPY_SHARE = 0.95  # of its bits that a quantised number takes at least, entropy-coded
-# With queries at hand, dropping tokens costs less than a third bit does (keep 25 % at 3 bit: 19x at a KL of .070 on
-# SmolLM2-135M; 2 bit: 7x at .143).
+ENTROPY_SHARE = 0.95  # of its bits is the least that a quantised number takes, entropy-coded
+# With queries, dropping tokens loses less quality than going below 3 bits (keep 25 % at 3 bits: 19x at a KL of .070 on
+# SmolLM2-135M; 2 bits: 7x at .143).
 LEAST_BITS_BEFORE_DROPPING = 3
-SHARES = (1.0, 0.99, 0.97, 0.92)  # of the room: a step is chosen by the code's expected length
+SHARES = (1.0, 0.99, 0.97, 0.92)  # of the room, tried in turn: the step's expected code length may be exceeded
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The figures of one compression, all measured: what was not measured is None."""
+"""The measured figures of one compression; one that was not measured is None."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,11 @@ MS_PER_SECOND = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """The specification's metrics. `ratio` is bytes over bytes; the profile, sent once, is not in `compressed_bytes`.
+    """The metrics of specification 1.2. `compressed_bytes` does not include the profile, which is sent once.
 
-    `original_bytes` is what the model's own cache takes at float16: tokens that a sliding layer no longer needs do not
-    count as saved. `ttft_ms` is set only by a caller that ran the model, `decompression_time_ms` only by a decode.
+    `ratio` is original over compressed bytes. `original_bytes` is what the model's own cache takes at float16: tokens
+    that a sliding layer no longer needs do not count as saved. `ttft_ms` is set only by a caller that ran the model,
+    `decompression_time_ms` only by a decode.
     """
 
     compression_time_ms: float
@@ -40,7 +41,7 @@ class Metrics:
         return 100 * self.saved
 
     def ratio_with_profile(self, snapshots: int) -> float | None:
-        """Return the ratio with the profile's bytes spread over so many snapshots; None without a profile."""
+        """Return the ratio with the profile's bytes spread over that many snapshots; None without a profile."""
         if self.profile_bytes is None:
             return None
         return self.original_bytes / (self.compressed_bytes + self.profile_bytes / snapshots)

@@ -1,6 +1,6 @@
-"""What a compression is to reach, which method follows from it, and whether the two go together.
+"""Targets and methods of a compression: what is asked for, the method that follows, and whether the two fit together.
 
-A target is the specification's attention coverage, a byte ratio, or a bound on quality.
+A target is an attention coverage (specification 1.3), a byte ratio, or a bound on the KL divergence.
 """
 
 import math
@@ -16,7 +16,7 @@ Method = Literal["auto", "raw", "select", "quantise", "transform", "select+quant
 METHODS: tuple[Method, ...] = get_args(Method)
 CODING_OF: Mapping[str, Coding] = {"raw": "raw", "select": "raw", "quantise": "quantised", "transform": "transform"}
 
-# Where nothing is asked for: 4.6x at a KL of .007 on SmolLM2-135M. Errors of keys are amplified by the softmax.
+# Without a target: 4.6x at a KL of .007 on SmolLM2-135M. Keys get more bits, as the softmax amplifies their errors.
 DEFAULT_KEY_BITS, DEFAULT_VALUE_BITS = 4, 3
 DEFAULT_KL = 0.01  # nats, where a profile is given and nothing is asked for
 MAX_RATIO = 10_000.0
@@ -26,7 +26,7 @@ MAX_RATIO = 10_000.0
 class Threshold:
     """Keep the fewest tokens whose attention mass reaches `coverage`. Raises InvalidInput.
 
-    `min_tokens` and `max_tokens` stand in for the adapter's; the cap wins over the coverage.
+    `min_tokens` and `max_tokens` replace the adapter's; `max_tokens` takes precedence over the coverage.
     """
 
     coverage: float
@@ -78,7 +78,7 @@ Target: TypeAlias = Threshold | Ratio | KLBound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`selection` says which tokens to keep first, None all; `may_drop` whether a ratio may cost further tokens.
+    """How to compress. `selection`: the tokens to keep first, None for all; `may_drop`: a ratio may drop further ones.
 
     `of_stream`: the snapshot is a part of a cache whose end is not known yet.
     """
@@ -113,7 +113,7 @@ def target_of(values: Mapping[str, Any], adapter: ModelAdapter) -> Target | None
 def plan_for(
     method: str, target: Target | None, *, adapter: ModelAdapter, with_profile: bool, with_queries: bool
 ) -> Plan:
-    """Return what to do. Raises InvalidInput where method, target, profile and queries do not go together."""
+    """Return the plan. Raises InvalidInput where method, target, profile and queries do not fit together."""
     if method not in METHODS:
         raise InvalidInput(f"method is {method!r}; it must be one of {', '.join(METHODS)}", field="method")
     _check_bound(method, target, with_profile=with_profile)
@@ -196,7 +196,7 @@ def _kl(coding: Coding, target: Target | None) -> float | None:
 
 
 def token_bounds(selection: Threshold, adapter: ModelAdapter, *, tokens: int) -> tuple[int, int]:
-    """Return how many of so many tokens a selection keeps at least and at most. Raises InvalidInput."""
+    """Return the least and the greatest number of tokens that a selection may keep of `tokens`. Raises InvalidInput."""
     least = adapter.min_tokens if selection.min_tokens is None else selection.min_tokens
     most = adapter.max_tokens if selection.max_tokens is None else selection.max_tokens
     if most < least:
@@ -211,7 +211,7 @@ def token_bounds(selection: Threshold, adapter: ModelAdapter, *, tokens: int) ->
 
 
 def check_count(name: str, count: object) -> None:
-    """Raise InvalidInput for what is no whole number of at least 1."""
+    """Raise InvalidInput unless `count` is a whole number of at least 1."""
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise InvalidInput(f"{name} is {count!r}; it must be a whole number of at least 1", field=name)
 

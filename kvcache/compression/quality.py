@@ -1,4 +1,4 @@
-"""Judge a compressed cache by what was measured; what was not is None and named. Knows no Django.
+"""Judge a compressed cache by measured figures (specification 1.3); those not measured are None and named.
 
 Information loss is 1 - retention where the model was run, otherwise the share of the attention outputs' energy that is
 lost for the given queries: two different quantities, so `loss_from` says which it is.
@@ -39,7 +39,7 @@ FIGURES = (
 LEAST_COVERAGE = 0.85
 MOST_LOSS = 0.15
 LEAST_SAVED, MOST_SAVED = 0.70, 0.95
-# How to come by a figure that is missing.
+# How to measure a figure that is missing.
 MEASURES = {
     "attention_coverage": "give the original and queries",
     "attention_output_error": "give the original and queries",
@@ -100,7 +100,7 @@ def validate(
     run: ModelRun | None = None,
     max_bytes: int = MAX_BYTES,
 ) -> QualityReport:
-    """Return the specification's checks on a `.kvz` file.
+    """Return the quality checks of specification 1.3 on a `.kvz` file.
 
     With the original and queries the file is decoded and compared. Raises InvalidInput, TooLarge or DimensionMismatch
     where the file is malformed, or file, original, queries and profile do not belong together.
@@ -147,7 +147,7 @@ def _report(figures: dict[str, float | None], loss_from: str | None, container: 
 
 
 def _stated(container: Container, size: int) -> dict[str, float | None]:
-    """Return what was measured when the file was made."""
+    """Return the figures that the file states, measured when it was made."""
     stated: dict[str, float | None] = {}
     if container.selection is not None:
         stated["attention_coverage"] = _decimal(container.selection, "coverage", most=1.0)
@@ -195,7 +195,7 @@ def _decoded(container: Container, original: KVSnapshot, profile: "OpenedProfile
 
 
 def _findings(figures: Figures, container: Container) -> Iterator[Finding]:
-    """Yield what the figures give cause to say; a figure of None was not measured and is not judged."""
+    """Yield the warnings and errors that the figures cause; a figure of None was not measured and is not judged."""
     yield from _coverage(figures)
     yield from _lost(figures, container)
     yield from _bound(figures)

@@ -1,8 +1,7 @@
-"""From a plan to a file: select, code, write, and go on until the file is small enough."""
+"""Make the file that a plan asks for: select tokens, code, write, and repeat until the file is small enough."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from kvcache.adapters import ModelAdapter
 from kvcache.coding.encoded import Coding, Encoded
@@ -14,10 +13,8 @@ from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
+    from kvcache.attention.selection import Choose  # at run time it brings JAX along
     from kvcache.coding.profile import OpenedProfile
-
-# threshold, least and most tokens -> the kept tokens' ascending indices and the attention mass they hold
-Choose: TypeAlias = Callable[[float, int, int], tuple[Array, float]]
 
 DROP_ROUNDS = 6  # a file's size is nearly linear in its tokens, so two usually do
 DROP_MARGIN = 0.98
@@ -25,14 +22,14 @@ SECTIONS, SECTION_BYTES = 4, 170  # what a section costs in the header: name, sh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A snapshot of what is needed, and how to compress it; `choose` is given where queries are."""
+class CompressionJob:
+    """A snapshot of what later tokens can see, and how to compress it; `choose` is None without queries."""
 
     snapshot: KVSnapshot
     plan: Plan
     adapter: ModelAdapter
     profile: "OpenedProfile | None"
-    choose: Choose | None
+    choose: "Choose | None"
 
     def pick(self, selection: Threshold) -> "Chosen":
         """Return the selected tokens. Raises InvalidInput for fewer tokens than the minimum."""
@@ -52,7 +49,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A written file, and the encoder that made it: a stream goes on with the one that its first chunk settled on."""
+    """A written file, and the encoder that made it, which a stream uses again for its later chunks."""
 
     data: bytes
     encode: Encode
@@ -61,7 +58,7 @@ class Draft:
     coverage: float | None
 
 
-def draft(job: Job) -> Draft:
+def draft(job: CompressionJob) -> Draft:
     """Return the file that the plan asks for. Raises QualityBelowThreshold where its target is out of reach."""
     selection = job.plan.selection
     chosen = Chosen(job.snapshot) if selection is None else job.pick(selection)
@@ -70,7 +67,7 @@ def draft(job: Job) -> Draft:
     return write(job, chosen, encoder(job.plan, chosen.snapshot, profile=job.profile))
 
 
-def _reach(job: Job, chosen: Chosen, ratio: float) -> Draft:
+def _reach(job: CompressionJob, chosen: Chosen, ratio: float) -> Draft:
     """Return the most faithful file within the ratio: finer settings first, then fewer tokens."""
     budget = job.snapshot.frame.raw_bytes / ratio
     room = max(1.0, budget - _overhead(job, chosen))
@@ -89,7 +86,7 @@ def _reach(job: Job, chosen: Chosen, ratio: float) -> Draft:
     return made
 
 
-def _drop(job: Job, chosen: Chosen, encode: Encode, made: Draft, budget: float) -> Draft:
+def _drop(job: CompressionJob, chosen: Chosen, encode: Encode, made: Draft, budget: float) -> Draft:
     """Return the file of as many tokens as the budget holds, the most attended first."""
     selection = job.plan.selection or Threshold(1.0)
     least, most = token_bounds(selection, job.adapter, tokens=job.snapshot.frame.tokens)
@@ -102,7 +99,7 @@ def _drop(job: Job, chosen: Chosen, encode: Encode, made: Draft, budget: float) 
     return made
 
 
-def _out_of_reach(job: Job, made: Draft, ratio: float) -> QualityBelowThreshold:
+def _out_of_reach(job: CompressionJob, made: Draft, ratio: float) -> QualityBelowThreshold:
     reached = job.snapshot.frame.raw_bytes / len(made.data)
     ways = [] if job.profile is not None else ["a codec profile"]
     ways += [] if job.choose is not None else ["queries, so that tokens can be dropped"]
@@ -116,17 +113,17 @@ def _out_of_reach(job: Job, made: Draft, ratio: float) -> QualityBelowThreshold:
     )
 
 
-def write(job: Job, chosen: Chosen, encode: Encode) -> Draft:
+def write(job: CompressionJob, chosen: Chosen, encode: Encode) -> Draft:
     """Return the file of the chosen tokens, coded with that encoder."""
     return Draft(_file(job, chosen, encode(chosen.snapshot)), encode, job.plan.coding, chosen.kept, chosen.coverage)
 
 
-def _overhead(job: Job, chosen: Chosen) -> int:
-    """Return the bytes of a file beside its code."""
+def _overhead(job: CompressionJob, chosen: Chosen) -> int:
+    """Return the bytes of a file without its code: header, document and frame."""
     return len(_file(job, chosen, Coded(Encoded(job.plan.coding, {}, {})))) + SECTIONS * SECTION_BYTES
 
 
-def _file(job: Job, chosen: Chosen, coded: Coded) -> bytes:
+def _file(job: CompressionJob, chosen: Chosen, coded: Coded) -> bytes:
     container = Container(
         frame=chosen.snapshot.frame,
         encoded=coded.encoded,
@@ -138,14 +135,14 @@ def _file(job: Job, chosen: Chosen, coded: Coded) -> bytes:
 
 
 def selection_document(coverage: float | None, threshold: float | None, tokens: int) -> dict[str, Any] | None:
-    """Return what a container says about a selection out of so many tokens; None where all were kept."""
+    """Return a container's entry about a selection out of `tokens` tokens; None where all were kept."""
     if coverage is None or threshold is None:
         return None
     return {"coverage": repr(coverage), "threshold": repr(threshold), "of_tokens": tokens}
 
 
-def _evidence(job: Job, coded: Coded) -> dict[str, Any]:
-    """No times: the same snapshot must give the same bytes."""
+def _evidence(job: CompressionJob, coded: Coded) -> dict[str, Any]:
+    """Return the measured figures; no times, because the same snapshot must give the same bytes."""
     evidence: dict[str, Any] = {"original_bytes": job.snapshot.frame.raw_bytes}
     if coded.kl_bound is not None and job.plan.selection is None:  # the bound says nothing about dropped tokens
         evidence["kl_bound"] = repr(coded.kl_bound)

@@ -1,6 +1,6 @@
-"""What must hold before a memory is mapped: this W-Matrix is of these models, these weights and this geometry.
+"""Checks before a memory is mapped: the W-Matrix must be for these models, weights and geometries.
 
-A refusal says what was expected and what came, and carries the decision `unsupported` among its facts.
+An error says what was expected and what came, and has the decision `unsupported` among its facts.
 """
 
 from typing import Any
@@ -28,7 +28,10 @@ def require_unrotated(adapter: ModelAdapter, geometry: KVGeometry) -> None:
 
 
 def check_document(document: WMatrixDocument) -> tuple[KVGeometry, KVGeometry]:
-    """Return the geometries of source and target. Raises for a W-Matrix that maps no KV-cache."""
+    """Return the geometries of source and target.
+
+    Raises InvalidInput, DimensionMismatch or ModelNotSupported for a W-Matrix that cannot map a KV-cache.
+    """
     if document.space is not Space.KV_CACHE:
         raise InvalidInput(
             f"this W-Matrix maps {document.space.value} vectors; a KV-cache needs one whose space is "
@@ -77,7 +80,7 @@ def check_source(frame: SnapshotFrame, document: WMatrixDocument) -> None:
 
 
 def check_held(frame: SnapshotFrame, *, allow_partial: bool) -> int:
-    """Return the first token that every layer holds. Raises DimensionMismatch where some are held by a part only."""
+    """Return the index of the first token that every layer holds; above 0 it is a DimensionMismatch unless allowed."""
     first = max(frame.starts)
     if first and not allow_partial:
         raise DimensionMismatch(

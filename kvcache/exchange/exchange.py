@@ -1,7 +1,7 @@
-"""EXCHANGE_MEMORY: (kv_source, M_source, M_target, W) -> (kv_aligned, quality), between models of any two geometries.
+"""EXCHANGE_MEMORY (specification 3.5.3): (kv_source, M_source, M_target, W) -> (kv_aligned, quality), any geometries.
 
-Rotation is undone at the source's positions and applied at the target's, the target's own attention sink goes in
-front, and its sliding-window layers keep what their windows hold. Cost and time grow linearly with the tokens.
+RoPE is removed at the source's positions and applied at the target's, the target's own attention sink goes in front,
+and its sliding-window layers keep the tokens in their windows. Time grows linearly with the number of tokens.
 """
 
 from collections.abc import Iterator
@@ -29,9 +29,10 @@ FLOAT16_LIMIT = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """The target's memory, and what is to be said of it. `dropped` tokens found no place in it.
+    """The target's memory with its quality; `findings` are sentences for the receiver.
 
-    `corrected`: whether the target's first layer was given and the W-Matrix could correct the others by it.
+    `dropped`: how many tokens are not in the memory. `corrected`: whether the target's first layer was given and the
+    W-Matrix corrected the other layers by it.
     """
 
     snapshot: KVSnapshot
@@ -51,11 +52,11 @@ def exchange(
     policy: Policy | None = None,
     evidence: Evidence | None = None,
 ) -> Exchanged:
-    """Return the memory as the target model's own, from which it goes on; float16 where the source's was.
+    """Return the memory as a KV-cache of the target model, for it to continue from; float16 where the source's is.
 
     Without `target` there is one entry for each of the source's tokens, and the text need not be known; with it and
-    its first layer, a W-Matrix that has a correction applies it. The frame names the target model but no weights:
-    these did not produce it, and nobody may take it for an exact cache.
+    its first layer, a W-Matrix that has a correction applies it. The frame names the target model but no weights: they
+    did not compute this cache, so it must not pass for an exact one.
 
     Raises QualityBelowThreshold (decision `fallback_reprefill`) below the policy, WMatrixNotFound, DimensionMismatch
     or ModelNotSupported (`unsupported`) for a W-Matrix or a snapshot that does not fit, and InvalidInput.
@@ -102,14 +103,14 @@ def _target_sink(opened: OpenedWMatrix) -> Array:
 def _placed(
     frame: SnapshotFrame, target: TargetTokens | None, opened: OpenedWMatrix, *, first: First, usable: int
 ) -> Places:
-    """Return the target's tokens with their partners. Raises DimensionMismatch where there are none."""
+    """Return the target's tokens with the source tokens they are mapped from. Raises DimensionMismatch for none."""
     if target is None:
         placed = placement.source_places(frame, first=first, usable=usable)
     else:
         geometry = opened.document.target_geometry
         assert geometry is not None  # check_document saw it
         placed = placement.span_places(frame, target, first=first, usable=usable, width=geometry.layer_width)
-    # Without its row in the file nobody knows what the source keeps for BOS.
+    # Without source_bos in the file the source's row of BOS is unknown, and what would be mapped from it is left out.
     if opened.map.source_bos is None and not (kept := placed.partners != placement.BOS).all():
         placed = placed.only(kept)
     if not len(placed.partners):
@@ -217,7 +218,7 @@ def _findings(
 
 
 def _of_correction(placed: Places, opened: OpenedWMatrix) -> Iterator[str]:
-    """Yield which of the W-Matrix's two maps was applied where it matters."""
+    """Yield a sentence where the correction, or the target's first layer for it, was there but not used."""
     given = placed.first_layer is not None
     if opened.map.correction is None and given:
         yield "the W-Matrix has no correction, so the target's first layer was not used"

@@ -1,12 +1,12 @@
-"""A W-Matrix ready to be applied: the one way in which its matrices, and its correction, meet rows.
+"""A W-Matrix ready to be applied: the only code that applies its matrices and its correction to rows.
 
-R^ds -> R^du -> R^dt in two steps, so that a memory can be judged by its latents before anything is built. Matrices are
-float32 with the scales multiplied in, kept where products run.
+R^ds -> R^du -> R^dt in two steps, so that a memory can be judged by its latents before it is decoded. Matrices are
+float32 with the scales multiplied in, on the device that computes the products.
 
-The correction goes by the one layer that the target's tokens tell for certain: its first, whose keys (without RoPE) and
-values depend on the token alone. What a W-Matrix predicts for it and what it is differ by the innovation u_t, as in a
-Kalman filter, and that difference tells how the other layers' predictions are wrong: rows_t += [u_t, u_(t-1), ...] C,
-with C = `correction_encoder` `correction_decoder` fitted by ridge on the residuals of the calibration rows.
+The correction uses the target's first layer, whose keys (without RoPE) and values depend on the token alone, and so are
+known exactly where the target's tokens are. Its true row minus its prediction is the innovation u_t, as in a Kalman
+filter, from which the errors of all layers are predicted: rows_t += [u_t, u_(t-1), ...] C, with
+C = `correction_encoder` `correction_decoder` fitted by ridge on the residuals of the calibration rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ from latentmas.protocol.w_matrix import CORRECTION, WMatrix, WMatrixDocument
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """From the innovations of the target's first layer, of a token and of those before it, to what its row lacks."""
+    """The linear map from innovations of a token and of those before it to what is added to the token's row."""
 
     encoder: Array | jax.Array  # [lags * w, r], rows divided by the target's scale
     decoder: Array | jax.Array  # [r, dt], columns multiplied by it
@@ -38,7 +38,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class LatentMap:
-    """A W-Matrix's arrays, opened; scale of the latents, the sinks' rows and the correction are None where absent."""
+    """A W-Matrix's arrays, ready to be applied; latent scale, sink rows and correction are None where absent."""
 
     encoder: Array | jax.Array  # [ds, du], rows divided by the source's scale
     decoder: Array | jax.Array  # [du, dt], columns multiplied by the target's scale
@@ -77,9 +77,9 @@ class LatentMap:
         return self.decode(self.encode(np.array(rows, np.float32)))
 
     def corrected(self, rows: Array, first_layer: Array) -> Array:
-        """Return target rows `[tokens, dt]` corrected by the first layer's own `[tokens, w]`; they are overwritten.
+        """Return target rows `[tokens, dt]`, overwritten, corrected by the true first layer `[tokens, w]`.
 
-        The tokens follow each other in the text; before the first there is nothing to correct by.
+        The tokens are consecutive; innovations before the first count as zero.
         """
         assert self.correction is not None
         positions = np.arange(len(rows))
@@ -96,7 +96,7 @@ class OpenedWMatrix:
 
 
 def open_w_matrix(w_matrix: WMatrix) -> OpenedWMatrix:
-    """Return a W-Matrix ready to be applied, whichever form the file keeps its matrices in."""
+    """Return a W-Matrix ready to be applied, whether its matrices are floating-point or 8-bit."""
     return OpenedWMatrix(w_matrix.document, open_map(w_matrix.arrays, target=w_matrix.document.target_geometry))
 
 
@@ -118,12 +118,12 @@ def open_map(arrays: Mapping[str, Array], *, target: KVGeometry | None = None) -
 
 
 def has_correction(arrays: Mapping[str, Array]) -> bool:
-    """Return whether a W-Matrix can use the target's tokens."""
+    """Return whether a W-Matrix has a correction, which uses the target's tokens."""
     return CORRECTION[0] in arrays
 
 
 def lagged(innovations: Array, lags: int) -> Array:
-    """Return `[tokens, lags * w]`: each token's innovation, then that of the token before, and so on; zero before."""
+    """Return `[tokens, lags * w]`: each token's innovation, the previous token's, and so on; zero before the first."""
     tokens, width = innovations.shape
     padded = np.concatenate([innovations, np.zeros((1, width), np.float32)])
     return np.asarray(padded[_before(np.arange(tokens), lags)].reshape(tokens, lags * width), np.float32)
@@ -132,17 +132,17 @@ def lagged(innovations: Array, lags: int) -> Array:
 class Corrector:
     """Corrects a memory's rows tile by tile, in order; the result does not depend on how long the tiles are.
 
-    `positions` `[tokens]` ascend. A token whose predecessor in the text has no row, because the memory lacks its
-    partner, has a zero in its place: without a prediction there is no innovation.
+    `positions` `[tokens]` ascend. A predecessor in the text that has no row, because the memory lacks its source token,
+    has no prediction; its innovation counts as zero.
     """
 
     def __init__(self, correct: Callable[[Array], Array], first_layer: Array, *, positions: Array, lags: int) -> None:
-        """Take the map from lagged raw innovations `[n, lags * w]` to what the rows `[n, dt]` lack."""
+        """`correct` maps lagged raw innovations `[n, lags * w]` to what is added to the rows `[n, dt]`."""
         tokens, width = first_layer.shape
         self._correct = correct
         self._first_layer = first_layer
         self._before = _before(positions, lags)
-        self._innovations = np.zeros((tokens + 1, width), np.float32)  # the last is of tokens that are not there
+        self._innovations = np.zeros((tokens + 1, width), np.float32)  # the last stands for missing tokens
         self._done = 0
 
     def apply(self, rows: Array) -> None:
@@ -165,7 +165,7 @@ def _correction_of(arrays: Mapping[str, Array], width: int, scale: Array) -> Cor
 
 
 def _before(positions: Array, lags: int) -> Array:
-    """Return `[tokens, lags]`: the index of the token so many positions before each, itself first; -1 for none."""
+    """Return `[tokens, lags]`: the index of the token 0, 1, 2 ... positions before each token; -1 for none."""
     wanted = positions[:, None] - np.arange(lags)
     index = np.searchsorted(positions, wanted)
     return np.where(positions[index] == wanted, index, -1)

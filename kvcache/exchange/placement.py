@@ -50,7 +50,7 @@ class TargetTokens:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """`partners` `[n]` are indices of snapshot tokens, or BOS; `positions` `[n]` ascend from 1 on.
+    """The target memory's entries. `partners` `[n]` are snapshot indices or BOS; `positions` `[n]` ascend from 1 on.
 
     `token_ids` and `offsets` `[1 + n]` are the target's, its sink's in front, where all of them are known, and
     `first_layer` `[n, w]` is its first layer without the sink, float32.
@@ -62,7 +62,7 @@ class Places:
     next_position: int
     token_ids: Array | None
     offsets: Array | None
-    dropped: int  # tokens of the target (in span mode) or of the snapshot that find no place
+    dropped: int  # number of the target's tokens (in span mode) or the snapshot's that have no entry
     first_layer: Array | None = None
 
     def only(self, kept: Array) -> "Places":
@@ -80,7 +80,7 @@ class Places:
 
 
 def source_places(frame: SnapshotFrame, *, first: First, usable: int) -> Places:
-    """Keep the source's tokens from index `usable` on at their places; the sink's entry is not among them."""
+    """Return places that keep the source's tokens from index `usable` on at their positions, without its sink."""
     kept = np.arange(max(usable, int(first in (First.BOS, First.SINK))), frame.tokens)
     # A text token at position 0 moves up by one, with all that follow, since the target's sink comes first.
     shift = int(first in (First.SINK, First.TOKEN))
@@ -96,7 +96,7 @@ def source_places(frame: SnapshotFrame, *, first: First, usable: int) -> Places:
 
 
 def span_places(frame: SnapshotFrame, target: TargetTokens, *, first: First, usable: int, width: int) -> Places:
-    """Give every target token its causal partner, and leave out those whose partner is not there.
+    """Return places that give every target token its causal partner, without those whose partner is missing.
 
     `width` is that of one layer of the target. Raises InvalidInput where the spans of one side are unknown or
     malformed, and DimensionMismatch for a first layer of another shape.
@@ -125,7 +125,7 @@ def span_places(frame: SnapshotFrame, target: TargetTokens, *, first: First, usa
 
 
 def _exact_partners(frame: SnapshotFrame, spans: Array, source_spans: Array) -> Array:
-    """Return snapshot indices by way of the positions of all source tokens."""
+    """Return partners as snapshot indices, from the spans of all source tokens, dropped ones included."""
     shift = frame.next_position - len(source_spans)
     if shift not in (0, 1):
         raise InvalidInput(
@@ -140,7 +140,7 @@ def _exact_partners(frame: SnapshotFrame, spans: Array, source_spans: Array) -> 
 
 
 def _known_partners(frame: SnapshotFrame, spans: Array, *, first: First) -> Array:
-    """Return snapshot indices by the snapshot's own offsets, NOBODY after a gap that may hide the partner."""
+    """Return partners as snapshot indices, from the snapshot's own offsets; NOBODY where a gap may hide the partner."""
     if frame.offsets is None:
         raise InvalidInput(
             "the snapshot does not say which characters its tokens stand for, so they cannot be paired with the "

@@ -1,4 +1,4 @@
-"""Apply a W-Matrix, let the target read the text itself, or say that it cannot be done: a decision with its reason."""
+"""The decision about a memory, with its reason: apply the W-Matrix, let the target read the text, or unsupported."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ CORRECT = "Give the target's tokens with their first layer (target_spans and tar
 
 
 class Decision(StrEnum):
-    """What became of a memory; the last two are found among the facts of the error that says so."""
+    """What became of a memory; the last two are the fact `decision` of the error that is raised."""
 
     APPLIED = "applied"
     FALLBACK_REPREFILL = "fallback_reprefill"  # let the target read the text
@@ -23,11 +23,11 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the receiver insists on. Raises InvalidInput for what no figure could reach.
+    """The receiver's requirements. Raises InvalidInput for a minimum outside [0, 1].
 
     `minimum_retention` is compared with the measured retention, `minimum_confidence` with the lower end of its 95 %
-    interval; what was not measured reaches neither. `allow_partial` takes the tokens that every source layer holds
-    where sliding windows have dropped older ones.
+    interval; a figure that was not measured meets neither. `allow_partial` takes the tokens that every source layer
+    holds where sliding windows have dropped older ones.
     """
 
     minimum_retention: float | None = None
@@ -46,9 +46,9 @@ class Policy:
 def require_acceptable(
     document: WMatrixDocument, quality: AlignmentQuality, *, evidence: Evidence, policy: Policy, plain: bool = False
 ) -> None:
-    """Raise QualityBelowThreshold where certificate or figures are not what the policy asks for.
+    """Raise QualityBelowThreshold where certificate or figures do not meet the policy.
 
-    `plain`: the figures are those of a map that is applied without the correction it has.
+    `plain`: the W-Matrix has a correction, and the figures are those without it.
     """
     if policy.require_certificate and (reason := _uncertified(evidence)):
         pair = f"source_model={document.source_model}&target_model={document.target_model}"
@@ -77,7 +77,7 @@ def require_acceptable(
 
 
 def require_inside(document: WMatrixDocument, quality: AlignmentQuality, *, policy: Policy) -> None:
-    """Raise QualityBelowThreshold for a snapshot that does not look like what was calibrated."""
+    """Raise QualityBelowThreshold for a snapshot outside the calibrated distribution, where the policy forbids it."""
     if quality.inside is not False or not policy.require_inside:
         return
     bounds = document.distribution

@@ -3,7 +3,7 @@
 Nothing is estimated for the snapshot: similarity, retention and confidence are those of the W-Matrix, measured on
 held-out documents and passed on with their basis. None means not measured, never zero.
 
-Whether a snapshot looks like what the W-Matrix was calibrated on is told by its distance in the W-Matrix's own latent
+Whether a snapshot is like those that the W-Matrix was calibrated on is judged by its distance in the W-Matrix's latent
 space. A token's distance is the mean over the latents of (z / root mean square of z in calibration) squared: about 1
 for the text of calibration, far from 1 for another model's rows, other positions, or a cache that was damaged.
 """
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 LEAST_TOKENS = 16  # of a snapshot that is judged: the median of fewer says little
 LEAST_DOCUMENTS = 2
-# The bounds lie beyond the least and the greatest document by half of the range between them (as logarithms), and by
-# a tenth at least: a new document is seldom within the very range of a few dozen others.
+# The bounds extend the range of the documents' distances on each side by half of its width (as logarithms), at least by
+# a tenth: a new document often lies just outside the range of a few dozen others.
 MARGIN_OF_RANGE = 0.5
 LEAST_MARGIN = float(np.log(1.1))
 
@@ -48,13 +48,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignmentQuality:
-    """The specification's four figures with their basis, and where this snapshot lies in the calibrated distribution.
+    """The figures of specification 4.3.4 with their basis, and where this snapshot lies in the calibrated distribution.
 
     `information_retention` is the retention of the transfer contract where the target was run (`retention` repeats it
     then, and is None otherwise), `confidence` the lower end of its 95 % interval, `euclidean_distance` relative. Where
-    a W-Matrix with a correction was applied without it, they are those of the plain map, or None.
-    `distance` is the snapshot's own, `outside_share` the share of its tokens that lie, each by
-    itself, beyond the bounds of whole documents: a description, since tokens vary more than documents.
+    a W-Matrix with a correction was applied without it, they are those of the plain map, or None. `distance` is this
+    snapshot's; `outside_share` is the share of its single tokens beyond the bounds of whole documents, which only
+    describes: tokens vary more than documents.
     """
 
     basis: Basis
@@ -69,9 +69,9 @@ class AlignmentQuality:
 
 
 def quality_of(document: WMatrixDocument, evidence: Evidence, *, plain: bool = False) -> AlignmentQuality:
-    """Return what is on record; without a record only what the file itself states.
+    """Return the figures on record; without a record, those that the file itself states.
 
-    `plain`: the W-Matrix has a correction, which its figures were measured with, and is applied without.
+    `plain`: the W-Matrix is applied without the correction that its figures were measured with.
     """
     known, stated = evidence.quality, document.quality_metrics
     if plain:
@@ -112,10 +112,10 @@ def _of_plain_map(basis: Basis, retention: Interval | None) -> AlignmentQuality:
 def judged(
     quality: AlignmentQuality, latents: Array, *, document: WMatrixDocument, latent_scale: Array | None
 ) -> AlignmentQuality:
-    """Return the quality with the distance of a snapshot's tokens, from their latents `[tokens, du]`.
+    """Return the quality with the snapshot's distance, computed from its tokens' latents `[tokens, du]`.
 
-    It stays None where the W-Matrix does not say how its latents spread, and is not compared with the bounds where it
-    states none or the snapshot has too few tokens.
+    `distance` is None without a latent scale; `inside` is None where the W-Matrix states no bounds or the snapshot has
+    fewer than LEAST_TOKENS tokens.
     """
     if latent_scale is None or not len(latents):
         return quality

@@ -15,14 +15,14 @@ from latentmas.protocol.tensors import Array
 # |row - BOS row| / |BOS row|. BOS sees nothing but itself, so its row is the same in every cache up to rounding; this
 # leaves room for a coarsely quantised one. No text token of SmolLM2-135M or Gemma-3-270M came nearer than 0.6.
 BOS_TOLERANCE = 0.2
-# Layers in which a row is nearer to BOS than to the mean token. Of the first text tokens after BOS none reached it.
+# Share of layers in which a sink's row is nearer to BOS than to the mean token; no first token after BOS reached it.
 SINK_SHARE = 0.5
 
 
 def first_entry(snapshot: KVSnapshot, w_matrix: OpenedWMatrix) -> First:
     """Return what the snapshot begins with: by its offsets where it has them, then by its row.
 
-    The size of a row tells nothing: standardised, a sink is no larger than a token. Its direction does.
+    A row's norm does not tell: standardised, a sink is no larger than a token. Its direction does.
     """
     frame = snapshot.frame
     if frame.positions[0] != 0:

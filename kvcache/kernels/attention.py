@@ -54,7 +54,7 @@ def _mean_softmax(
     scores: Float[Array, "heads group queries tokens"], seen: Bool[Array, "queries tokens"]
 ) -> Float[Array, "heads group tokens"]:
     masked = jnp.where(seen[None, None], scores, -jnp.inf)
-    largest = jnp.maximum(masked.max(axis=-1, keepdims=True), LEAST)  # a blind query has -inf
+    largest = jnp.maximum(masked.max(axis=-1, keepdims=True), LEAST)  # -inf for a query that sees nothing
     weights = jnp.exp(masked - largest)
     weights = weights / jnp.maximum(weights.sum(axis=-1, keepdims=True), TINY)
     return weights.sum(axis=2) / jnp.maximum(seen.any(axis=1).sum(), 1)

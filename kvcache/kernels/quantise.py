@@ -1,4 +1,4 @@
-"""Rotation and scalar quantisation of a cache's vectors, each layer with its own table, and the way back."""
+"""Rotation and scalar quantisation of a cache's vectors, each layer with its own table, and the inverse."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from kvcache.kernels import lloyd_max, rotary
 from latentmas.protocol.tensors import Array as NumpyArray
 
-LARGEST = 1 << lloyd_max.MAX_BITS  # tables are padded to this, so that no number of bits compiles anew
+LARGEST = 1 << lloyd_max.MAX_BITS  # tables are padded to this, so that all numbers of bits share one compiled kernel
 TINY = np.finfo(np.float32).tiny
 CELLS_PER_UNIT = 128  # a cell is narrower than any two boundaries are apart, so it holds at most one
 CELLS = 10 * CELLS_PER_UNIT  # from -5 to 5 standard deviations; the outermost boundary lies at 4.5
@@ -36,7 +36,7 @@ def quantise(
     boundaries: Float[Array, "layers levels"],
     cells: Int[Array, "layers cells"],
 ) -> tuple[UInt8[Array, "layers tokens heads dim"], Float[Array, "layers tokens heads"]]:
-    """Return the index of every rotated coordinate's level, and the gain that then fits the vector best (0 for 0)."""
+    """Return the level index of every rotated coordinate, and each vector's least-squares gain (0 for zeros)."""
     rotated = vectors @ rotation
     norm = jnp.sqrt(jnp.mean(rotated * rotated, axis=-1, keepdims=True))
     unit = rotated / jnp.maximum(norm, TINY)

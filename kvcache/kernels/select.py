@@ -30,7 +30,7 @@ def select_tokens(
     """Return the fewest tokens whose mass reaches `threshold` of the whole, given a mass `[tokens]`.
 
     The first `sinks` and the last `recent` tokens are always among them, and never fewer than `min_tokens`. Where
-    `max_tokens` are too few, sinks go before recent tokens before mass, and the coverage says what was reached.
+    `max_tokens` is too few, sinks precede recent tokens and these the mass; `coverage` is what was reached.
     """
     tokens = len(mass)
     limit = tokens if max_tokens is None else min(max_tokens, tokens)

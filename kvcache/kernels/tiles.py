@@ -1,4 +1,4 @@
-"""Padded sizes and tiles of tokens: bounded memory, and few shapes to compile a kernel for instead of every length."""
+"""Padded sizes and tiles of tokens: they bound memory and the number of shapes that a kernel is compiled for."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,13 @@ import numpy as np
 
 from latentmas.protocol.tensors import Array
 
-TILE = 1024  # tokens: a matrix product of fewer rows spends its time on laying out the other matrix
-PADDED_TO = 64  # tokens, so that there are 16 sizes to compile for
+TILE = 1024  # tokens: a matrix product of fewer rows spends its time packing the other matrix
+PADDED_TO = 64  # tokens: a tile's size is a multiple of it, one of 16 to compile for
 SMALLEST = 64  # tokens in a bucket
 
 
 def bucket(tokens: int, *, least: int = SMALLEST) -> int:
-    """Return the power of two that so many tokens are padded to where they are not cut into tiles."""
+    """Return the padded size for so many tokens that are not cut into tiles: the next power of two."""
     return max(least, 1 << (tokens - 1).bit_length())
 
 
@@ -24,9 +24,9 @@ def padded(array: Array, size: int, *, axis: int = 0) -> Array:
 
 
 def in_tiles(kernel: Callable[..., jax.Array], array: Array, *others: Array, axis: int = 0) -> Array:
-    """Return `kernel(array, *others)`, tile by tile of tokens; padding is cut off again.
+    """Return `kernel(array, *others)`, computed in padded tiles of tokens.
 
-    Tokens are that axis of the first array and of the result, and the first axis of the other arrays.
+    Tokens are `axis` in the first array and in the result, and the first axis of the other arrays.
     """
     results = []
     for start in range(0, array.shape[axis], TILE):

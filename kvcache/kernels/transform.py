@@ -1,15 +1,15 @@
 """The transform code's arithmetic: its basis, its dead-zone quantiser, and what a step would cost.
 
-`steps` are whole numbers, sixteenths of an octave (see `kvcache.coding.coefficient_classes`), one per token.
+`steps` are whole numbers, sixteenths of an octave (see `kvcache.kernels.coefficient_classes`), one per token.
 """
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int8
 
-from kvcache.coding.coefficient_classes import CLASS_UNITS, COARSE, LOWEST, UNITS
+from kvcache.kernels.coefficient_classes import CLASS_UNITS, COARSE, LOWEST, UNITS
 
-BASIS_BLOCK = 64  # rows; directions are often concentrated in few heads
+BASIS_BLOCK = 64  # rows with a scale of their own; directions are often concentrated in few heads
 DEAD_ZONE = 0.6  # a magnitude is rounded up from this fraction on (0.5: plain rounding)
 LARGEST = 2.0**30  # magnitude of a symbol, which is int32
 
@@ -38,7 +38,7 @@ def dequantise(
     levels: Int[Array, " rank"],
     shrink: Float[Array, "classes 2"],
 ) -> Float[Array, "tokens rank"]:
-    """Return the coefficients at the centre of what each symbol stands for; zero stays zero."""
+    """Return the decoded coefficients: whole steps, moved towards zero by the class's `shrink`; zero stays zero."""
     magnitude = jnp.abs(symbols)
     towards_zero = shrink[_classes(levels, steps, len(shrink)), jnp.clip(magnitude, 1, 2) - 1]
     restored = jnp.sign(symbols) * (magnitude - towards_zero) * jnp.exp2(steps[:, None] / float(UNITS))
@@ -66,5 +66,5 @@ def cost(
 
 
 def _classes(levels: Int[Array, " rank"], steps: Int[Array, " tokens"], count: int) -> Int[Array, "tokens rank"]:
-    """Return each coefficient's class as `kvcache.coding.coefficient_classes` has it, 0 for what is not coded."""
+    """Return each coefficient's class as `kvcache.kernels.coefficient_classes` has it, 0 for what is not coded."""
     return jnp.clip((levels[None] - steps[:, None] - LOWEST) // CLASS_UNITS, 0, count - 1)

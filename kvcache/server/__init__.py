@@ -1,1 +1,1 @@
-"""The Django app over the engine: addresses, codec profiles and runs on record."""
+"""The Django app that serves the engine: REST API, published codec profiles, recorded runs."""

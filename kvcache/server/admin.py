@@ -1,4 +1,4 @@
-"""Codec profiles and runs, to look at."""
+"""Codec profiles and recorded runs in the admin, read-only."""
 
 from typing import Any
 

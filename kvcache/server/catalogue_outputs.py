@@ -1,4 +1,4 @@
-"""What the reading addresses answer: models, profiles, estimates, totals; each shape beside what fills it."""
+"""Answers of the read-only endpoints (models, profiles, estimates, totals): serializers, each with what fills it."""
 
 from typing import Any
 

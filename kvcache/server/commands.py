@@ -1,4 +1,4 @@
-"""Writes of the KV-cache's own: codec profiles on the record."""
+"""Commands of this app: publish a codec profile."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ MAX_POINTS = 64
 
 
 def publish_profile(profile: CodecProfilePublished, *, metadata: Metadata) -> None:
-    """Put a stored profile on the record under the registry's name of its model; once, again records nothing.
+    """Record a stored profile as published, under the registry's name of its model; a second call records nothing.
 
     Raises ModelNotSupported, or InvalidInput where the file is not stored or a figure cannot be right.
     """

@@ -101,7 +101,7 @@ def given_in(request: Request, options: dict[str, Any]) -> tuple[Given, ModelAda
 
 
 def _judged(request: Request, options: dict[str, Any]) -> Judged:
-    """Return the .kvz file to judge, with the original where it came along."""
+    """Return the .kvz file to judge, with the original where the request holds it."""
     if not is_file(request):
         data = options["compressed"]
         if "keys" not in options and "values" not in options:

@@ -1,6 +1,6 @@
-"""What compressing would save, and on what measurements that rests: a profile's curve, or runs on this server.
+"""Estimate what compressing would save, from measurements: a profile's curve, or recorded runs of this server.
 
-Where there is neither, only what arithmetic gives is said, and it is labelled declared.
+Without either, the answer holds only what follows by arithmetic, and its basis is `declared`.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def estimate(adapter: ModelAdapter, *, tokens: int, options: Mapping[str, Any]) 
 
 
 def _original_bytes(adapter: ModelAdapter, tokens: int) -> int | None:
-    """Return the bytes at float16 of what the model's next token can still see."""
+    """Return the float16 bytes of the entries that the model's next token can attend to."""
     if (geometry := adapter.geometry) is None:
         return None
     held = sum(tokens if window is None else min(tokens, window - 1) for window in geometry.windows)
@@ -40,7 +40,7 @@ def _original_bytes(adapter: ModelAdapter, tokens: int) -> int | None:
 
 
 def _by_curve(adapter: ModelAdapter, target: Target | None, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The curve of a profile says what the transform code alone does."""
+    """Return the estimate from a profile's measured curve, which is of the transform code alone; None without one."""
     if options["method"] not in (AUTO, "transform") or isinstance(target, Threshold):
         return None
     wanted = options.get("profile")
@@ -66,7 +66,7 @@ def _by_curve(adapter: ModelAdapter, target: Target | None, options: Mapping[str
 
 
 def _point(points: list[dict[str, float]], target: Target | None) -> dict[str, float]:
-    """Return the measured point that answers the target; nothing is read off between the points."""
+    """Return the measured point that meets the target; points are not interpolated."""
     if isinstance(target, Ratio):
         enough = [point for point in points if point["ratio"] >= target.ratio]
         if not enough:
@@ -90,9 +90,9 @@ def _point(points: list[dict[str, float]], target: Target | None) -> dict[str, f
 
 
 def _by_runs(adapter: ModelAdapter, options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Recorded runs of this model's whole cache and method, whatever their target was.
+    """Return the estimate from recorded runs of this model and method, whatever their target was; None without any.
 
-    Plain arrays are no measure of a model's cache; they count only where its shape is not known.
+    Runs on plain arrays do not represent a model's whole cache; they count only where its geometry is unknown.
     """
     wanted: dict[str, Any] = {} if options["method"] == AUTO else {"method": options["method"]}
     if adapter.geometry is not None:
@@ -118,7 +118,7 @@ def _by_runs(adapter: ModelAdapter, options: Mapping[str, Any]) -> dict[str, Any
 
 
 def _by_arithmetic(adapter: ModelAdapter, target: Target | None, tokens: int) -> dict[str, Any]:
-    """No measurement exists: only a ratio that was asked for, or a cap on tokens, says anything."""
+    """Return what follows without a measurement: the ratio that was asked for, or the bounds on the kept tokens."""
     found: dict[str, Any] = {"method": AUTO, "basis": Basis.DECLARED, "rests_on": "nothing", "ratio": None}
     if isinstance(target, Ratio):
         note = "The ratio is the one asked for; nothing measured here says what it costs."

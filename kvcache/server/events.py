@@ -1,4 +1,4 @@
-"""What happens to codec profiles. One stream per profile: `codec-profile/<hex digest>`."""
+"""Events of codec profiles. One stream per profile: `codec-profile/<hex digest>`."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from latentmas.protocol.quality import Basis, Corpus
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
+class PublishedPoint:
     """What one step of the quantiser costs and saves, a mean over the held-out documents of the curve's corpus."""
 
     step: float
@@ -30,4 +30,4 @@ class CodecProfilePublished:
     corpus: Corpus  # what it was calibrated on
     basis: Basis  # functional where the curve's KL comes from running the model
     measured_on: Corpus | None = None  # the documents of the curve, never those of the calibration
-    curve: tuple[CurvePoint, ...] = ()
+    curve: tuple[PublishedPoint, ...] = ()

@@ -1,4 +1,4 @@
-"""What the KV-cache addresses accept, in a JSON body or, beside a file, in the query."""
+"""Parameters of the KV-cache endpoints, given in a JSON body or, beside a file, in the query."""
 
 from rest_framework import serializers
 

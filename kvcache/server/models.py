@@ -9,7 +9,7 @@ MAX_DIGEST = 71
 
 
 class CodecProfile(models.Model):
-    """A profile that anybody can download; `curve` is what it was measured to do, its figures as decimal text."""
+    """A published codec profile; `curve` holds its measured points (ratio, KL, top-1), figures as decimal text."""
 
     digest = models.CharField(max_length=MAX_DIGEST, primary_key=True)
     size = models.BigIntegerField()
@@ -25,7 +25,7 @@ class CodecProfile(models.Model):
 
     class Meta:
         ordering = ("model", "-published_at", "digest")
-        # Compressing asks: which is this model's newest?
+        # For compressing: the newest profile of a model.
         indexes = [models.Index("model", "weights", "published_at", name="profile_model")]
 
 
@@ -62,14 +62,14 @@ class CompressionRun(models.Model):
     class Meta:
         ordering = ("-created_at", "-id")
         indexes = [
-            # The statistics and estimates: the newest runs of a kind.
+            # For statistics and estimates: the newest runs of a kind.
             models.Index("operation", "model", "method", "created_at", name="run_kind"),
             models.Index("created_at", name="run_created"),
         ]
 
     @property
     def ratio(self) -> float | None:
-        """Bytes over bytes."""
+        """Original over compressed bytes; None where either was not measured."""
         if self.original_bytes is None or not self.compressed_bytes:
             return None
         return self.original_bytes / self.compressed_bytes
@@ -91,5 +91,5 @@ class StreamSession(models.Model):
 
     class Meta:
         ordering = ("-created_at", "id")
-        # Who opens a stream is asked how many are open.
+        # For opening a stream: how many its owner has open.
         indexes = [models.Index("owner", "expires_at", name="stream_owner")]

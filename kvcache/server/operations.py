@@ -1,20 +1,9 @@
-"""Compress, decompress, validate and measure on this server: each result, put on record with its times."""
+"""Compress, decompress, validate and benchmark on this server, and record each run with its times."""
 
 import statistics as stats
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from kvcache.server.models import CodecProfile
-from kvcache.server.payloads import Given
-from kvcache.server.recording import Clock, columns_of, record
-from latentmas.protocol.snapshot import KVSnapshot
-
-if TYPE_CHECKING:
-    from kvcache.compression.compressor import Compressed
-    from kvcache.compression.container import Container
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -22,21 +11,21 @@ from kvcache.adapters import ModelAdapter
 from kvcache.compression.metrics import Metrics
 from kvcache.compression.plan import target_of
 from kvcache.server import queries
-from kvcache.server.models import Operation
-from kvcache.server.payloads import fitted
-from kvcache.server.recording import clocked
+from kvcache.server.models import CodecProfile, Operation
+from kvcache.server.payloads import Given, fitted
+from kvcache.server.recording import Clock, clocked, columns_of, record
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.snapshot import SnapshotFrame
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import TensorFile
 from latentmas.rest.parameters import NO_PROFILE
 
 if TYPE_CHECKING:
     from kvcache.coding import profile as codec
+    from kvcache.compression.compressor import Compressed
     from kvcache.compression.container import Container
     from kvcache.compression.quality import QualityReport
 
-
-PLAIN_ARRAYS = "plain-arrays"  # what a file of no known model is recorded under
+PLAIN_ARRAYS = "plain-arrays"  # recorded as the model of a file that names none
 WITH_PROFILE = ("auto", "transform", "select+transform")
 
 
@@ -62,7 +51,7 @@ class Decompression:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A .kvz file, and what it was made from where that came along."""
+    """A .kvz file to be judged, and the cache it was made from where the request holds it."""
 
     data: bytes
     original: Given | None = None
@@ -91,7 +80,7 @@ def compress(
 
 
 def benchmark(given: Given, *, adapter: ModelAdapter, options: Mapping[str, Any], repetitions: int) -> Measurement:
-    """Compress once, then so many times more, decoding each; only the latter count. Raises as `compress` does."""
+    """Compress and decode once, then `repetitions` times, and record their median times. Raises as `compress` does."""
     timed = {**options, "time_decompression": True}
     first = _compress(given, adapter=adapter, options=timed)
     warm = tuple(_compress(given, adapter=adapter, options=timed) for _ in range(repetitions))
@@ -132,7 +121,7 @@ def decompress(data: bytes) -> Decompression:
 
 
 def decoded(file: bytes | TensorFile) -> KVSnapshot:
-    """Return the snapshot in a .kvz file that something else will be done with, nothing recorded.
+    """Return the snapshot in a .kvz file, for further processing; no run is recorded.
 
     Raises as `decompress` does.
     """
@@ -179,12 +168,12 @@ def validate(judged: Judged, *, model: str | None, options: Mapping[str, Any]) -
 
 
 def needed(profile: CodecProfile | None, metrics: Metrics) -> CodecProfile | None:
-    """Return the profile a compression was given where its coding came to use it."""
+    """Return the profile where the compression's coding used it, otherwise None."""
     return None if metrics.profile_bytes is None else profile
 
 
 def profile_named(options: Mapping[str, Any], frame: SnapshotFrame) -> CodecProfile | None:
-    """Return the profile asked for by digest, or the newest of exactly the snapshot's weights, where it can serve."""
+    """Return the profile asked for by digest, otherwise the newest for the snapshot's weights; None for no profile."""
     wanted = options.get("profile")
     if wanted is not None and wanted != NO_PROFILE:
         return queries.get_profile(wanted)

@@ -1,4 +1,4 @@
-"""What the computing addresses answer; each shape beside the function that fills it."""
+"""Answers of the computing endpoints: serializers, each with the function that fills it."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ def compression_document(done: Compression, adapter: ModelAdapter) -> Json:
 
 
 def compression_answer(request: Request, done: Compression, adapter: ModelAdapter) -> HttpResponseBase:
-    """Return what was compressed as `Accept` asks."""
+    """Return the .kvz file or a JSON document with it, as `Accept` asks."""
     document = compression_document(done, adapter)
     data = done.compressed.data
     if wants_file(request):
@@ -118,7 +118,7 @@ class MeasurementOutput(CompressionOutput):
 
 
 def measurement_document(done: Measurement, adapter: ModelAdapter) -> Json:
-    """Return medians over the repetitions; the call before them is told apart, as it may have compiled."""
+    """Return medians over the repetitions; the first call, which may have compiled, is reported separately."""
     names = ("compression_time_ms", "decompression_time_ms")
     times = {name: done.milliseconds(name) for name in names}
     medians = {name: figures["median"] for name, figures in times.items()}

@@ -1,4 +1,4 @@
-"""From a request's arrays, or from the file in its body, to a snapshot with its queries."""
+"""Read the snapshot and its queries from a request: from arrays in JSON, or from the file in its body."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +14,13 @@ from latentmas.protocol.tensors import Array, TensorFile, numbers
 
 PLAIN_RANK = 2
 FULL_RANK = 4
-WORKING_BYTES = 4  # a number is float32 while it is worked on
+WORKING_BYTES = 4  # per number: computations are in float32
 FURTHER_ARRAYS = ("queries", "query_positions", "compressed")  # of a raw snapshot file, beside the snapshot's own
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What somebody wants compressed or compared; `compressed` is a .kvz file that came along."""
+    """A request's cache to compress or compare; `compressed` is the .kvz file to compare it with."""
 
     snapshot: KVSnapshot
     queries: Array | None = None
@@ -29,7 +29,7 @@ class Given:
 
 
 def from_arrays(values: Mapping[str, Any], adapter: ModelAdapter, *, first: int = 0) -> Given:
-    """Return plain arrays, or four-deep ones as the model's own cache, from the position `first` on.
+    """Return the snapshot of plain arrays, or of the model's own cache (four-deep ones), from the position `first` on.
 
     Raises InvalidInput, DimensionMismatch or ModelNotSupported.
     """
@@ -65,7 +65,7 @@ def to_file(given: Given) -> bytes:
 
 
 def fitted(given: Given, adapter: ModelAdapter) -> Given:
-    """Return what was given with the model's sliding window where it came as plain arrays that do not say."""
+    """Return the input with the model's sliding window, where it is plain arrays without a window."""
     frame = given.snapshot.frame
     if not frame.is_plain or frame.geometry.windows != (None,) or adapter.window is None:
         return given
@@ -104,7 +104,7 @@ def _from(frame: SnapshotFrame, first: int) -> SnapshotFrame:
 
 
 def _rotated(snapshot: KVSnapshot) -> KVSnapshot:
-    """Return the snapshot of keys that came without their rotation."""
+    """Return the snapshot with RoPE applied to its keys, which came without."""
     from kvcache.rows import unpack_rows
 
     frame = snapshot.frame

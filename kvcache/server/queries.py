@@ -1,4 +1,4 @@
-"""Reads: how to compress a model's cache, and which codec profile there is for it."""
+"""Reads: the adapters of models, and the published codec profiles."""
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -36,13 +36,13 @@ def list_profiles(*, model: str | None = None) -> QuerySet[CodecProfile]:
 
 
 def profile_for(model: str, weights: str | None = None) -> CodecProfile | None:
-    """Return the newest profile of a model, of these very weights where they are named; None where there is none."""
+    """Return the newest profile of a model, for exactly these weights if they are given; None where there is none."""
     rows = list_profiles(model=model)
     return rows.first() if weights is None else rows.filter(weights=weights).first()
 
 
 def get_profile(digest: str) -> CodecProfile:
-    """Return a published profile. Raises NotFound, also for what is no digest."""
+    """Return a published profile. Raises NotFound, also for text that is no digest."""
     row = CodecProfile.objects.filter(digest=digest).first() if blobs.DIGEST.fullmatch(digest) else None
     if row is None:
         raise NotFound(

@@ -1,4 +1,4 @@
-"""What anybody may read: supported models, published profiles, statistics; and estimates, which only look things up."""
+"""Endpoints that need no account: supported models, published profiles, statistics, estimates of savings."""
 
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import conditional_page

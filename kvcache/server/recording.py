@@ -1,4 +1,4 @@
-"""The clock that tells compiling apart, so that no first call passes for a usual one, and the record of a run."""
+"""Measure a run's time, with JAX's compilation apart so that a first call is not taken for a typical one; record it."""
 
 import time
 from collections.abc import Iterator
@@ -6,29 +6,21 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kvcache.compression.metrics import MS_PER_SECOND, Metrics
 from kvcache.server.models import CodecProfile, CompressionRun, Operation
 from latentmas.protocol.quality import Basis
-
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 COMPILE_EVENTS = "/jax/core/compile/"
 
 
 @dataclass(slots=True)
 class Clock:
-    """Milliseconds of the work, `compile_ms` of them spent on compiling."""
+    """Duration of a run in milliseconds; `compile_ms` of them were spent compiling kernels."""
 
     duration_ms: float = 0.0
-    spans: list[tuple[float, float]] = field(default_factory=list)  # seconds; may overlap, as traces nest
+    spans: list[tuple[float, float]] = field(default_factory=list)  # seconds; nested compilations overlap
 
     @property
     def compile_ms(self) -> float:
@@ -76,7 +68,7 @@ def _heard(event: str, duration_secs: float, **_: str | int) -> None:
 
 
 def record(operation: Operation, *, clock: Clock, basis: Basis = Basis.ACTIVATION, **columns: Any) -> CompressionRun:
-    """Keep what was measured; the model was not run on this server unless `basis` says so."""
+    """Store a run with its measurements; the default basis means that the model itself was not run."""
     return CompressionRun.objects.create(
         operation=operation,
         basis=basis,
@@ -88,7 +80,7 @@ def record(operation: Operation, *, clock: Clock, basis: Basis = Basis.ACTIVATIO
 
 
 def columns_of(metrics: Metrics, profile: CodecProfile | None) -> dict[str, Any]:
-    """Return what a run's record keeps of a compression's metrics and of the profile that decoding needs."""
+    """Return a run's columns for a compression's metrics and for the profile that decoding needs."""
     return {
         "compression_ms": metrics.compression_time_ms,
         "decompression_ms": metrics.decompression_time_ms,
@@ -100,5 +92,5 @@ def columns_of(metrics: Metrics, profile: CodecProfile | None) -> dict[str, Any]
 
 
 def timing(clock: Clock) -> dict[str, Any]:
-    """Return what an answer says of compiling beside the times it is part of."""
+    """Return an answer's fields about compilation, whose time is part of its other times."""
     return {"compile_ms": clock.compile_ms, "cold": clock.cold}

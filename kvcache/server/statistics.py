@@ -1,7 +1,7 @@
 """What this server has compressed: totals counted by the database, medians over the newest runs, Prometheus counters.
 
-Times are those of warm runs only; sizes and coverage do not depend on what was compiled. The database sums, so that
-every worker process tells the same."""
+Medians of times are over warm runs (those that compiled nothing) only. The database sums, so that every worker process
+reports the same totals."""
 
 import statistics as stats
 from collections import defaultdict
@@ -23,7 +23,7 @@ SIZES = {"ratio": "ratio", "cumulative_attention": "coverage"}
 TIMES = {"compression_time_ms": "compression_ms", "decompression_time_ms": "decompression_ms"}
 PREFIX = "latentmas_kv_cache"
 LABELS = ("operation", "model", "method", "basis", "cold")
-# Name, what it counts, the column of the aggregate, and what a unit of the column is in the metric's unit.
+# Name, help text, column of the aggregate, and the divisor from the column's unit to the metric's.
 COUNTERS = (
     ("runs", "Operations on KV-caches.", "runs", 1.0),
     ("duration_seconds", "Time of whole operations, compiling included.", "duration", MS_PER_SECOND),
@@ -80,7 +80,7 @@ def by_kind() -> list[dict[str, Any]]:
 
 
 def newest_runs(**wanted: Any) -> QuerySet[CompressionRun]:
-    """Return the newest runs that fit."""
+    """Return the NEWEST newest runs that match the filters."""
     return CompressionRun.objects.filter(**wanted).order_by("-created_at", "-id")[:NEWEST]
 
 
@@ -98,7 +98,7 @@ def _median(values: Iterable[float | None]) -> float | None:
 
 
 class RunCollector(Collector):
-    """Reads the table when it is scraped; registering it reads nothing."""
+    """Prometheus counters over the recorded runs; the table is read at each scrape, not at registration."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         rows = _sums()
@@ -110,7 +110,7 @@ class RunCollector(Collector):
             yield family
 
     def describe(self) -> list[CounterMetricFamily]:
-        """Say the names without a query: the table need not exist when the process starts."""
+        """Return the names without a query: the table need not exist when the process starts."""
         return [CounterMetricFamily(f"{PREFIX}_{name}", text, labels=LABELS) for name, text, _, _ in COUNTERS]
 
 

@@ -22,7 +22,7 @@ from latentmas.protocol.tensors import Array
 
 @dataclass(frozen=True, slots=True)
 class FinishedStream:
-    """A stream's messages in a file that goes when it is closed."""
+    """A stream's messages in a temporary file, which is deleted when it is closed."""
 
     file: IO[bytes]
     metrics: Metrics
@@ -30,7 +30,7 @@ class FinishedStream:
 
 
 def finish_as_file(stream: StreamSession) -> Compression:
-    """Return all chunks compressed as one snapshot. Raises as `runs.compress` does."""
+    """Return all chunks compressed as one snapshot. Raises as `operations.compress` does."""
     chunks = [read_chunk(stream, number) for number in range(_chunks(stream))]
     given = Given(join([each.snapshot for each in chunks]), *_queries(chunks))
     adapter = queries.get_adapter(stream.model)
@@ -38,7 +38,7 @@ def finish_as_file(stream: StreamSession) -> Compression:
 
 
 def finish_as_messages(stream: StreamSession) -> FinishedStream:
-    """Return the chunks compressed one by one, in memory that does not grow."""
+    """Return the chunks compressed one by one, in constant memory."""
     from kvcache.streaming.sender import StreamingKVCacheCompressor
 
     count, options = _chunks(stream), stream.settings
@@ -89,7 +89,7 @@ def _each(stream: StreamSession, count: int) -> Iterator[Chunk]:
 def _queries(chunks: list[Given]) -> tuple[Array | None, Array | None]:
     """Return the queries of all chunks and their positions, by default those of a chunk's last tokens.
 
-    Raises InvalidInput where they cannot be put together.
+    Raises InvalidInput where their shapes do not fit together.
     """
     queried = [each for each in chunks if each.queries is not None]
     if not queried:

@@ -1,4 +1,4 @@
-"""Streams over HTTP: chunks are kept as files until the stream is finished, so that any worker process can go on.
+"""Streams over HTTP: chunks are kept as files until the stream is finished, so that any worker process can continue it.
 
 Sessions are bounded in number, size and time. Each chunk is checked as it arrives; all of them are compressed at the
 end, one after the other.
@@ -50,7 +50,7 @@ def open_stream(owner: str, *, model: str, options: Mapping[str, Any]) -> Stream
 
 
 def get_stream(owner: str, identifier: str) -> StreamSession:
-    """Return an open stream of one's own. Raises NotFound, also for an expired one."""
+    """Return an open stream of this owner. Raises NotFound, also for an expired one."""
     rows = StreamSession.objects.filter(owner=owner, expires_at__gt=timezone.now())
     row = rows.filter(id=identifier).first() if identifier.isalnum() else None
     if row is None:
@@ -120,13 +120,13 @@ def read_chunk(stream: StreamSession, number: int) -> Given:
 
 
 def close(stream: StreamSession) -> None:
-    """Forget a stream and its chunks."""
+    """Delete a stream and its chunks."""
     shutil.rmtree(_folder(stream), ignore_errors=True)
     StreamSession.objects.filter(id=stream.id).delete()
 
 
 def _due(stream: StreamSession, frame: SnapshotFrame) -> int:
-    """A stream may begin at any position."""
+    """Return the position at which the next chunk must begin; the first may begin at any."""
     return stream.next_position if stream.next_chunk else int(frame.positions[0])
 
 

@@ -24,7 +24,7 @@ MESSAGES_TYPE = "application/octet-stream"
 
 
 class MessagesRenderer(answers.SafetensorsRenderer):
-    """Lets `Accept` choose the stream's messages; the view makes that answer itself."""
+    """Makes the messages' media type selectable by `Accept`; the view builds that response itself."""
 
     media_type = MESSAGES_TYPE
     format = "messages"

@@ -1,1 +1,1 @@
-"""A cache sent in chunks while it grows."""
+"""Compress a cache in chunks, as a stream of messages, while the model still extends it."""

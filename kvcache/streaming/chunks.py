@@ -1,4 +1,4 @@
-"""Pieces of one cache: cut, joined, and checked to follow each other without a gap."""
+"""Chunks of one cache: cut them, join them, and check that they are consecutive."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,7 @@ SHARED = ("model", "weights", "geometry", "context")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Tokens as a model produced them, at their global positions, with the queries that came along."""
+    """Consecutive tokens of a cache, at their positions in the whole cache, with the queries given for them."""
 
     snapshot: KVSnapshot
     queries: Array | None = None  # [layers, n, query_heads, head_dim]
@@ -22,7 +22,7 @@ class Chunk:
 
 
 def check_follows(frame: SnapshotFrame, *, first: SnapshotFrame | None, position: int, number: int) -> None:
-    """Raise InvalidInput where a chunk does not go on at `position` in the cache of `first`."""
+    """Raise InvalidInput unless a chunk begins at `position`, has no gap, and is of the same cache as `first`."""
     start = int(frame.positions[0])
     if start != position:
         what = "is missing before it" if start > position else "was sent already, or comes out of order"
@@ -45,13 +45,13 @@ def check_follows(frame: SnapshotFrame, *, first: SnapshotFrame | None, position
 
 
 def part(snapshot: KVSnapshot, start: int, stop: int) -> KVSnapshot:
-    """Return the tokens `start` to `stop` of a gapless piece as a piece of its own."""
+    """Return the tokens [start, stop) of a gapless piece as a piece of its own."""
     cut = snapshot.select(np.arange(start, stop))
     return KVSnapshot(replace(cut.frame, next_position=int(cut.frame.positions[-1]) + 1), cut.keys, cut.values)
 
 
 def join(pieces: Sequence[KVSnapshot]) -> KVSnapshot:
-    """Return one snapshot of pieces in order, all of whose layers hold all of their tokens."""
+    """Return consecutive pieces as one snapshot; in each, every layer must hold all tokens."""
     if len(pieces) == 1:
         return pieces[0]
     frames = [piece.frame for piece in pieces]

@@ -1,6 +1,6 @@
 """Attention mass over a stream, in constant memory: only the tokens that may still be kept are held.
 
-Sent tokens are weighed again whenever queries come along. Beyond the capacity the least attended ones are given up for
+Every chunk's queries add to the mass of all tokens held. Beyond the capacity the least attended ones are evicted for
 good, as heavy-hitter caches do (H2O, arXiv 2306.14048); the mass they held counts as lost.
 """
 
@@ -34,7 +34,7 @@ class RunningAttention:
         return 0 if self._candidates is None else self._candidates.frame.tokens
 
     def add(self, chunk: Chunk) -> None:
-        """Weigh the tokens so far by the queries of one more chunk, and give up what cannot be kept."""
+        """Add a chunk's tokens and the attention of its queries, and evict tokens beyond the capacity."""
         frame = chunk.snapshot.frame
         held = chunk.snapshot if self._candidates is None else join([self._candidates, chunk.snapshot])
         mass = np.concatenate([self._mass, np.zeros(frame.tokens)])
@@ -60,7 +60,7 @@ class RunningAttention:
                 field="queries",
             )
         least, most = token_bounds(self._selection, self._adapter, tokens=self._tokens)
-        share = float(self._mass.sum()) / self._queries  # the rest was lost with the tokens given up
+        share = float(self._mass.sum()) / self._queries  # the rest was lost with the evicted tokens
         kept, coverage = keep(self._mass, min(1.0, self._selection.coverage / share), least, most)
         return self._candidates.frame.positions[kept], coverage * share
 

@@ -90,7 +90,7 @@ class StreamingKVCacheDecompressor:
 def decode_stream(
     pieces: Iterable[bytes], *, profile: "OpenedProfile | None" = None, max_bytes: int = MAX_BYTES
 ) -> KVSnapshot:
-    """Return the cache in a stream whose bytes are cut anywhere. Raises InvalidInput or TooLarge."""
+    """Return the cache in a stream, whose bytes come in pieces of any length. Raises InvalidInput or TooLarge."""
     receiver = StreamingKVCacheDecompressor(profile=profile, max_bytes=max_bytes)
     for message in read_messages(pieces):
         receiver.decompress_chunk(message)

@@ -13,7 +13,7 @@ from kvcache.adapters import ModelAdapter
 from kvcache.compression.encoders import Encode
 from kvcache.compression.metrics import MS_PER_SECOND, Metrics
 from kvcache.compression.plan import Method, Target, Threshold, check_count, plan_for
-from kvcache.compression.search import Chosen, Job, draft, selection_document, write
+from kvcache.compression.search import Chosen, CompressionJob, draft, selection_document, write
 from kvcache.streaming.chunks import Chunk, check_follows, join, part
 from kvcache.streaming.eviction import RunningAttention
 from kvcache.streaming.wire import Message, StreamDigest, StreamIndex
@@ -33,7 +33,7 @@ VERSION = 1
 class StreamingKVCacheCompressor:
     """Takes chunks of any size in order and gives messages of `chunk_size` tokens each; memory does not grow.
 
-    The setting that a ratio needs is settled on the first message and then kept; a KL bound is held by each message.
+    The setting that a ratio needs is chosen on the first message and then kept; a KL bound is met by each message.
     With a threshold the stream ends with an index of the tokens to drop, since what was sent cannot be recalled.
     Methods and targets are those of `compress`; without a profile "auto" quantises, also beside a selection.
     """
@@ -88,7 +88,7 @@ class StreamingKVCacheCompressor:
     ) -> list[bytes]:
         """Return the messages that the chunk fills, often none. Raises InvalidInput or DimensionMismatch.
 
-        The chunk must go on where the last one ended. One that is refused changes nothing.
+        The chunk must begin where the last one ended. One that is refused changes nothing.
         """
         started = time.perf_counter()
         self._check(chunk.frame)
@@ -121,7 +121,7 @@ class StreamingKVCacheCompressor:
 
     @property
     def method(self) -> Method:
-        """What is done to the chunks and, at the end, to the tokens; never "auto"."""
+        """The method applied to the stream; never "auto"."""
         return self._plan.method
 
     @property
@@ -148,8 +148,8 @@ class StreamingKVCacheCompressor:
             self._profile.accept(frame)
 
     def _send(self, piece: KVSnapshot) -> bytes:
-        """Return the message of so many tokens."""
-        job = Job(snapshot=piece, plan=self._plan, adapter=self._adapter, profile=self._profile, choose=None)
+        """Return the message that holds the piece's tokens."""
+        job = CompressionJob(snapshot=piece, plan=self._plan, adapter=self._adapter, profile=self._profile, choose=None)
         if self._encode is None or self._plan.kl is not None:  # a bound is held message by message
             made = draft(job)
             self._encode = made.encode

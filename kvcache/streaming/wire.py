@@ -9,16 +9,12 @@ import json
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from latentmas.protocol.errors import InvalidInput, TooLarge
 from latentmas.protocol.snapshot import MAX_POSITION
-
-if TYPE_CHECKING:
-    pass
-
 
 Kind = Literal["chunk", "end"]
 
@@ -44,7 +40,7 @@ class Message:
 
 
 class MessageReader:
-    """Cuts messages out of bytes that arrive in any pieces; holds at most one unfinished message."""
+    """Parses messages from bytes that arrive in pieces of any length; holds at most one unfinished message."""
 
     def __init__(self, *, max_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -69,7 +65,7 @@ class MessageReader:
 
 
 def read_messages(pieces: Iterable[bytes], *, max_bytes: int = MAX_MESSAGE_BYTES) -> Iterator[Message]:
-    """Yield the messages in bytes cut anywhere, such as the body of a chunked HTTP answer. Raises InvalidInput."""
+    """Yield the messages in pieces of bytes of any length, such as a chunked HTTP body's. Raises InvalidInput."""
     reader = MessageReader(max_bytes=max_bytes)
     for piece in pieces:
         yield from reader.feed(piece)
@@ -91,7 +87,7 @@ def _header(data: bytes, max_bytes: int) -> tuple[Kind, int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamIndex:
-    """What ends a stream. `digest` covers the bodies of all chunks in order; `evicted` are ranges of positions."""
+    """The body of a stream's last message. `digest` covers all chunks' bodies; `evicted` are ranges of positions."""
 
     version: int
     chunks: int
@@ -104,7 +100,7 @@ class StreamIndex:
 
 
 class StreamDigest:
-    """SHA-256 over the SHA-256 of each chunk's body, so that neither end holds the stream."""
+    """SHA-256 over the SHA-256 of each chunk's body, so that neither end needs the whole stream in memory."""
 
     def __init__(self) -> None:
         self._running = hashlib.sha256()

@@ -22,7 +22,7 @@ class EventsConfig(AppConfig):
 
 
 def install_triggers(*, using: str, **_: Any) -> None:
-    """Put back what a table rebuild or a flush has taken away."""
+    """Reinstall triggers that a table rebuild or a flush has dropped."""
     from latentmas.events import triggers
 
     if triggers.installable(connections[using]):

@@ -1,4 +1,4 @@
-"""System checks: the log's guards are in place, and projections keep the rules that make a rebuild exact."""
+"""System checks: the log's triggers are in place, and projections keep the rules that make a rebuild exact."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from latentmas.events.projections import projectors
 def check_triggers(
     *, app_configs: Sequence[AppConfig] | None = None, databases: Sequence[str] | None = None, **_: Any
 ) -> list[CheckMessage]:
-    """Name every missing guard. A warning, because an error would stop `migrate`, the command that repairs it."""
+    """Warn of every missing trigger; no error, which would stop `migrate`, the command that repairs it."""
     return [
         Warning(
             f"the event log on the database {alias!r} is not append-only: {', '.join(names)} missing or altered",
@@ -28,7 +28,7 @@ def check_triggers(
 
 
 def check_projections(*, app_configs: Sequence[AppConfig] | None = None, **_: Any) -> list[CheckMessage]:
-    """Refuse automatic keys: a rebuild would hand out other ones."""
+    """Refuse projections with automatic primary keys: a rebuild would assign other ones."""
     return [
         Error(
             f"{model._meta.label} is a projection with an automatic primary key",

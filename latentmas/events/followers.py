@@ -1,7 +1,7 @@
-"""Followers: work that trails the log.
+"""Followers: work that is done for the log's events after they are committed, from a stored cursor on.
 
 The cursor moves in the transaction that does the work, so a crash loses nothing and repeats nothing that was committed.
-Wake a follower in `on_commit`; whether there is anything to do, it finds out from its cursor.
+Wake a follower in `on_commit`; its cursor tells it whether there is anything to do.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ Handle = Callable[[list[Recorded]], None]
 
 
 def follow(name: str, handle: Handle, *, batch: int = store.PAGE) -> int:
-    """Hand the events after the cursor to `handle`, a page a transaction, until none is left; return their number.
+    """Hand the events after the cursor to `handle`, one page per transaction, and return how many there were.
 
     Processes that run the same follower take turns at its cursor: each event is handled in exactly one committed
-    transaction. `handle` is called again with the same events after a deadlock or a crash, and does nothing slow: on
+    transaction. `handle` is called again with the same events after a deadlock or a crash, and must not be slow: on
     SQLite nobody else can write meanwhile. Raises what `handle` raises; then the page counts as not read.
     """
     total = 0

@@ -1,4 +1,4 @@
-"""Reading the log for people."""
+"""Reads of the log for display."""
 
 import json
 from dataclasses import dataclass

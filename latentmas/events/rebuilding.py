@@ -1,9 +1,9 @@
-"""Make projections again from the whole log, or check that they are what the log gives.
+"""Rebuild projections from the whole log, or check their rows against it.
 
-1. Empty temporary tables are put before the live ones.
-2. The projectors fill them page by page, while writers go on.
-3. Rebuild: under the locks of all live tables and of the head row the rest is projected and the rows are swapped.
-   Check: in one snapshot the rest is projected and the rows are compared; nobody waits.
+1. Empty temporary tables are created that shadow the live ones.
+2. The projectors fill them page by page, while writers continue.
+3. Rebuild: under locks of all live tables and of the head row, the rest is projected and the rows are swapped.
+   Check: in one snapshot of the database, the rest is projected and the rows are compared; nobody waits.
 4. The temporary tables are dropped. A failure anywhere leaves the live tables as they were.
 """
 
@@ -45,7 +45,7 @@ def rebuild(selected: Sequence[Projector], *, progress: Progress | None = None, 
 def check(
     selected: Sequence[Projector], *, progress: Progress | None = None, page: int = store.PAGE
 ) -> list[Difference]:
-    """Return the tables whose rows are not what the log gives."""
+    """Return the tables whose rows differ from those projected from the log."""
     with shadows.shadowed(_models(selected)) as tables:
         done = _project_in_background(selected, progress=progress, page=page)
         with shadows.only_shadows_written():
@@ -59,7 +59,7 @@ def _models(selected: Sequence[Projector]) -> list[type]:
 
 
 def _project_in_background(selected: Sequence[Projector], *, progress: Progress | None, page: int) -> int:
-    """Project what the log holds now, a page a transaction, and return the last position."""
+    """Project the events that the log holds now, one page per transaction, and return the last position."""
     after, until = 0, store.head_position()
     while after < until:
         with shadows.only_shadows_written():

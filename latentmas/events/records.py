@@ -1,4 +1,4 @@
-"""From events to rows and back. The body, canonical JSON of everything but the position, is the truth."""
+"""Convert events to rows and back. The body, canonical JSON of everything but the position, is authoritative."""
 
 import hashlib
 import secrets

@@ -1,8 +1,8 @@
-"""Temporary tables that stand in front of projection tables of the same name.
+"""Temporary tables that shadow projection tables of the same name.
 
-Both engines look into the session's temporary schema first, so projectors that know nothing of this fill the shadow
-instead of the live table. Shadows carry the live table's columns, checks and indexes, but no foreign keys: those would
-point from the temporary schema into the permanent one.
+Both engines resolve a name in the session's temporary schema first, so projectors write to the shadow instead of the
+live table without knowing it. Shadows have the live table's columns, checks and indexes, but no foreign keys: those
+would point from the temporary schema into the permanent one.
 """
 
 import re
@@ -21,7 +21,7 @@ WRITES = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """SQL names of one projection's live table, of the temporary one before it, and of the columns to compare."""
+    """SQL names of one projection's live table, of the temporary one that shadows it, and of the columns to compare."""
 
     table: str
     live: str
@@ -31,7 +31,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Rows that a projection table has and the log does not give, and the other way round."""
+    """How many rows only the projection table has, and how many only the log gives."""
 
     table: str
     only_live: int
@@ -40,7 +40,7 @@ class Difference:
 
 @contextmanager
 def shadowed(models: Sequence[type[Model]]) -> Iterator[list[Shadow]]:
-    """Put an empty shadow before the table of each model, and take it away at the end whatever happens."""
+    """Create an empty shadow of each model's table, and drop it at the end, after an error too."""
     shadows: list[Shadow] = []
     with transaction.atomic():
         for model in sorted(models, key=lambda model: model._meta.db_table):
@@ -48,7 +48,7 @@ def shadowed(models: Sequence[type[Model]]) -> Iterator[list[Shadow]]:
     try:
         yield shadows
     finally:
-        # A broken transaction of the caller's takes the shadows along when it is rolled back.
+        # Where the caller's transaction is broken, its rollback removes the shadows.
         if not connection.needs_rollback:
             with connection.cursor() as cursor:
                 for shadow in shadows:
@@ -57,7 +57,7 @@ def shadowed(models: Sequence[type[Model]]) -> Iterator[list[Shadow]]:
 
 @contextmanager
 def only_shadows_written() -> Iterator[None]:
-    """One transaction that sees a single state of the log, holds up no writer and writes to temporary tables only."""
+    """Open a transaction that sees one state of the log, blocks no writer and can write to temporary tables only."""
     if connection.vendor == "sqlite":
         with _sqlite_reading(), transaction.atomic():
             yield
@@ -71,9 +71,9 @@ def only_shadows_written() -> Iterator[None]:
 
 
 def lock(shadows: Sequence[Shadow]) -> None:
-    """Let no writer touch the live tables or the log until the transaction ends; readers go on."""
+    """Lock the live tables and the log against writers until the transaction ends; readers are not blocked."""
     if connection.vendor == "sqlite":
-        return  # BEGIN IMMEDIATE holds everybody off already
+        return  # BEGIN IMMEDIATE excludes other writers already
     with connection.cursor() as cursor:
         for shadow in shadows:
             cursor.execute(f"LOCK TABLE {shadow.live} IN EXCLUSIVE MODE")

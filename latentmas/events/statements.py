@@ -1,7 +1,7 @@
-"""The statements that every command runs, as plain SQL, and what the database means where it refuses one.
+"""The SQL statements that every command runs, and the store's errors for those that the database refuses.
 
-Compiling queries would cost more than the database's work. Of a taken key SQLite speaks through a guard's message, or
-through its own unique constraint where the guards are lifted; PostgreSQL names the constraint.
+Compiling ORM queries would take longer than running them. For a duplicate key SQLite reports a trigger's message, or
+its own unique constraint where the triggers are lifted; PostgreSQL names the constraint.
 """
 
 from collections.abc import Iterator, Sequence
@@ -74,7 +74,7 @@ def take_head(count: int) -> int:
 
 
 def lock_streams(streams: Sequence[str]) -> None:
-    """Queue up behind the other writers of these streams. SQLite has one writer at a time anyway."""
+    """Wait for the other writers of these streams, and exclude them until the commit. SQLite has one writer anyway."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(LOCK_STREAMS, [sorted(set(streams))])

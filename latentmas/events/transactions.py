@@ -21,7 +21,7 @@ def transact(work: Callable[[], T], *, conflicts: bool = True) -> T:
     """Return the result of `work`, run in one transaction.
 
     It is repeated after a deadlock, a serialization failure and, with `conflicts`, a VersionConflict. Inside a caller's
-    transaction it runs once, on a savepoint: only the whole can be repeated. Raises LogBusy and whatever `work` raises.
+    transaction it runs once, on a savepoint: only the outermost can be repeated. Raises LogBusy and what `work` raises.
     """
     if connection.in_atomic_block:
         with transaction.atomic():
@@ -45,7 +45,7 @@ def transact(work: Callable[[], T], *, conflicts: bool = True) -> T:
 
 
 def _is_repeatable(error: OperationalError) -> bool:
-    """SQLite's lock is absent on purpose: BEGIN IMMEDIATE has waited for the whole `timeout` by then."""
+    """Return whether to try again; not for SQLITE_BUSY, since BEGIN IMMEDIATE has then waited for all of `timeout`."""
     return _sqlstate(error) in REPEATABLE_SQLSTATES
 
 

@@ -137,7 +137,7 @@ def installable(database: BaseDatabaseWrapper = connection) -> bool:
 
 @contextmanager
 def lifted(database: BaseDatabaseWrapper = connection) -> Iterator[None]:
-    """Take the triggers away for the block: for tests that tamper, and around `flush`. Never in production code."""
+    """Drop the triggers for the block: for tests that tamper, and around `flush`. Never in production code."""
     remove(database)
     try:
         yield

@@ -22,7 +22,7 @@ MAX_NAME_LENGTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Who caused an event, in which conversation. Actors are opaque: `user:7`, `command:load_registry`."""
+    """Who caused an event, and by which request or event. Actors are opaque: `user:7`, `command:load_registry`."""
 
     actor: str
     request_id: str | None = None

@@ -1,7 +1,7 @@
 """Check the stored log against itself, sharing no code with the writer.
 
-Canonical form, leaf hash and body layout are written out here a second time on purpose: a mistake in the writer that
-both made would not be found. Rows are read with plain SQL, so that a damaged column is a fault and not a crash.
+Canonical form, leaf hash and body layout are implemented here a second time on purpose: a mistake in shared code would
+not be found. Rows are read with plain SQL, so that a damaged column is reported as a fault and raises nothing.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ PAGE = 500
 FIELDS = ("event_id", "stream", "version", "type", "schema", "payload", "metadata", "recorded_at")
 MAX_BODY_BYTES = 32 * 1024
 
-# The moment as text: the drivers would fail at a damaged one.
+# recorded_at as text: the drivers would raise for a damaged one.
 ROWS = (
     "SELECT position, event_id, stream, version, type, schema, payload, metadata, CAST(recorded_at AS TEXT), "
     "body, salt, leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
@@ -35,7 +35,7 @@ MISNUMBERED = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and at which position; None where no event is to blame."""
+    """What is wrong, and at which position; None where it concerns no single event."""
 
     position: int | None
     what: str
@@ -155,7 +155,7 @@ def _leaf_hash(row: Row) -> bytes:
 
 
 def _ends() -> tuple[int | None, int | None]:
-    """Return head and last position as of one moment: writers may be at work."""
+    """Return the head row's and the last event's position, read together because writers may be active."""
     with connection.cursor() as cursor:
         cursor.execute(ENDS)
         head, last = cursor.fetchone()
@@ -176,5 +176,5 @@ def _rows(*, until: int) -> Iterator[Row]:
 
 
 def _bytes(value: Any) -> bytes:
-    """SQLite gives back what was put in, whatever the column's type."""
+    """Return a column's bytes; SQLite may hold a value of any type in any column."""
     return str(value).encode() if isinstance(value, str | int | float) else bytes(value)

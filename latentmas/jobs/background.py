@@ -38,18 +38,18 @@ class BackgroundWorker:
 
     def stop(self) -> None:
         """Stop the thread and put its running job back into the queue."""
-        if self._process != os.getpid():  # a fork's copy: the job is the parent's
+        if self._process != os.getpid():  # a copy in a forked child: the job is the parent's
             return
         self._stop.set()
         self.join(PATIENCE_SECONDS)
         if (job := self._current) is not None and job.claim is not None:
             try:
                 working.put_back(job.id, job.claim)
-            except Error:  # the database has ended before; the job is found by its heartbeat
+            except Error:  # the database has stopped earlier; another worker finds the job by its stale heartbeat
                 logger.warning("the job %s could not be put back", job)
 
     def join(self, seconds: float) -> None:
-        """Wait until the thread has ended, at most so many seconds."""
+        """Wait until the thread has ended, at most `seconds`."""
         if (thread := self._thread) is not None:
             thread.join(seconds)
 
@@ -60,7 +60,7 @@ class BackgroundWorker:
                     self._current = None
         except working.Stopped:
             self._current = None
-        except Exception:  # such as a database that is away; the next wake tries again
+        except Exception:  # such as an unreachable database; the next wake tries again
             logger.exception("the thread that does the jobs has ended")
             with self._lock:
                 self._thread = None

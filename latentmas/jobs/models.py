@@ -43,9 +43,9 @@ class Job(models.Model):
     class Meta:
         ordering = ("-created_at", "id")
         indexes = [
-            # Workers: the oldest job that waits, or whose worker has died.
+            # For workers: the oldest job that waits, or whose worker has died.
             models.Index("state", "created_at", name="job_open", condition=Q(state__in=OPEN)),
-            # Who starts a job is asked how many are open.
+            # For starting a job: how many the requester has open.
             models.Index("requested_by", "state", name="job_requester"),
         ]
 

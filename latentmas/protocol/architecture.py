@@ -1,4 +1,4 @@
-"""What exchange and compression need to know about a model's architecture. Unknown is None and stays None."""
+"""What exchange and compression need to know about a model's architecture. An unknown fact is None, never guessed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -15,7 +15,7 @@ LayerKind = Literal["full", "sliding"]
 KeyNorm = Literal["rms-per-head", "layer-norm-per-head"]
 Range = tuple[int, int]
 
-MAX_NUMBER = 2**31 - 1  # what a database column of any engine holds; no model comes near
+MAX_NUMBER = 2**31 - 1  # the largest integer that a column holds on every database engine; no model comes near
 
 ROPE_FACTS = tuple(f"rope.{field.name}" for field in fields(Rope))
 

@@ -43,7 +43,7 @@ class Certification:
 
 
 def tier_for(epsilon: float) -> Tier:
-    """Return the tier of an alignment loss; it says nothing about whether a certificate is due."""
+    """Return the tier of an alignment loss; whether a certificate may be issued at all is decided by `refusals`."""
     return next((tier for tier, ceiling in TIER_CEILINGS if epsilon <= ceiling), Tier.BRONZE)
 
 
@@ -65,7 +65,7 @@ def certify(quality: Quality, *, at: datetime) -> Certification:
 
 
 def refusals(quality: Quality) -> tuple[str, ...]:
-    """Return why the transfer contract forbids a certificate, in sentences; empty when it is due."""
+    """Return why the transfer contract forbids a certificate, in sentences; empty where one may be issued."""
     if quality.basis not in MEASURED:
         return (f"figures on the basis {quality.basis.value!r} are never certified; only measured ones are",)
     if quality.basis is Basis.ACTIVATION:

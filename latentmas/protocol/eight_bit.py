@@ -1,7 +1,7 @@
 """The 8-bit form of a W-Matrix: encoder and decoder as int8, one scale for every BLOCK entries of the wide side.
 
-Directions are concentrated in few heads, so one scale for a whole column would ruin them; one for 64 entries, which is
-a head or a part of one, costs next to nothing.
+Directions are concentrated in few heads, so with one scale for a whole column small entries would round to zero; one
+for 64 entries, which is a head or a part of one, takes hardly any bytes.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def to_eight_bit(arrays: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def matrix_of(arrays: Mapping[str, Array], name: str) -> Array:
-    """Return the encoder or the decoder as float32, whichever form it is kept in."""
+    """Return the encoder or the decoder as float32, dequantised where it is stored as int8."""
     matrix = np.asarray(arrays[name], np.float32)
     if arrays[name].dtype != np.int8:
         return matrix

@@ -73,9 +73,9 @@ class Quality:
 
     Where the basis is functional, exactly one of `retention` (of caches) and `retrieval` (of embeddings) is present.
     `epsilon` is 1 - retention clamped to [0, 1], or 1 - top-1 retrieval, and 1 - information_retention elsewhere.
-    `confidence` is the lower end of that figure's interval. Where a W-Matrix can use the target's tokens, all figures
-    are with them, and `uncorrected` is the retention without. `reread` is the retention where the target reads the
-    context's last REREAD_TOKENS itself, after the aligned memory of those before.
+    `confidence` is the lower end of that figure's interval. Where a W-Matrix has a correction by the target's tokens,
+    all figures are with it, and `uncorrected` is the retention without. `reread` is the retention where the target
+    reads the context's last REREAD_TOKENS tokens itself, after the aligned memory of those before.
     """
 
     basis: Basis

@@ -41,7 +41,7 @@ class RopeScaling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rope:
-    """Raises InvalidInput naming the field that cannot be right.
+    """A model's RoPE as published. Raises InvalidInput naming the field that cannot be right.
 
     `rotary_dim` is given for partial rotary only: None means that the whole head is rotated. `layout` says which two
     dimensions form a rotated pair in the cache: `half` (i, i + rotary_dim / 2) or `interleaved` (2i, 2i + 1).

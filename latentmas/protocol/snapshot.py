@@ -29,7 +29,7 @@ RAW_BYTES_PER_NUMBER = 2  # ratios are against float16, whatever the arrays' own
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFrame:
-    """Everything about a snapshot but its keys and values. Raises InvalidInput for what cannot be.
+    """Everything about a snapshot but its keys and values. Raises InvalidInput naming the field that cannot be right.
 
     `positions` `[tokens]` are ascending; those missing below `next_position` were dropped. `starts` has one entry per
     layer: the first token (index, not position) that the layer still holds; a sliding-window layer may lack the oldest.
@@ -39,7 +39,7 @@ class SnapshotFrame:
     weights: str | None  # sha256:<hex> of the weights that produced it
     geometry: KVGeometry
     positions: Array  # int32 [tokens]
-    next_position: int  # where the model goes on
+    next_position: int  # of the token that the model reads next
     starts: tuple[int, ...]
     token_ids: Array | None = None  # int32 [tokens], of the model's own tokenizer
     offsets: Array | None = None  # int32 [tokens, 2]: character spans in the context
@@ -92,7 +92,7 @@ class SnapshotFrame:
     def select(self, kept: Array) -> "SnapshotFrame":
         """Return the frame of the tokens whose ascending indices are `kept`."""
         starts = tuple(int(np.searchsorted(kept, start)) for start in self.starts)
-        # A layer none of whose tokens are kept still needs an entry: its last token, which nothing will be read of.
+        # A layer that keeps no token still needs an entry in `starts`: the last index.
         starts = tuple(min(start, len(kept) - 1) for start in starts)
         return SnapshotFrame(
             model=self.model,
@@ -148,7 +148,7 @@ def whole(geometry: KVGeometry, tokens: int, **known: Any) -> SnapshotFrame:
 
 
 def write_snapshot(snapshot: KVSnapshot, **further: Array | None) -> bytes:
-    """Return the raw snapshot's file with further tensors, those that are None left out; the same gives the same bytes.
+    """Return the raw snapshot's file with the further tensors that are not None; the same input gives the same bytes.
 
     Raises InvalidInput for a tensor of an unknown dtype.
     """
@@ -169,7 +169,7 @@ def read_snapshot(
 ) -> tuple[KVSnapshot, dict[str, Array]]:
     """Return the snapshot in a file, and those of the tensors named in `further` that it holds too.
 
-    Raises InvalidInput, under `field` for a file that is something else; DimensionMismatch or TooLarge.
+    Raises InvalidInput (naming `field` where the file is no such snapshot), DimensionMismatch or TooLarge.
     """
     opened = tensors.open_tensors(file, max_bytes=max_bytes)
     document = dict(opened.document)

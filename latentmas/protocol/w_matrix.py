@@ -59,7 +59,7 @@ class TokenAlignment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QualityMetrics:
-    """The specification's figures. What was not measured is None."""
+    """`qualityMetrics` of specification 4.3.3."""
 
     basis: Basis
     expected_quality: float  # retention where the target was run, information retention otherwise
@@ -69,7 +69,7 @@ class QualityMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Where the distances of whole documents lay in calibration (`kvcache.exchange.quality` defines them)."""
+    """Bounds on a whole document's distance, from calibration (`kvcache.exchange.quality` defines distances)."""
 
     low: float
     high: float
@@ -78,7 +78,7 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class WMatrixDocument:
-    """`WMatrixStandard`: what the file says of itself. Raises InvalidInput for contradictions."""
+    """`WMatrixStandard` (specification 4.3.3), the document in the file. Raises InvalidInput for contradictions."""
 
     version: str
     source_model: str
@@ -134,7 +134,7 @@ class WMatrixDocument:
         }
 
     def check_correction(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        """Raise unless both parts of a correction are there, and fit the first layer of the target and each other."""
+        """Raise InvalidInput or DimensionMismatch for a correction that lacks a part, or whose shapes do not fit."""
         present = [rule for rule in CORRECTION if rule in shapes]
         if not present:
             return

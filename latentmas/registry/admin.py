@@ -1,4 +1,4 @@
-"""Curating the registry: every change goes through a command and shows in the model's timeline."""
+"""The registry in the admin: every change goes through a command and shows in the model's timeline."""
 
 from typing import Any
 

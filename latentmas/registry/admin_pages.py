@@ -127,7 +127,7 @@ def _stored(model: RegisteredModel) -> dict[str, Any]:
 
 
 def _reopened(form: CorrectForm, model: RegisteredModel) -> tuple[CorrectForm, tuple[str, ...]]:
-    """Return the form with everything typed, at the version of now, and what differs from what is stored now."""
+    """Return the form as typed, moved to the current version, and a line for each value that differs from the row's."""
     again = CorrectForm(_with(form.data, "version", str(model.version)), initial=_stored(model))
     again.add_error(None, MOVED_ON.format(seen=form.cleaned_data["version"], now=model.version))
     moved = tuple(

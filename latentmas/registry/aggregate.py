@@ -22,7 +22,7 @@ ACTIVE = "active"
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """`curated` names the facts that were last decided by somebody other than the loader."""
+    """What is known about one model. `curated` names the facts last decided by somebody other than the loader."""
 
     facts: ModelFacts | None = None  # None: not registered
     popularity: int | None = None

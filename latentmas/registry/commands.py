@@ -110,7 +110,7 @@ def _execute(
     try:
         return execute(MODEL, name, decide, metadata=metadata, expected=expected)
     except IntegrityError as error:
-        # Between the look at the spellings and the write, another model took one; the key of the table is the judge.
+        # Another model took a spelling after the check; only the table's primary key excludes that.
         raise Conflict("somebody else took one of these spellings at the same moment", field="aliases") from error
 
 

@@ -1,6 +1,6 @@
 """The registry's own data file: what is known about each model, and the rule by which it is loaded.
 
-The file proposes, a curator decides: a fact that somebody other than the loader set last is kept and reported.
+A curator's decision takes precedence: a fact that somebody other than the loader set last is kept and reported.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def read_entries(path: Path = DEFAULT_FILE) -> list[Entry]:
 
 
 def load(entries: Sequence[Entry]) -> Loaded:
-    """Bring the registry to what the entries say, all or nothing; reads every model in one query.
+    """Update the registry to the entries, all in one transaction; reads every model in one query.
 
     Raises what the commands raise; then nothing was recorded.
     """
@@ -109,7 +109,7 @@ def _register(entry: Entry, metadata: Metadata) -> None:
 
 
 def _wanted(row: RegisteredModel, entry: Entry, loaded: Loaded) -> dict[str, Any]:
-    """Return what differs and no curator decided; what one decided is noted as kept."""
+    """Return the differing values that no curator decided; the names of the others are added to `loaded.kept`."""
     changes = {change.fact: change.new for change in commands.differences(row.facts(), entry.facts)}
     if entry.popularity != row.popularity:
         changes[POPULARITY] = entry.popularity
@@ -121,7 +121,7 @@ def _wanted(row: RegisteredModel, entry: Entry, loaded: Loaded) -> dict[str, Any
 
 
 def _correct(row: RegisteredModel, wanted: dict[str, Any], metadata: Metadata) -> None:
-    """Carry out the changes on the version they were decided on: a curator may be at work in the same moment."""
+    """Apply the changes, expecting the version that was read: a curator may change the model at the same moment."""
     seen = row.version
     if POPULARITY in wanted:
         popularity = wanted.pop(POPULARITY)

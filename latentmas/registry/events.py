@@ -1,4 +1,4 @@
-"""What happens to a model in the registry. One stream per model: `model/<name>`."""
+"""Events of a model in the registry. One stream per model: `model/<name>`."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -93,7 +93,7 @@ def unflatten(values: Mapping[str, object]) -> ModelFacts:
 
 
 def parse_facts(document: object) -> ModelFacts:
-    """Return the facts that a JSON object describes. Raises InvalidInput, for keys that mean nothing too."""
+    """Return the facts that a JSON object describes. Raises InvalidInput, also for unknown keys."""
     try:
         # Not strict: canonical data carries decimals as text.
         facts = msgspec.convert(document, ModelFacts, strict=False)
@@ -156,7 +156,7 @@ def _field_of(message: str) -> str:
 
 
 def _stranger(given: object, understood: object, path: str = "") -> str | None:
-    """Return the path of a key that the conversion dropped because no fact is called so."""
+    """Return the path of the first unknown key, which the conversion has dropped; None for none."""
     if not isinstance(given, dict) or not isinstance(understood, dict):
         return None
     for key, value in given.items():

@@ -1,4 +1,4 @@
-"""Form fields for values that Django has none for: words in a line, a range of whole numbers, an optional object."""
+"""Form fields that Django lacks: comma-separated words, a range of whole numbers, an optional JSON object."""
 
 import re
 from typing import Any
@@ -56,7 +56,7 @@ class IntegerRange(forms.CharField):
 
 
 class Document(forms.JSONField):
-    """A JSON object; nothing is shown and read as nothing, not as the word `null`."""
+    """A JSON object; None is an empty field, not the word `null`."""
 
     def prepare_value(self, value: Any) -> Any:
         return "" if value is None else super().prepare_value(value)

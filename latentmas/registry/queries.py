@@ -61,8 +61,8 @@ def list_models(
 def compatible(model: RegisteredModel) -> QuerySet[RegisteredModel]:
     """Return the active models that a W-Matrix can lead to from this one, by name.
 
-    Every pair with known widths can be aligned. Whether a W-Matrix for it exists, and how good it is, the marketplace
-    knows.
+    Every pair with known widths can be aligned; whether a W-Matrix exists for it, and its quality, is known to the
+    marketplace only.
     """
     return list_models(role="target").exclude(name=model.name)
 

@@ -1,1 +1,1 @@
-"""HTTP for every app: knows protocol and blobs, no app."""
+"""HTTP code that all apps share; it imports `latentmas.protocol` and `latentmas.blobs`, and no app."""

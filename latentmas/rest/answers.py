@@ -1,4 +1,4 @@
-"""Answers: JSON with snake_case keys, phase 1's on request, or the file itself with the JSON in a header."""
+"""Responses: JSON with snake_case keys (phase 1's camelCase on request), or a file with the JSON in a header."""
 
 import base64
 import hashlib
@@ -16,14 +16,14 @@ from latentmas.rest.downloads import CONTENT_TYPE, repr_digest
 from latentmas.rest.parameters import camel_keys, wants_camel
 
 Json = dict[str, Any]
-RESULT_HEADER = "LatentMAS-Result"  # beside a file: the JSON answer, without what would be long
+RESULT_HEADER = "LatentMAS-Result"  # beside a file: the JSON answer without its long members
 BASE64_GROWTH = 4 / 3
 # Phase 1's names that are not the camelCase of ours.
 CAMEL_NAMES = {"ttftMs": "ttft"}
 
 
 class SafetensorsRenderer(BaseRenderer):
-    """Lets `Accept` choose the file; the view makes that answer itself."""
+    """Makes the file's media type selectable by `Accept`; the view builds that response itself."""
 
     media_type = CONTENT_TYPE
     format = "safetensors"
@@ -39,7 +39,7 @@ def wants_file(request: Request) -> bool:
 
 
 def answer(request: Request, document: Json, *, status: int = 200) -> Response:
-    """Return JSON, in the spelling the request asks for."""
+    """Return a JSON response, its keys in snake_case or camelCase as the request asks."""
     shown: Any = document
     if wants_camel(request):
         shown = camel_keys(document)
@@ -62,7 +62,7 @@ def header_of(result: Json) -> str:
 
 
 def base64_of(data: bytes) -> str:
-    """Return the file as text. Raises TooLarge where it is more than JSON should carry."""
+    """Return the file as base64 text. Raises TooLarge where that exceeds the limit of a JSON answer."""
     if len(data) * BASE64_GROWTH > (limit := settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
         raise TooLarge(
             f"the file has {len(data)} bytes, too many for a JSON answer of at most {limit}",

@@ -28,8 +28,7 @@ class Page(Generic[Row]):
 def page_of(rows: QuerySet[Row], *, order: Sequence[str], limit: int, cursor: str | None = None) -> Page[Row]:
     """Return at most `limit` rows after the cursor, ascending by the columns of `order`.
 
-    The columns hold no null, and together they differ between any two rows. Raises InvalidInput for a cursor that is
-    no place in this order.
+    The columns must hold no null and together be unique. Raises InvalidInput for a cursor that does not fit them.
     """
     if cursor:
         columns = {field.name: field for field in rows.model._meta.concrete_fields}
@@ -72,7 +71,7 @@ def _decode(cursor: str, columns: Sequence["Field[Any, Any]"]) -> list[Any]:
 
 
 def _can_hold(column: "Field[Any, Any]", value: Any) -> bool:
-    """Return whether a row could have the value, as it is. Raises ValidationError or ValueError otherwise."""
+    """Return whether the column can hold exactly this value; may raise ValidationError or ValueError instead."""
     if isinstance(value, str):
         value.encode()  # JSON can escape half a character, which no database takes
     return bool(column.clean(value, None) == value) and not (isinstance(value, str) and NUL in value)

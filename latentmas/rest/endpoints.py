@@ -1,4 +1,4 @@
-"""The kinds of address, described for OpenAPI: those anybody may read, and those that compute and ask for a scope."""
+"""Decorators of API views, with their OpenAPI description: public reads, and computations that require a scope."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 
 
 def reading(operation: str, *, answer: Any, query: Any = None, camel: bool = False) -> Callable[[View], Any]:
-    """Make a function a GET that needs no account. `camel`: its answers can have phase 1's keys."""
+    """Decorate a view as a GET that needs no account. `camel`: its answers can have phase 1's camelCase keys."""
     described = extend_schema(
         operation_id=operation,
         parameters=[*([query] if query else []), *([KEYS] if camel else [])],
@@ -45,7 +45,7 @@ def computing(
     files: bool = True,
     renderers: tuple[type[BaseRenderer], ...] = (JSONRenderer,),
 ) -> Callable[[View], Any]:
-    """Make a function an address that computes. `files`: it takes safetensors bodies, their parameters in the query."""
+    """Decorate a view that needs the scope `kv-cache:compute`. `files`: it takes files, parameters in the query."""
     request = {"application/json": json} if json is not None else {}
     responses: dict[Any, Any] = {status: answer, **PROBLEM}
     if files:

@@ -1,4 +1,4 @@
-"""What holds for every request under /api: a body limit before parsing, problem documents, the protocol's header."""
+"""Middleware for every request under /api: a body limit before parsing, problem documents, the protocol's header."""
 
 from collections.abc import Callable
 

@@ -81,7 +81,7 @@ def read_query(request: Request, shape: type[StrictSerializer]) -> dict[str, Any
 
 
 def read_body(request: Request, *, json: type[StrictSerializer], file: type[StrictSerializer]) -> dict[str, Any]:
-    """Return the parameters: of a JSON body from it, beside a file from the query. Raises ValidationError."""
+    """Return the parameters: from a JSON body, or from the query where the body is a file. Raises ValidationError."""
     if is_file(request):
         return read_query(request, file)
     read_query(request, NothingInput)

@@ -126,7 +126,7 @@ class LenientNegotiation(DefaultContentNegotiation):
 
 
 def _invalid(error: ValidationError) -> HttpResponse:
-    """Name the first field to blame at the top and all of them in `errors`."""
+    """Return 422 with the first invalid field in `field` and `detail`, and all of them in `errors`."""
     errors = [{"field": field, "detail": detail} for field, detail in _flatten(error.detail)]
     first = errors[0]
     extra = {"errors": errors} | ({"field": first["field"]} if first["field"] else {})

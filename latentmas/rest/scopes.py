@@ -1,6 +1,6 @@
-"""What an API token may be used for, and the permission that asks for it.
+"""Scopes of API tokens, and the permissions that require them.
 
-Any part of the product can name a scope here; only `marketplace.accounts` knows how tokens are kept.
+Every app can require a scope; only `marketplace.accounts` knows how tokens are stored.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class ScopePermission(BasePermission):
     scope = ""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Whoever shows neither token nor session is told to (401) rather than turned away (403)."""
+        """Return whether the request may proceed; without token and session it is refused with 401, not 403."""
         if not request.user.is_authenticated:
             return False
         if request.auth is None:

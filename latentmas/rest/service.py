@@ -1,4 +1,4 @@
-"""The API's own page, whether the service is up, and its metrics in Prometheus' text format."""
+"""The API's documentation page, the health check, and the metrics in Prometheus' text format."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -50,7 +50,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @cache
 def endpoints() -> list[Endpoint]:
-    """Return every operation of the OpenAPI document, by path; made once, it takes a moment."""
+    """Return every operation of the OpenAPI document, by path; cached, since generating it takes a moment."""
     generator = SchemaGenerator()  # type: ignore[no-untyped-call]
     paths = generator.get_schema(request=None, public=True)["paths"]  # type: ignore[no-untyped-call]
     return [

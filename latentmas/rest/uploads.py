@@ -1,4 +1,4 @@
-"""Bodies: JSON that cannot exhaust the stack, and files that the view reads from the stream itself."""
+"""Request bodies: JSON of bounded nesting depth, and files that the view reads from the stream itself."""
 
 from collections.abc import Mapping
 from typing import IO, Any
@@ -14,7 +14,7 @@ CHUNK_BYTES = 1 << 20
 
 
 class SafetensorsParser(FileUploadParser):
-    """Declares the type; the view reads the stream itself, so that the file is never held twice."""
+    """Declares the media type; the view reads the stream itself, so that the file is in memory only once."""
 
     media_type = "application/vnd.safetensors"
 
@@ -24,7 +24,7 @@ class BytesParser(SafetensorsParser):
 
 
 class BoundedJSONParser(JSONParser):
-    """JSON nested deeper than the interpreter can follow is malformed, not a fault of ours."""
+    """Refuses JSON nested beyond the interpreter's recursion limit as malformed (400) instead of failing (500)."""
 
     def parse(
         self,

@@ -16,7 +16,7 @@ from marketplace.accounts.models import MAX_NAME, ApiToken
 
 
 class NewTokenForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker only
-    """Asks for what `create_token` takes; saving calls it."""
+    """The arguments of `create_token`, which `clean` calls."""
 
     name = forms.CharField(max_length=MAX_NAME, help_text="What it is for.")
     owner = forms.ModelChoiceField(User.objects.filter(is_active=True))
@@ -67,7 +67,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return self.fields if obj is None else shown
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """The form has made the row; show the token, which nobody can look up again."""
+        """Show the token, which cannot be looked up again; the form has made its row already."""
         messages.warning(request, f"The token, shown only now: {form.token}")
 
     @admin.display(description="scopes")

@@ -1,4 +1,4 @@
-"""One's own API tokens over REST, for a logged-in account only: a token never makes another."""
+"""REST for an account's own API tokens. It needs a login session: a token cannot make another token."""
 
 from typing import Any, cast
 

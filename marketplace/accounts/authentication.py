@@ -1,4 +1,4 @@
-"""`Authorization: Bearer lmas_...`: who sent a request, and with which scopes (`request.auth.scopes`)."""
+"""Authentication by API token, `Authorization: Bearer lmas_...`; `request.auth.scopes` are the token's scopes."""
 
 from datetime import timedelta
 from typing import Any
@@ -44,14 +44,14 @@ class TokenAuthentication(BaseAuthentication):
 def _row_of(token: str) -> ApiToken:
     identifier = secrets.id_of(token)
     row = ApiToken.objects.select_related("owner").filter(id=identifier).first() if identifier else None
-    # Only who knows the whole token learns what became of it.
+    # Unknown id and wrong secret give one error: only the whole token tells whether it is expired or revoked.
     if row is None or not secrets.fits(token, row.secret_sha256):
         raise AuthenticationFailed("this is not a valid token; make one with POST /api/tokens or create_token")
     return row
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the OpenAPI document describes it."""
+    """The security scheme of `TokenAuthentication` in the OpenAPI document."""
 
     target_class = TokenAuthentication
     name = "token"

@@ -45,7 +45,7 @@ def create_token(
 
 
 def revoke_token(identifier: str, *, owner: User | None = None) -> None:
-    """Revoke a token for good, of any account unless an owner is given; again changes nothing. Raises NotFound."""
+    """Revoke a token for good: of any account, or only of `owner`. Twice changes nothing. Raises NotFound."""
     tokens = ApiToken.objects.filter(id=identifier) if identifier.isascii() and identifier.isalnum() else None
     if tokens is not None and owner is not None:
         tokens = tokens.filter(owner=owner)

@@ -1,4 +1,4 @@
-"""How a token is written: `lmas_<id>_<secret>`. The id finds the row, the secret is compared in constant time.
+"""The format of API tokens, `lmas_<id>_<secret>`. The id finds the row, the secret is compared in constant time.
 
 The prefix lets scanners for leaked secrets recognise a token. Only the SHA-256 of the whole token is kept; a slow hash
 would protect nothing, as nobody guesses 256 random bits.
@@ -22,7 +22,7 @@ def new_token() -> tuple[str, str]:
 
 
 def id_of(token: str) -> str | None:
-    """Return the id in a token, None for anything that is not written like one."""
+    """Return the id in a token, None for anything that does not have its format."""
     match = TOKEN.fullmatch(token)
     return match[1] if match else None
 

@@ -1,4 +1,4 @@
-"""From a request to the memory that is to be handed over, and the target's tokens where they came along."""
+"""Read the memory to align from a request, as a file or JSON, and the target's tokens where they are sent with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ FIRST_LAYER_RANK = 2
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A memory under the registry's name of its model, and the model's adapter."""
+    """A memory to align, under the registry's name of its model, with the model's adapter."""
 
     snapshot: KVSnapshot
     source: ModelAdapter
@@ -38,7 +38,7 @@ class Handed:
 
 
 def adapter_of(spelling: str) -> ModelAdapter:
-    """Return a model's adapter. Raises ModelNotSupported with the next call to make."""
+    """Return a model's adapter. Raises ModelNotSupported whose resolution is the next call to make."""
     try:
         return get_adapter(spelling)
     except ModelNotSupported as error:
@@ -124,7 +124,7 @@ def _of_model(snapshot: KVSnapshot, source_model: str | None) -> Handed:
 
 
 def _one_name(said: str | None, asked: str | None) -> str:
-    """Return the model's name, or raise InvalidInput where nobody says it or two say different ones."""
+    """Return the source model's name. Raises InvalidInput if neither memory nor request names it, or they differ."""
     if said is None and asked is None:
         raise InvalidInput("neither the request nor the memory names the source model", field="source_model")
     if said is not None and asked is not None and adapter_of(said).model != adapter_of(asked).model:

@@ -1,4 +1,4 @@
-"""What `kv-cache/align` accepts: JSON, or beside a file its parameters in the query."""
+"""Inputs of `kv-cache/align`: a JSON body, or a file with its parameters in the query."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ class AlignInput(AlignOptions):
 
 
 def policy_of(options: dict[str, Any]) -> Policy:
-    """Return what the request insists on. Raises InvalidInput."""
+    """Return the receiver's policy from a request's options. Raises InvalidInput."""
     return Policy(**{name: options[name] for name in POLICY if name in options})
 
 

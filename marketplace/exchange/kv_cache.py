@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kvcache.exchange.mapping import OpenedWMatrix
 
 OPEN_W_MATRICES = 2  # kept in memory by each process; one is some ninety megabytes in float32
-WORKING_BYTES = 4  # a number is float32 while it is worked on
+WORKING_BYTES = 4  # of a number, which is float32 while it is mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
 
 
 def evidence_of(row: ListingVersion, *, at: datetime) -> Evidence:
-    """Return what is on record about a version."""
+    """Return a version's recorded quality and certificate, or the reasons why it has none."""
     certificate = None
     if row.tier and row.grade and row.certified_at and row.certified_until:
         certificate = Certification(

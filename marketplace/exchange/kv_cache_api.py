@@ -1,4 +1,4 @@
-"""`kv-cache/align` (specification, appendix C): map a KV-cache of one model into another's, or say why not."""
+"""`kv-cache/align` (specification, appendix C): map a KV-cache of one model into another's, or refuse with reasons."""
 
 import json
 from typing import Any, cast
@@ -47,7 +47,7 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
         version=options.get("w_matrix_version"),
     )
     done = align(_handed(request, options), order, at=now)
-    # Through JSON, so that the header beside a file says moments as a JSON answer does.
+    # Through JSON, so that the header beside a file formats times as a JSON answer does.
     document = json.loads(json.dumps(outputs.kv_cache_alignment(done, at=now), cls=DjangoJSONEncoder))
     snapshot = done.exchanged.snapshot
     if answers.wants_file(request):

@@ -1,4 +1,4 @@
-"""What `kv-cache/align` and `vectors/align` answer, each shape beside the function that fills it."""
+"""Answers of `kv-cache/align` and `vectors/align`: each serializer beside the function that fills it."""
 
 import io
 from datetime import datetime
@@ -67,7 +67,7 @@ class AlignmentOutput(serializers.Serializer[Any]):
 
 
 def kv_cache_alignment(done: KVCacheAlignment, *, at: datetime) -> Json:
-    """Return everything but the cache itself."""
+    """Return the answer without the cache itself."""
     exchanged, row = done.exchanged, done.w_matrix
     frame = exchanged.snapshot.frame
     return {
@@ -139,7 +139,7 @@ class VectorAlignmentOutput(serializers.Serializer[Any]):
 
 
 def vector_alignment(done: VectorAlignment, *, protocol: str, at: datetime) -> Json:
-    """Return everything but the vectors themselves."""
+    """Return the answer without the vectors themselves."""
     row, quality, found = done.w_matrix, done.quality, done.quality.retrieval
     intervals = ("top1", "top5", "random_w_top1")
     return {
@@ -175,7 +175,7 @@ def vector_rows(vectors: Array) -> list[list[float]]:
 
 
 def vector_file(vectors: Array) -> bytes:
-    """Return vectors as a safetensors file, as they are sent too."""
+    """Return vectors as a safetensors file, of the same format as in a request."""
     file = io.BytesIO()
     tensors.write(file, {VECTORS: vectors}, {"kind": VECTORS, "version": 1})
     return file.getvalue()

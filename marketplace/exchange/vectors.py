@@ -19,7 +19,7 @@ from marketplace.listings.choice import for_vectors
 from marketplace.listings.models import ListingVersion
 
 OPEN_W_MATRICES = 16  # kept in memory by each process; one is a megabyte or two
-WORKING_BYTES = 4  # a number is float32 while it is worked on
+WORKING_BYTES = 4  # of a number, which is float32 while it is mapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class VectorOrder:
 
 @dataclass(frozen=True, slots=True)
 class VectorAlignment:
-    """Vectors `[count, dt]` in the target's space, and what is known of the map."""
+    """Vectors `[count, dt]` in the target's space, the version that made them and its quality."""
 
     vectors: Array
     w_matrix: ListingVersion
@@ -47,7 +47,7 @@ def align(vectors: Array, order: VectorOrder, *, at: datetime) -> VectorAlignmen
     """Return vectors `[count, ds]` of the source as vectors of the target.
 
     Raises ModelNotSupported, WMatrixNotFound, DimensionMismatch for another width, QualityBelowThreshold for a map
-    that the policy rules out, InvalidInput for a vector of no length, or TooLarge.
+    that the policy rules out, InvalidInput for an aligned vector of zeros to normalise, or TooLarge.
     """
     row = for_vectors(
         source_model=get_model(order.source_model).name,

@@ -1,4 +1,4 @@
-"""`vectors/align`: vectors of one embedding model into the space of another. Calls of version 1.0 are valid."""
+"""`vectors/align`: map vectors of one embedding model into the space of another. Protocol 1.0 is accepted too."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ class PolicyInput(StrictSerializer):
     minimum_quality = serializers.FloatField(
         required=False, min_value=0, max_value=1, help_text="Least top-1 retrieval; below it nothing is answered."
     )
-    # No default: what stands nowhere must not replace what stands beside the policy.
+    # No default: a member that is absent here must not override the parameter given beside the policy.
     require_certificate = serializers.BooleanField(required=False, help_text="True unless said otherwise.")
 
 
@@ -108,7 +108,7 @@ def align_vectors(request: Request) -> HttpResponseBase:
     done = align(vectors, order, at=now)
     document = outputs.vector_alignment(done, protocol=options["protocol"], at=now)
     if answers.wants_file(request):
-        # Through JSON, so that the header beside a file says moments as a JSON answer does.
+        # Through JSON, so that the header beside a file formats times as a JSON answer does.
         result = json.loads(json.dumps(document, cls=DjangoJSONEncoder))
         name = f"{done.w_matrix.target_model}.safetensors"
         return answers.file_answer(outputs.vector_file(done.vectors), name=name, result=result)

@@ -1,4 +1,4 @@
-"""Curating listings: everything is read-only but two actions, which go through commands."""
+"""Listings in the admin: read-only but for two actions, certify and yank, which call commands."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ admin.site.index_title = "Curate models and listings"
 
 
 class CuratedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A projection: looked at here, changed by actions."""
+    """Admin of a projection: rows are read-only and change by actions alone."""
 
     actions = ("certify", "yank")
     change_form_template = "admin/listings/detail.html"
@@ -36,7 +36,7 @@ class CuratedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Who may curate may look."""
+        """Allow curators to view, too."""
         return super().has_view_permission(request, obj) or self.has_curate_permission(request)
 
     def has_curate_permission(self, request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""The listing aggregate: what a stream `listing/<id>` adds up to, and which events a command may append. Pure."""
+"""The listing aggregate: the state of a stream `listing/<id>`, and the events that each command appends. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,9 +47,9 @@ class ListingState:
 
 
 def listing_id_for(*, source: str, target: str, seller: str, basis: Basis, space: Space = Space.KV_CACHE) -> str:
-    """Return the id that the same pair, seller, basis and space always get, so that a second run makes nothing twice.
+    """Return the listing's id, a UUIDv5 of pair, seller, basis and space, so that a second run makes nothing twice.
 
-    Ids of KV-caches are older than the other spaces and do not name theirs.
+    The space is left out of it for KV-caches, whose ids are older than the other spaces.
     """
     parts = (source, target, seller, basis.value)
     return str(uuid5(NAMESPACE, "\n".join(parts if space is Space.KV_CACHE else (*parts, space.value))))
@@ -72,7 +72,7 @@ LISTING = Aggregate("listing", ListingState(), evolve)
 
 
 def decide_create(state: ListingState, created: ListingCreated) -> Sequence[object]:
-    """Open the listing; the same listing again is no event. Raises InvalidInput or Conflict."""
+    """Open the listing; the same listing again gives no event. Raises InvalidInput or Conflict."""
     check_listing(created)
     _check_id(created.listing_id)
     if state.created == created:
@@ -83,7 +83,7 @@ def decide_create(state: ListingState, created: ListingCreated) -> Sequence[obje
 
 
 def decide_publish(state: ListingState, published: VersionPublished) -> Sequence[object]:
-    """Add a version above the last one; the same version again is no event.
+    """Add a version above the last one; the same version again gives no event.
 
     Raises NotFound, InvalidInput or Conflict.
     """

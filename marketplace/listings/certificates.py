@@ -33,7 +33,7 @@ def quality_of(row: ListingVersion) -> Quality:
 
 
 def require_certificate(row: ListingVersion, *, at: datetime) -> None:
-    """Return when the version is certified at the moment. Raises QualityBelowThreshold or NotCertified."""
+    """Raise QualityBelowThreshold (refused) or NotCertified (expired, pending) unless the version is certified."""
     match status_of(row, at=at):
         case "refused":
             reasons = reasons_of(row)

@@ -1,4 +1,4 @@
-"""Which W-Matrix maps a pair of models: the version that is named or the best one, for caches and for vectors."""
+"""Choose the W-Matrix for a pair of models: the named version or the best one, for KV-caches and for vectors."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,9 +30,8 @@ def best(
 ) -> ListingVersion:
     """Return the version with a valid certificate of at least `min_certification` and the lowest epsilon.
 
-    Without `min_certification` any tier will do, and where simulated figures are asked for by name a simulated version
-    is the last resort. Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both
-    are the same model.
+    Without `min_certification` any tier will do, and with `include_simulated` a simulated version is the last resort.
+    Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same model.
     """
     if source_model == target_model:
         raise InvalidInput(
@@ -55,8 +54,8 @@ def named_for_cache(
 ) -> ListingVersion | None:
     """Return the version between KV-caches that a request names, wholly or in part; None where it names none.
 
-    A version without a listing is that of the pair's best listing that has it. Raises WMatrixNotFound for one of
-    another pair, NotFound, VersionYankedError, or InvalidInput for what is no version.
+    A version named without a listing is taken from the pair's best listing that has it. Raises WMatrixNotFound for a
+    listing of another pair, NotFound, VersionYankedError, or InvalidInput for a malformed version.
     """
     if version is not None:
         parse_version(version)
@@ -83,7 +82,7 @@ def named_for_cache(
 def best_for_cache(
     *, source_model: str, target_model: str, weights: str | None, at: datetime, require_certificate: bool
 ) -> ListingVersion:
-    """Return the best certified version between KV-caches, one made from the very `weights` where there is one.
+    """Return the best certified version between KV-caches, preferably one made from exactly these source `weights`.
 
     Where no certificate is asked for, a measured version without one will do. Raises WMatrixNotFound with the next
     call, and InvalidInput where both are the same model.
@@ -109,7 +108,7 @@ def for_vectors(
 
     Where no certificate is asked for, a measured version without one will do; a simulated one never does. Raises
     WMatrixNotFound with the next call, QualityBelowThreshold for a named version without a certificate, and
-    InvalidInput for the same model twice or for what is no version.
+    InvalidInput for the same model twice or for a malformed version.
     """
     measured = _measured(_offers(source_model, target_model, Space.EMBEDDING))
     if version is None:

@@ -1,4 +1,4 @@
-"""What happens to a listing. One stream per listing: `listing/<id>`."""
+"""Events of a listing. One stream per listing: `listing/<id>`."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What the catalogue's addresses accept. Unknown parameters are refused: a misspelt filter would match everything."""
+"""Inputs of the catalogue's endpoints. Unknown parameters are refused: a misspelt filter would match everything."""
 
 from collections.abc import Mapping
 from typing import Any

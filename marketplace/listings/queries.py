@@ -21,7 +21,7 @@ ORDER = ("basis_rank", "epsilon", "id")  # measured first, then the lowest epsil
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What a visitor wants to see; `None` is "any". `family` is that of either model, `price_max` in minor units."""
+    """Filters of the catalogue; None is "any". `family` is that of either model, `price_max` in minor units."""
 
     source_model: str | None = None
     target_model: str | None = None

@@ -6,5 +6,5 @@ class MemoriesConfig(AppConfig):
     label = "memories"
 
     def ready(self) -> None:
-        """Connect the command that deletes files after their rows."""
+        """Connect the signal receiver that deletes a memory's file after its row."""
         from marketplace.memories import commands  # noqa: F401

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from kvcache.adapters import ModelAdapter, adapter_for
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.profile import Group, OpenedProfile, ProfileDocument, open_profile, write_profile
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels.transform import BASIS_BLOCK
 from kvcache.streaming.chunks import part
 from latentmas.protocol.architecture import ModelArchitecture

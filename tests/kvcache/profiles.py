@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import columns, segments
 from kvcache.coding.profile import Group, OpenedProfile, ProfileDocument, Scope, open_profile, write_profile
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels.transform import BASIS_BLOCK
 from kvcache.rows import unpack_rows
 from latentmas.protocol.geometry import KVGeometry

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from kvcache.server.commands import publish_profile
-from kvcache.server.events import CodecProfilePublished, CurvePoint
+from kvcache.server.events import CodecProfilePublished, PublishedPoint
 from kvcache.server.models import CodecProfile, CompressionRun, Operation
 from kvcache.server.queries import profile_for
 from kvcache.server.statistics import RunCollector
@@ -24,7 +24,7 @@ BASE = "/api/kv-cache"
 METADATA = Metadata(actor="test")
 CALIBRATION = Corpus("lee", "sha256:" + "c" * 64, 80)
 HELD_OUT = Corpus("lee", "sha256:" + "d" * 64, 20)
-CURVE = (CurvePoint(0.5, 20.5, 0.0095, 0.964), CurvePoint(1.0, 39.0, 0.036, 0.914))
+CURVE = (PublishedPoint(0.5, 20.5, 0.0095, 0.964), PublishedPoint(1.0, 39.0, 0.036, 0.914))
 
 
 def published(content=b"a profile", **changes):
@@ -132,7 +132,7 @@ def test_the_newest_profile_of_the_very_weights_is_used():
         ({"digest": "sha256:" + "0" * 64}, "digest"),
         ({"size": 3}, "size"),
         ({"weights": "unknown"}, "weights"),
-        ({"curve": (CurvePoint(1.0, 2.0, 0.1, 1.5),)}, "curve"),
+        ({"curve": (PublishedPoint(1.0, 2.0, 0.1, 1.5),)}, "curve"),
         ({"measured_on": None}, "measured_on"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvcache.coding import coefficient_classes as classes
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels import transform
 
 falling_levels = st.lists(st.integers(-1200, 1200), min_size=1, max_size=60).map(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.profile import CurvePoint, open_profile, write_profile
+from kvcache.kernels import coefficient_classes as classes
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput, TooLarge

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding import rate, transform, transform_decoding
 from kvcache.coding.coordinates import Coordinates, columns, coordinates, segments
 from kvcache.coding.encoded import Encoded
 from kvcache.coding.profile import OpenedProfile
+from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels.tiles import TILE
 from kvcache.kernels.transform import DEAD_ZONE
 from kvcache.rows import pack_rows

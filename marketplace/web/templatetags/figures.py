@@ -25,7 +25,7 @@ def size(count: int | None) -> str:
 
 @register.filter
 def whole(count: int) -> str:
-    """Return a count with its thousands apart."""
+    """Return a count with its thousands separated by spaces."""
     return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
@@ -37,19 +37,19 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 @register.filter
 def money(amount: int, currency: str) -> str:
-    """Return minor units as a price; nothing costs "free"."""
+    """Return minor units as a price, and "free" for 0."""
     return f"{amount // 100}.{amount % 100:02d} {currency}" if amount else "free"
 
 
 @register.filter
 def short(digest: str | None) -> str:
-    """Return the first digits of a digest; the whole one stands in the title."""
+    """Return the first digits of a digest; pages give the whole one in the element's `title`."""
     return "not seen" if digest is None else f"{digest.removeprefix('sha256:')[:12]}\N{HORIZONTAL ELLIPSIS}"
 
 
 @register.filter
 def named(people: dict[str, str], actor: str) -> str:
-    """Return the name of an actor where one is known."""
+    """Return the name of an actor, or the actor itself if no name is known."""
     return people.get(actor, actor)
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from factory.codec.tables import DEFAULT_SHRINK, TOTAL, WIDEST, Tables, freeze
-from kvcache.coding import coefficient_classes as classes
 from kvcache.coding.coordinates import Coordinates, coordinates
 from kvcache.coding.profile import OpenedProfile
+from kvcache.kernels import coefficient_classes as classes
 from tests.kvcache.profiles import Shape, codec_profile, drawn
 
 STEPS = (0, 24)

@@ -1,7 +1,7 @@
-"""Classes of coefficients: which frozen table codes a coefficient follows from its spread and the token's step.
+"""Classes of coefficients: standard deviation ("spread") over the token's step selects the frozen table that codes one.
 
-All in whole numbers, sixteenths of an octave, so that every machine finds the same table. A class is a quarter of an
-octave wide.
+Both are base-2 logarithms in whole sixteenths (of an octave, a factor of two), so that every machine selects the same
+table. A class is a quarter of an octave wide.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ import numpy as np
 
 from latentmas.protocol.tensors import Array
 
-UNITS = 16  # of an octave
+UNITS = 16  # per octave
 CLASS_UNITS = 4
 LOWEST = -24  # units: below a spread of 2^-1.5 steps a coefficient is not coded; it would nearly always be zero
-COARSE = 64  # units: above a spread of 16 steps the low bits of a coefficient are coded as they are
+COARSE = 64  # units: above a spread of 16 steps the low bits of a coefficient are coded with equal probabilities
 CLASSES = 46  # up to a spread of 2^10 steps
 EXPONENT_UNITS = 4  # a token's exponent is in quarters of an octave
 LEAST_EXPONENT, MOST_EXPONENT = -8, 16
@@ -22,7 +22,7 @@ LEAST_EXPONENT, MOST_EXPONENT = -8, 16
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Columns `first` to `last` of some tokens' coefficients, all of one class; `shift` low bits are coded apart."""
+    """Columns [first, last) of some tokens' coefficients, all of class `number`; `shift` low bits are coded apart."""
 
     first: int
     last: int
@@ -41,7 +41,7 @@ def token_steps(step: int, exponents: Array) -> Array:
 
 
 def blocks(levels: Array, step: int) -> Iterator[Block]:
-    """Yield the blocks of columns whose `levels` `[rank]` never rise; columns after the last are not coded."""
+    """Yield the blocks of columns with non-increasing `levels` `[rank]`; columns after the last are not coded."""
     numbers = class_numbers(levels, step)
     coded = int(np.searchsorted(-numbers, 0, side="right"))  # numbers never rise either
     edges = np.flatnonzero(np.diff(numbers[:coded])) + 1
@@ -57,5 +57,5 @@ def class_numbers(levels: Array, step: int) -> Array:
 
 
 def shift_of(number: int) -> int:
-    """Return how many low bits of a class's coefficients are coded as they are."""
+    """Return how many low bits of a class's coefficients are coded apart, with equal probabilities."""
     return max(0, (LOWEST + number * CLASS_UNITS - COARSE) // UNITS + 1)
