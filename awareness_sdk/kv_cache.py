@@ -18,6 +18,7 @@ from awareness_sdk.errors import AwarenessError
 from awareness_sdk.metrics import RESULT_HEADER, result_of, with_metrics
 from awareness_sdk.streams import KVCacheStream
 from awareness_sdk.transport import SAFETENSORS, Transport
+from latentmas.protocol.plain import plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot, read_snapshot, write_snapshot
 
 Result = dict[str, Any]
@@ -175,7 +176,7 @@ class KVCacheClient:
     def _snapshot(self, model_name: str, cache: Mapping[str, Any]) -> KVSnapshot:
         keys, values = cache["keys"], cache["values"]
         if np.ndim(keys) != MODEL_RANK:
-            return snapshots.plain_snapshot(keys, values)
+            return plain_snapshot(keys, values)
         adapter = self.model_adapter(model_name)
         return snapshots.model_snapshot(keys, values, adapter=adapter, weights=cache.get("weights"))
 

@@ -8,6 +8,7 @@ import numpy as np
 from awareness_sdk import snapshots
 from awareness_sdk.metrics import RESULT_HEADER, result_of
 from awareness_sdk.transport import SAFETENSORS, Transport
+from latentmas.protocol.plain import plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot, write_snapshot
 
 MESSAGES = "application/octet-stream"
@@ -55,5 +56,5 @@ class KVCacheStream:
     def _snapshot(self, keys: Any, values: Any, weights: str | None) -> KVSnapshot:
         first = self.state["next_position"]
         if np.ndim(keys) != MODEL_RANK:
-            return snapshots.plain_snapshot(keys, values, first=first)
+            return plain_snapshot(keys, values, first=first)
         return snapshots.model_snapshot(keys, values, adapter=self._adapter(), weights=weights, first=first)

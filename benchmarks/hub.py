@@ -20,7 +20,7 @@ from benchmarks.session import pack_of, scratch_session
 from benchmarks.tables import print_table
 
 if TYPE_CHECKING:
-    from factory.alignment.linear_map import LinearMap
+    from factory.alignment.fit import LinearMap
     from factory.packs.pack import OpenedPack
     from factory.session import FactorySession
 
@@ -130,8 +130,8 @@ def usefulness(source: "OpenedPack", target: "OpenedPack", session: "FactorySess
     """Return the function that says what a map is good for on the documents of a split."""
     from factory.corpora import Split
     from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
+    from factory.measurement.metrics import mean_reciprocal_rank, ranks
     from factory.measurement.passages import read_passages
-    from factory.measurement.retrieval import mean_reciprocal_rank, ranks
     from factory.progress import silent
     from factory.recipes.embedding_fit import same_passages
     from kvcache.exchange.mapping import open_map

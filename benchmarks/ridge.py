@@ -33,9 +33,6 @@ def main() -> None:
 
 
 def sweep(source: str, target: str) -> dict[str, object]:
-    import django
-
-    django.setup()
     from django.conf import settings
     from django.core.management import call_command
 

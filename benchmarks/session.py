@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def use_settings() -> None:
-    """Name the settings, and let converted weights come from the checkout's cache wherever the data are."""
+def set_up_django() -> None:
+    """Set up Django, with converted weights from the checkout's cache wherever the data are."""
     os.environ.setdefault("CACHE_DIR", str(ROOT / "var" / "cache"))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "latentmas.settings")
+    import django
+
+    django.setup()
 
 
 @contextmanager
@@ -26,7 +29,7 @@ def scratch_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["DATA_DIR"] = scratch
         os.environ.pop("DATABASE_URL", None)
-        use_settings()
+        set_up_django()
         yield Path(scratch)
 
 
@@ -34,9 +37,6 @@ def scratch_folder() -> Iterator[Path]:
 def scratch_session(corpus: str | None = None) -> Iterator["FactorySession"]:
     """Yield a session whose packs are thrown away at the end."""
     with scratch_folder():
-        import django
-
-        django.setup()
         from django.conf import settings
         from django.core.management import call_command
 

@@ -24,14 +24,11 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> dict[str, object]:
-    import django
-
-    django.setup()
     from django.conf import settings
     from django.core.management import call_command
 
     from factory.cold_start import planner
-    from factory.cold_start.candidates import candidates
+    from factory.cold_start.run import candidates
     from factory.corpora import load_corpus
     from factory.recipes.functional import FunctionalOrder, generate_measured
     from factory.session import FactorySession

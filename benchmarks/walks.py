@@ -4,8 +4,9 @@
     python -m benchmarks.walks --list      # the modules by name too
 
 A module counts where a function of it runs during the call, in any thread. What runs because a module is imported does
-not count, nor do `__init__` and migrations. Two tiny models of random weights are fitted, refined, measured and listed;
-then a memory of the one is compressed, and handed over to the other, by requests that were sent once before.
+not count, nor do `__init__` and migrations, nor what every request passes before its view (middleware, authentication).
+Two tiny models of random weights are fitted, measured and listed as `make run` does it; then a memory of the one is
+compressed, and handed over to the other, by requests that were sent once before.
 """
 
 import argparse
@@ -28,7 +29,7 @@ MODELS = ("walker-one", "walker-two")
 LAYERS, HEADS, HEAD_DIM, THETA = 2, 2, 32, 10_000.0
 WORDS, DOCUMENTS, WORDS_OF_DOCUMENT, TOKENS_OF_DOCUMENT = 40, 90, 20, 200
 COLD_START: dict[str, Any] = {"max_pairs": 1, "test_samples": 300, "calibration_tokens": 4000}
-COLD_START |= {"unified_dimension": 128, "refinement_steps": 1}
+COLD_START |= {"unified_dimension": 128}
 TOKENS, QUERIES = 24, 4  # of the memory
 FILE = "application/vnd.safetensors"
 
@@ -66,14 +67,22 @@ def walk(folder: Path) -> dict[str, set[str]]:
     return {"compress": compress, "align": posted(align, plain), "cold_start": cold_start}
 
 
-def entered(call: Callable[[], object]) -> set[str]:
-    """Return the product's modules of which a function is called meanwhile."""
+def entered(call: Callable[[], object], *, view: tuple[str, str] | None = None) -> set[str]:
+    """Return the product's modules of which a function is called meanwhile, or while a view (module, name) runs."""
     names: set[str] = set()
+    entry: FrameType | None = None
 
     def saw(frame: FrameType, event: str, _argument: Any) -> None:
+        nonlocal entry
         name = frame.f_globals.get("__name__", "")
-        ours = event == "call" and name.partition(".")[0] in PRODUCT and "__path__" not in frame.f_globals
-        if ours and name not in names and ".migrations." not in name and not is_import(frame):
+        if event == "call" and view == (name, frame.f_code.co_name):
+            entry = frame
+        elif event == "return" and frame is entry:
+            entry = None
+        if event != "call" or (view and entry is None):
+            return
+        ours = name.partition(".")[0] in PRODUCT and "__path__" not in frame.f_globals and ".migrations." not in name
+        if ours and name not in names and not is_import(frame):
             names.add(name)
 
     threading.setprofile(saw)
@@ -96,10 +105,11 @@ def is_import(frame: FrameType | None) -> bool:
 
 
 def posted(address: str, body: bytes) -> set[str]:
-    """Return the modules entered by the second of two equal requests."""
+    """Return the modules entered while the view of the address answers the second of two equal requests."""
     from django.contrib.auth.models import User
     from django.core.management import call_command
     from django.test import Client
+    from django.urls import resolve
 
     User.objects.get_or_create(username="walker")
     token = StringIO()
@@ -112,7 +122,8 @@ def posted(address: str, body: bytes) -> set[str]:
         assert response.status_code == 200, response.content
 
     post()
-    return entered(post)
+    view = resolve(address.partition("?")[0]).func.cls  # type: ignore[attr-defined]
+    return entered(post, view=(view.__module__, view.__name__))
 
 
 def prepare(folder: Path) -> str:

@@ -17,9 +17,9 @@ from latentmas.jobs.handlers import Json
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import PROTOCOL, STANDARDS, Method
+from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.parameters import StrictSerializer, object_in, read
-from latentmas.rest.problems import ProblemOutput
-from latentmas.rest.scopes import GenerateWMatrices, requester
+from latentmas.rest.permissions import GenerateWMatrices, requester
 from latentmas.rest.uploads import BoundedJSONParser
 
 DIGEST_OF_PACK = rf"^{DIGEST.pattern}\Z"
@@ -72,7 +72,7 @@ class GeneratedOutput(serializers.Serializer[Any]):
 @extend_schema(
     operation_id="w_matrix_generate",
     request=GenerateInput,
-    responses={200: GeneratedOutput, 202: JobOutput, (400, "application/problem+json"): ProblemOutput},
+    responses={200: GeneratedOutput, 202: JobOutput, **PROBLEM},
 )
 @api_view(["POST"])
 @permission_classes([GenerateWMatrices])

@@ -63,14 +63,14 @@ def calibrate(order: CalibrationOrder, *, cache: Path, stage: Stage, metadata: M
         calibration_tokens=order.tokens,
         locations={} if order.weights is None else {model.name: order.weights},
     )
-    recorded = _recorded(model.name, session)
+    recorded = session.on_record(model.name, space=Space.KV_CACHE, amount=order.tokens)
     if recorded is not None:
         return Calibrated(recorded, made=False)
     running = session.model(model.name)
     require_geometry(model, running.geometry)  # before minutes of work
     require_undone_rotation(running)
     session.pack(model.name)
-    pack = _recorded(model.name, session)
+    pack = session.on_record(model.name, space=Space.KV_CACHE, amount=order.tokens)
     assert pack is not None
     return Calibrated(pack, made=True)
 
@@ -116,15 +116,3 @@ def _registered(spelling: str) -> RegisteredModel:
         if "suggestion" not in error.facts:  # it is known, and deactivated
             raise
         raise ModelNotSupported(error.message, resolution=REGISTER, **dict(error.facts)) from error
-
-
-def _recorded(name: str, session: FactorySession) -> CalibrationPack | None:
-    rows = CalibrationPack.objects.filter(
-        model=name,
-        weights=session.weights(name).digest,
-        corpus_digest=session.corpus.digest,
-        calibration_tokens=session.calibration_tokens,
-        space=Space.KV_CACHE,
-        contributor__isnull=True,
-    )
-    return next((row for row in rows if blobs.exists(row.digest)), None)

@@ -88,16 +88,8 @@ class FactorySession:
 
         `amount` is the pack's budget of calibration text: tokens for KV-caches, passages for embeddings.
         """
-        weights, corpus = self.weights(name).digest, self.corpus
-        found = CalibrationPack.objects.filter(
-            model=name,
-            weights=weights,
-            corpus_digest=corpus.digest,
-            calibration_tokens=amount,
-            space=space,
-            contributor__isnull=True,
-        ).first()
-        if found is not None and blobs.exists(found.digest):
+        found = self.on_record(name, space=space, amount=amount)
+        if found is not None:
             return open_pack(blobs.local_path(found.digest))
         digest = blobs.put(capture)
         pack = open_pack(blobs.local_path(digest))
@@ -106,9 +98,9 @@ class FactorySession:
                 digest=digest,
                 size=blobs.size(digest),
                 model=name,
-                weights=weights,
-                corpus=corpus.name,
-                corpus_digest=corpus.digest,
+                weights=self.weights(name).digest,
+                corpus=self.corpus.name,
+                corpus_digest=self.corpus.digest,
                 calibration_tokens=amount,
                 documents=len(pack.document.documents),
                 width=pack.document.width,
@@ -117,6 +109,18 @@ class FactorySession:
             metadata=self.metadata,
         )
         return pack
+
+    def on_record(self, name: str, *, space: Space, amount: int) -> CalibrationPack | None:
+        """Return the pack that was captured here from just these weights and this corpus, if its file is stored."""
+        rows = CalibrationPack.objects.filter(
+            model=name,
+            weights=self.weights(name).digest,
+            corpus_digest=self.corpus.digest,
+            calibration_tokens=amount,
+            space=space,
+            contributor__isnull=True,
+        )
+        return next((row for row in rows if blobs.exists(row.digest)), None)
 
     def _capture(self, name: str, file: BinaryIO) -> None:
         self.unload_models(keep=name)

@@ -14,11 +14,7 @@ CONTENT = b"a memory"
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, settings) -> Path:
-    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": tmp_path / "blobs"}}
-    settings.STORAGES = settings.STORAGES | {"blobs": backend}
-    return tmp_path / "blobs"
+pytestmark = pytest.mark.usefixtures("blobs_folder")
 
 
 def files(folder: Path) -> list[Path]:
@@ -32,34 +28,34 @@ def test_a_file_is_found_by_the_digest_of_its_content() -> None:
     assert blobs.digest_of(blobs.local_path(DIGEST)) == DIGEST
 
 
-def test_the_same_content_is_stored_once(folder: Path) -> None:
+def test_the_same_content_is_stored_once(blobs_folder: Path) -> None:
     blobs.put_bytes(CONTENT)
     blobs.put_bytes(CONTENT)
-    assert len(files(folder)) == 1
+    assert len(files(blobs_folder)) == 1
 
 
-def test_a_disk_that_fills_up_while_writing_leaves_nothing(folder: Path) -> None:
+def test_a_disk_that_fills_up_while_writing_leaves_nothing(blobs_folder: Path) -> None:
     def fill(file: BinaryIO) -> None:
         file.write(CONTENT)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(StorageUnavailable, match="No space left on device"):
         blobs.put(fill)
-    assert files(folder) == []
+    assert files(blobs_folder) == []
 
 
-def test_a_writer_that_fails_leaves_nothing(folder: Path) -> None:
+def test_a_writer_that_fails_leaves_nothing(blobs_folder: Path) -> None:
     def fail(file: BinaryIO) -> None:
         file.write(CONTENT)
         raise InvalidInput("no good")
 
     with pytest.raises(InvalidInput):
         blobs.put(fail)
-    assert files(folder) == []
+    assert files(blobs_folder) == []
 
 
-def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "blobs").write_text("a file where the folder should be")
+def test_a_folder_that_cannot_be_written_is_a_clear_error(blobs_folder: Path) -> None:
+    blobs_folder.write_text("a file where the folder should be")
     with pytest.raises(StorageUnavailable, match="could not be stored"):
         blobs.put_bytes(CONTENT)
 

@@ -23,7 +23,7 @@ from benchmarks.session import scratch_session
 from benchmarks.tables import print_table
 
 if TYPE_CHECKING:
-    from factory.alignment.linear_map import LinearMap, PairStatistics
+    from factory.alignment.fit import LinearMap, PairStatistics
     from factory.measurement.evaluation import Memory
     from factory.measurement.passages import Passage
     from factory.packs.pack import OpenedPack

@@ -11,8 +11,7 @@ from awareness_sdk.transformers_bridge import cache_of, snapshot_of
 from factory.codec.curve import agreement
 from factory.codec.windows import Window
 from factory.runners.model import RunningModel
-from kvcache.windows import needed
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, needed
 from latentmas.protocol.tensors import Array
 
 QUERIES = 64  # of the last tokens of the context: what a selection can know of the continuation

@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.compression.arms import Arm, compressed
 from benchmarks.compression.cases import Case, Score, read_case, score
 from factory.codec.windows import Window
-from factory.measurement.retention import retention
+from factory.measurement.metrics import retention
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.coding.profile import OpenedProfile

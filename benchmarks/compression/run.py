@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.compression import groups as groups
+from benchmarks.compression import groups, speed
 from benchmarks.compression import retrieval as probe
-from benchmarks.compression import speed as speed
 from benchmarks.compression import table as specification
 from benchmarks.compression.arms import Arm, own_arms
 from benchmarks.compression.cases import read_context
@@ -32,10 +31,8 @@ TABLE_WINDOWS = 2  # of the selection documents, on which CacheGen's frequencies
 
 def run(options: argparse.Namespace, scratch: Path) -> Figures:
     """Return the figures of the parts asked for, by model and part."""
-    import django
     import torch
 
-    django.setup()
     torch.set_num_threads(options.threads)
     parts = options.parts.split(",")
     if "speed" in parts:

@@ -13,8 +13,7 @@ from benchmarks.compression.cases import read_context
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.attention.queries import check_queries
-from kvcache.attention.selection import token_mass
-from kvcache.kernels.select import select_tokens
+from kvcache.attention.selection import select_tokens, token_mass
 from latentmas.protocol.plain import plain_queries, plain_snapshot
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array

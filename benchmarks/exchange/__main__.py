@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.session import use_settings
+from benchmarks.session import set_up_django
 from benchmarks.tables import rounded
 
 MODELS = ("smollm2-135m", "gemma-3-270m")
@@ -28,16 +28,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.contexts < 2:
         parser.error("--contexts must be at least 2: the wrong document is another one's")
-    use_settings()
+    set_up_django()
     print(json.dumps(rounded(measure(options))))
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of each direction by name."""
-    import django
     import torch
 
-    django.setup()
     torch.set_num_threads(options.threads)
     from django.conf import settings
 

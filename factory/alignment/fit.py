@@ -1,20 +1,68 @@
 """Fit the linear map between two models from their paired rows: ridge, Procrustes, or ridge towards Procrustes."""
 
+import math
+from dataclasses import dataclass, replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from factory.alignment import ridge
 from factory.alignment.gram import gram_matrices
-from factory.alignment.linear_map import LinearMap as LinearMap
-from factory.alignment.linear_map import PairStatistics as PairStatistics
-from factory.alignment.linear_map import balanced, require_penalty, require_rank
 from factory.alignment.orthogonal import procrustes
 from factory.alignment.ridge import towards
-from factory.alignment.standardise import PairedChunks, counted, standards_of
+from factory.alignment.standardise import PairedChunks, Standard, counted, standards_of
 from factory.progress import Progress
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Method
+
+LEAST_SCALE = 1e-6  # of the largest latent's scale: scales are divided by and must not be zero
+
+
+@dataclass(frozen=True, slots=True)
+class LinearMap:
+    """Encoder `[ds, rank]` and decoder `[rank, dt]` in standardised space, strongest direction first.
+
+    `latent_scale` `[rank]` is the root mean square of every latent over the calibration rows.
+    """
+
+    source: Standard
+    target: Standard
+    encoder: Array
+    decoder: Array
+    latent_scale: Array
+    rows: int
+    ridge: float
+    method: Method = Method.LEARNED
+
+    def truncated(self, rank: int) -> "LinearMap":
+        return replace(
+            self, encoder=self.encoder[:, :rank], decoder=self.decoder[:rank], latent_scale=self.latent_scale[:rank]
+        )
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the map as a W-Matrix's arrays, in the precision of its file."""
+        return {
+            "encoder": self.encoder.astype(np.float16),
+            "decoder": self.decoder.astype(np.float16),
+            "source_mean": self.source.mean,
+            "source_scale": self.source.scale,
+            "target_mean": self.target.mean,
+            "target_scale": self.target.scale,
+            "latent_scale": self.latent_scale.astype(np.float32),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PairStatistics:
+    """Sufficient statistics of paired rows for a fit: X^T X / n and X^T Y / n of standardised rows, float64."""
+
+    source: Standard
+    target: Standard
+    gram: jax.Array  # [ds, ds], lower triangle
+    cross: jax.Array  # [ds, dt]
+    rows: int
 
 
 def fit_linear_map(
@@ -60,6 +108,47 @@ def solve(statistics: PairStatistics, *, penalty: float, rank: int, method: Meth
         ridge=0.0 if method is Method.ORTHOGONAL else penalty,
         method=method,
     )
+
+
+def balanced(*factors: Array | jax.Array) -> tuple[Array, Array, Array]:
+    """Return encoder, decoder and latent scale, float32, from encoder, decoder and the mean squares of the latents.
+
+    Every latent gets the same norm in both matrices, and with it the same fp16 exponent range; otherwise the encoder's
+    small entries would become subnormal.
+    """
+    encoder, decoder, moments = (np.asarray(each) for each in factors)
+    ours, theirs = np.linalg.norm(encoder, axis=0), np.linalg.norm(decoder, axis=1)
+    used = (ours > 0) & (theirs > 0)
+    balance = np.sqrt(np.divide(ours, theirs, out=np.ones_like(ours), where=used))
+    scale = np.sqrt(np.maximum(moments, 0.0)) / balance
+    floor = LEAST_SCALE * scale.max() if scale.max() > 0 else 1.0
+    return (
+        (encoder / balance[None]).astype(np.float32),
+        (decoder * balance[:, None]).astype(np.float32),
+        np.maximum(scale, floor).astype(np.float32),
+    )
+
+
+def require_rank(rank: int, *, rows: int, largest: int) -> None:
+    """Raise InvalidInput unless the rank is from 1 to `largest` and below the number of rows."""
+    if not 1 <= rank <= largest:
+        raise InvalidInput(
+            f"the rank is {rank}; between these models it must be from 1 to {largest}", field="unified_dimension"
+        )
+    if rows <= rank:  # the mean takes one of them
+        raise InvalidInput(
+            f"a map of rank {rank} needs at least {rank + 1} paired rows, and there are {rows}",
+            resolution=f"Calibrate on a larger corpus, or ask for a unified dimension below {max(rows, 2)}.",
+            field="unified_dimension",
+            needed=rank + 1,
+            found=rows,
+        )
+
+
+def require_penalty(penalty: float) -> None:
+    """Raise InvalidInput unless the penalty is a positive number."""
+    if not (math.isfinite(penalty) and penalty > 0):
+        raise InvalidInput(f"the penalty is {penalty}; ridge needs a positive number", field="penalty")
 
 
 def _shrunken(

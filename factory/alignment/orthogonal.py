@@ -32,7 +32,7 @@ def singular_directions(
     directions = leading_directions(cross, rank=rank)
     left, values, rotation = jnp.linalg.svd(cross @ directions, full_matrices=False)
     noise = values[:1] * max(cross.shape) * EPSILON
-    held = values > noise
+    held = (values > noise).astype(values.dtype)
     return left * held[None], values * held, directions @ rotation.T
 
 

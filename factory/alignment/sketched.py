@@ -21,7 +21,7 @@ import scipy.linalg
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Float32, Float64
 
-from factory.alignment.linear_map import LinearMap, balanced, require_penalty, require_rank
+from factory.alignment.fit import LinearMap, balanced, require_penalty, require_rank
 from factory.alignment.standardise import PairedChunks, Standards, standards_of
 from factory.progress import Progress
 from latentmas.protocol.errors import InvalidInput

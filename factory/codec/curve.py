@@ -15,8 +15,7 @@ from kvcache.coding import rate, transform, transform_decoding
 from kvcache.coding.coordinates import Coordinates, coordinates
 from kvcache.coding.profile import CurvePoint, OpenedProfile
 from kvcache.rows import pack_rows, whole_snapshot
-from kvcache.windows import needed
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, needed
 from latentmas.protocol.tensors import Array
 
 RATIOS = (8.0, 14.0, 20.0, 28.0, 38.0, 52.0)  # bytes over bytes, at which the curve is measured

@@ -1,18 +1,22 @@
-"""Run a cold start (specification 3): make each planned pair once, keep finished ones, publish on request."""
+"""Run a cold start (specification 3): find the models to plan with, make each planned pair once, publish on request."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from factory import publishing
-from factory.cold_start.planner import PlannedPair
+from factory.cold_start.planner import Candidate, MeasuredPair, PlannedPair
 from factory.publishing import PublishedVersion
 from factory.recipes import results
 from factory.recipes.results import Generated
+from factory.runners.weights import PACKAGED
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
+from latentmas.protocol.errors import InvalidInput, LatentMASError
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
+from latentmas.registry.models import RegisteredModel
+from latentmas.registry.queries import get_model
+from marketplace.listings.models import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,29 @@ class Outcome:
     was_ready: bool = False  # made by an earlier run
 
 
+def candidates(names: list[str] | None) -> list[Candidate]:
+    """Return the active models to plan with, or those of `names`. Raises ModelNotSupported or InvalidInput."""
+    if names is None:
+        return [_candidate(model) for model in RegisteredModel.objects.filter(active=True).order_by("name")]
+    chosen = {model.name: model for model in (get_model(name, require_active=True) for name in names)}
+    if len(chosen) < 2:
+        raise InvalidInput(
+            f"{', '.join(names)} is one model; source and target must be two different ones", field="models"
+        )
+    return [_candidate(model) for model in chosen.values()]
+
+
+def measured_listings() -> list[MeasuredPair]:
+    """Return the measured listings that an estimate can rest on."""
+    families = dict(RegisteredModel.objects.values_list("name", "family"))
+    listings = Listing.objects.filter(basis=Basis.FUNCTIONAL).values_list("source_model", "target_model", "retention")
+    return [
+        MeasuredPair(source, target, families[source], families[target], retention)
+        for source, target, retention in listings
+        if retention is not None
+    ]
+
+
 def run(
     pairs: Sequence[PlannedPair], options: ColdStartOptions, *, session: FactorySession, metadata: Metadata
 ) -> Iterator[Outcome]:
@@ -45,6 +72,17 @@ def run(
             yield _run_one(pair, options, session, metadata)
         except LatentMASError as problem:
             yield Outcome(pair, problem=problem)
+
+
+def _candidate(model: RegisteredModel) -> Candidate:
+    return Candidate(
+        name=model.name,
+        family=model.family,
+        popularity=model.popularity,
+        kv_width=model.kv_width,
+        latent_dimension=model.latent_dimension,
+        can_run=model.name in PACKAGED,
+    )
 
 
 def _run_one(pair: PlannedPair, options: ColdStartOptions, session: FactorySession, metadata: Metadata) -> Outcome:

@@ -23,7 +23,7 @@ from jaxtyping import Array as JaxArray
 from jaxtyping import Float, Float32, Float64
 
 from factory.alignment import ridge
-from factory.alignment.linear_map import LinearMap, balanced, require_penalty, require_rank
+from factory.alignment.fit import LinearMap, balanced, require_penalty, require_rank
 from factory.alignment.standardise import Standard
 from factory.hub.maxvar import Whitened, consensus
 from factory.hub.views import ViewStatistics
@@ -123,8 +123,9 @@ def _solve(gram: Float32[JaxArray, "r r"], right: Float32[JaxArray, "r d"]) -> F
     """Return gram^-1 right, accurate for latents that differ in size by orders of magnitude or are zero."""
     scale = jnp.sqrt(jnp.diagonal(gram).astype(jnp.float64))
     inverse = jnp.where(scale > 0, 1 / jnp.where(scale > 0, scale, 1.0), 0.0)
-    unit = gram * inverse[:, None] * inverse[None] + JITTER * jnp.eye(len(gram))
-    return (inverse[:, None] * cho_solve(cho_factor(unit), right * inverse[:, None])).astype(jnp.float32)
+    unit = gram.astype(jnp.float64) * inverse[:, None] * inverse[None] + JITTER * jnp.eye(len(gram))
+    solved = cho_solve(cho_factor(unit), right.astype(jnp.float64) * inverse[:, None])
+    return (inverse[:, None] * solved).astype(jnp.float32)
 
 
 @ft.partial(jax.jit, static_argnames="widths")

@@ -7,7 +7,7 @@ import numpy as np
 from factory.corpora import Split
 from factory.packs.pack import OpenedPack
 from factory.packs.pairs import CHUNK_ROWS
-from kvcache.exchange.pairing import causal_pairs
+from kvcache.exchange.placement import causal_pairs
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Space

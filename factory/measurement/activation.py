@@ -12,8 +12,7 @@ import numpy as np
 
 from factory.corpora import Split
 from factory.measurement.evaluation import random_like
-from factory.measurement.fidelity import layer_fidelities, row_fidelity
-from factory.measurement.retention import retention
+from factory.measurement.metrics import layer_fidelities, retention, row_fidelity
 from factory.packs.pack import OpenedPack
 from factory.packs.pairs import paired_documents, shared_documents
 from factory.progress import Progress

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from awareness_sdk.transformers_bridge import cache_of
-from factory.measurement.fidelity import layer_fidelities, row_fidelity
+from factory.measurement.metrics import layer_fidelities, retention, row_fidelity
 from factory.measurement.passages import Passage
-from factory.measurement.retention import retention
 from factory.progress import Progress
 from factory.runners.model import RunningModel
 from kvcache.exchange.exchange import exchange

@@ -9,8 +9,7 @@ from awareness_sdk.first_layer import first_layer_of
 from factory.corpora import Document
 from factory.progress import Progress
 from factory.runners.model import Encoding, RunningModel
-from kvcache.exchange.pairing import causal_pairs
-from kvcache.exchange.placement import TargetTokens
+from kvcache.exchange.placement import TargetTokens, causal_pairs
 from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot

@@ -20,11 +20,12 @@ from latentmas.blobs import DIGEST
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.w_matrix import Space
+from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.cursors import page_document, page_of
-from latentmas.rest.downloads import CONTENT_TYPE, send_file
+from latentmas.rest.downloads import send_file
+from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.parameters import StrictSerializer, read, snake_keys
-from latentmas.rest.problems import ProblemOutput
-from latentmas.rest.scopes import WriteCalibrationPacks, requester
+from latentmas.rest.permissions import WriteCalibrationPacks, requester
 from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file
 
 DEFAULT_LIMIT = 25
@@ -33,7 +34,6 @@ SHOWN = (
     *("digest", "size", "model", "weights", "space", "corpus", "corpus_digest", "documents", "calibration_tokens"),
     *("width", "contributor", "recorded_at"),
 )
-PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 PATH = OpenApiParameter("digest", OpenApiTypes.STR, OpenApiParameter.PATH, description="sha256:<hex>")
 
 

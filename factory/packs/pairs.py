@@ -6,7 +6,7 @@ import numpy as np
 
 from factory.corpora import Split
 from factory.packs.pack import OpenedPack
-from kvcache.exchange.pairing import causal_pairs
+from kvcache.exchange.placement import causal_pairs
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.packs.pack import OpenedPack
@@ -21,7 +21,7 @@ from latentmas.protocol.w_matrix import (
     read_w_matrix,
 )
 
-RIDGE = 0.03  # on the diagonal of the standardised Gram matrix, which is 1; benchmarks/ridge.py chose it
+RIDGE = 0.03  # on the diagonal of the standardised Gram matrix, which is 1; chosen by `python -m benchmarks.ridge`
 TOLERANCE = 0.005  # of (information) retention: the smallest du this close to the best is taken
 
 
@@ -85,6 +85,11 @@ def metrics_of(quality: Quality) -> QualityMetrics:
         information_retention=retained,
         computational_cost=quality.computational_cost,
     )
+
+
+def with_quality(w_matrix: WMatrix, quality: Quality) -> WMatrix:
+    """Return a W-Matrix whose file states the figures measured on it; its arrays stay as they are."""
+    return WMatrix(replace(w_matrix.document, quality_metrics=metrics_of(quality)), w_matrix.arrays)
 
 
 def read_back(w_matrix: WMatrix) -> WMatrix:

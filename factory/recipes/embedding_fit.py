@@ -7,7 +7,7 @@ import numpy as np
 
 from factory.alignment.fit import LinearMap, accumulate, solve
 from factory.corpora import Split
-from factory.measurement.retrieval import mean_reciprocal_rank, ranks
+from factory.measurement.metrics import mean_reciprocal_rank, ranks
 from factory.packs.pack import OpenedPack
 from kvcache.exchange.mapping import open_map
 from latentmas.protocol.errors import InvalidInput

@@ -8,11 +8,11 @@ import numpy as np
 
 from factory.corpora import Split
 from factory.measurement.evaluation import random_like
-from factory.measurement.retrieval import ranks, retrieval
+from factory.measurement.metrics import ranks, retrieval
 from factory.packs.capture import PASSAGES, capture_embeddings
 from factory.packs.pack import OpenedPack
 from factory.recipes import results
-from factory.recipes.assembly import Origin, assemble, metrics_of
+from factory.recipes.assembly import Origin, assemble, read_back, with_quality
 from factory.recipes.embedding_fit import Trial, fit_vectors, same_passages
 from factory.recipes.results import Generated
 from factory.runners.embedding import load_embedding_model
@@ -21,7 +21,7 @@ from kvcache.exchange.mapping import open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis, Corpus, Quality
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import Space, TokenAlignment
+from latentmas.protocol.w_matrix import QualityMetrics, Space, TokenAlignment
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,6 @@ def generate_vectors(order: EmbeddingOrder, session: FactorySession) -> Generate
         raise InvalidInput(f"source and target are the same model, {order.source!r}", field="models")
     source, target = (embedding_pack(name, session, passages=order.passages) for name in (order.source, order.target))
     best, trials = fit_vectors(source, target)
-    arrays = best.fitted.arrays()
-    quality = judge(arrays, source, target, corpus_documents=len(session.corpus.documents))
     origin = Origin(
         version=order.version,
         source=source.identity,
@@ -53,8 +51,13 @@ def generate_vectors(order: EmbeddingOrder, session: FactorySession) -> Generate
         token_alignment=TokenAlignment.SAME_PASSAGE,
         space=Space.EMBEDDING,
     )
+    arrays = best.fitted.arrays()
+    # Until it is judged, the file states what was found among the selection passages.
+    found = QualityMetrics(Basis.FUNCTIONAL, best.reciprocal_rank, best.reciprocal_rank, _cost(arrays))
+    draft = read_back(assemble(arrays, found, origin))
+    quality = judge(draft.arrays, source, target, corpus_documents=len(session.corpus.documents))
     return results.store(
-        assemble(arrays, metrics_of(quality), origin),
+        with_quality(draft, quality),
         quality,
         settings={
             "space": Space.EMBEDDING.value,
@@ -96,7 +99,7 @@ def judge(arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *
         information_retention=_shared_variance(arrays, predicted, truth),
         cosine_similarity=float(np.mean((predicted * truth).sum(1) / (np.linalg.norm(predicted, axis=1) * lengths))),
         euclidean_distance=float(np.mean(errors / lengths)),
-        computational_cost=arrays["encoder"].size + arrays["decoder"].size,
+        computational_cost=_cost(arrays),
         test_samples=len(truth),
         documents=len(np.unique(held_out.documents)),
         confidence=found.top1.low,
@@ -113,6 +116,10 @@ def _shared_variance(arrays: Mapping[str, Array], predicted: Array, truth: Array
     mine, own = ((each - arrays["target_mean"]) / arrays["target_scale"] for each in (predicted, truth))
     products: float = (mine * own).sum(dtype=np.float64)
     return float(products**2 / (np.square(mine, dtype=np.float64).sum() * np.square(own, dtype=np.float64).sum()))
+
+
+def _cost(arrays: Mapping[str, Array]) -> int:
+    return int(arrays["encoder"].size + arrays["decoder"].size)
 
 
 def _name(trial: Trial) -> str:

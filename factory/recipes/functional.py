@@ -16,7 +16,15 @@ from factory.measurement.evaluation import Evaluation, aligned_retention, bounds
 from factory.measurement.passages import Passage, passages_for, read_passages, require_enough
 from factory.packs.pairs import paired_documents, paired_rows, require_same_corpus
 from factory.recipes import results
-from factory.recipes.assembly import RIDGE, Origin, assemble, metrics_of, read_back, sinks_of, smallest_good
+from factory.recipes.assembly import (
+    RIDGE,
+    Origin,
+    assemble,
+    read_back,
+    sinks_of,
+    smallest_good,
+    with_quality,
+)
 from factory.recipes.results import Generated
 from factory.refinement.descent import Refinement, refined
 from factory.runners.model import RunningModel
@@ -79,7 +87,7 @@ def generate_measured(order: FunctionalOrder, session: FactorySession) -> Genera
     plain, reread = _other_ways(draft, passages, evaluation, session.model(order.target))
     quality = replace(_quality(evaluation, draft.arrays, session), uncorrected=plain, reread=reread)
     return results.store(
-        WMatrix(replace(draft.document, quality_metrics=metrics_of(quality)), draft.arrays),
+        with_quality(draft, quality),
         quality,
         layers=evaluation.layers,
         documents=evaluation.documents,

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from factory.alignment.realignment import fit_realignment
-from factory.measurement.fidelity import row_quality
+from factory.measurement.metrics import row_quality
 from factory.progress import Progress
 from factory.recipes.assembly import Origin, assemble, metrics_of
 from factory.runners.model import RunningModel
 from factory.runners.vocabulary import vocabulary_chunks
+from kvcache.exchange.mapping import open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis, ModelIdentity, Quality
 from latentmas.protocol.tensors import Array
@@ -67,7 +68,7 @@ def realign(model: RunningModel, *, progress: Progress, version: str = VERSION) 
         "target_mean": np.zeros(hidden, np.float32),
         "target_scale": np.full(hidden, scale, np.float32),
     }
-    predicted = np.concatenate(seen.outputs) @ arrays["encoder"] * arrays["target_scale"]
+    predicted = open_map(arrays).apply(np.concatenate(seen.outputs))
     quality = row_quality(predicted, np.concatenate(seen.inputs), basis=Basis.ACTIVATION, cost=hidden * hidden)
     top1 = _top1(model, predicted, np.concatenate(seen.ids))
     itself = ModelIdentity(model.name, model.weights)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factory.alignment.standardise import standard_of
-from factory.measurement.fidelity import row_quality
+from factory.measurement.metrics import row_quality
 from factory.recipes import results
 from factory.recipes.assembly import Origin, assemble, metrics_of
 from factory.recipes.results import Generated

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from factory.corpora import Split, TextCorpus
 from factory.runners.model import RunningModel
-from kvcache.exchange.pairing import causal_pairs
+from kvcache.exchange.placement import causal_pairs
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kvcache.exchange.mapping import lagged, open_map
-from kvcache.kernels.product import product
+from kvcache.kernels.tiles import product
 from latentmas.protocol.eight_bit import MATRICES, matrix_of
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array

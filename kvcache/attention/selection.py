@@ -1,16 +1,18 @@
-"""Select the tokens of a snapshot that given queries attend to most, by the model's attention rules."""
+"""Select the tokens of a snapshot that given queries attend to most, by the model's attention rules.
+
+Threshold selection after H2O (arXiv 2306.14048): the fewest tokens that cover a share of the attention.
+"""
 
 import functools as ft
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from kvcache.adapters import ModelAdapter
 from kvcache.attention.queries import attention_rules, check_queries
 from kvcache.kernels.attention import PADDING, attention_mass
-from kvcache.kernels.select import Selection, select_tokens
 from kvcache.kernels.tiles import bucket
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import MAX_POSITION, KVSnapshot
@@ -18,8 +20,17 @@ from latentmas.protocol.tensors import Array
 
 # threshold, least and most tokens -> the kept tokens' ascending indices and the attention mass they hold
 Choose: TypeAlias = Callable[[float, int, int], tuple[Array, float]]
-
 SMALLEST_QUERIES = 8  # padded number of queries; a decoding step has one
+SINKS = 4  # arXiv 2309.17453: the first tokens hold attention that has nowhere else to go
+RECENT = 4
+ROUNDING = 1e-9
+
+
+class Selection(NamedTuple):
+    """Ascending indices of the kept tokens, and the share of the attention mass they cover."""
+
+    kept: Array  # int64 [kept]
+    coverage: float
 
 
 def selector(
@@ -78,6 +89,40 @@ def token_mass(snapshot: KVSnapshot, queries: Array, positions: Array, *, adapte
         softcap=rules.softcap,
     )
     return _mean(np.asarray(mass)[..., : frame.tokens])
+
+
+def select_tokens(
+    mass: Array,
+    *,
+    threshold: float,
+    sinks: int = SINKS,
+    recent: int = RECENT,
+    min_tokens: int = 1,
+    max_tokens: int | None = None,
+) -> Selection:
+    """Return the fewest tokens whose mass reaches `threshold` of the whole, given a mass `[tokens]`.
+
+    The first `sinks` and the last `recent` tokens are always among them, and never fewer than `min_tokens`. Where
+    `max_tokens` is too few, sinks precede recent tokens and these the mass; `coverage` is what was reached.
+    """
+    tokens = len(mass)
+    limit = tokens if max_tokens is None else min(max_tokens, tokens)
+    order = _preference(mass, sinks=sinks, recent=recent)
+    reached = np.cumsum(mass[order], dtype=np.float64)
+    whole = reached[-1] if reached[-1] > 0 else 1.0
+    enough = 1 + int(np.searchsorted(reached, (threshold - ROUNDING) * whole))
+    protected = min(tokens, sinks + recent)
+    count = min(max(enough, min_tokens, protected), limit)
+    return Selection(np.sort(order[:count]), float(min(1.0, reached[count - 1] / whole)))
+
+
+def _preference(mass: Array, *, sinks: int, recent: int) -> Array:
+    """Indices in the order in which tokens are kept: sinks, recent ones from the last backwards, then by mass."""
+    tokens = len(mass)
+    first = np.arange(min(sinks, tokens))
+    last = np.arange(tokens - 1, max(tokens - recent, len(first)) - 1, -1)
+    middle = np.arange(len(first), tokens - len(last))
+    return np.concatenate([first, last, middle[np.argsort(-mass[middle], kind="stable")]])
 
 
 def _mean(mass: Array) -> Array:

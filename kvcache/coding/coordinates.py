@@ -13,8 +13,7 @@ from kvcache.coding.encoded import fits_float16
 from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.kernels import transform
 from kvcache.kernels.coefficient_classes import LEAST_EXPONENT, MOST_EXPONENT
-from kvcache.kernels.product import place, product
-from kvcache.kernels.tiles import TILE
+from kvcache.kernels.tiles import TILE, place, product
 from kvcache.rows import rows_in
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame

@@ -15,8 +15,7 @@ from kvcache.coding.profile import Group, OpenedProfile
 from kvcache.coding.transform import Parameters, blocks, frozen_table, low_bits_table, tiles
 from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels import transform
-from kvcache.kernels.product import product
-from kvcache.kernels.tiles import in_tiles
+from kvcache.kernels.tiles import in_tiles, product
 from kvcache.rows import unpack_rows
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import SnapshotFrame

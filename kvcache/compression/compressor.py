@@ -11,8 +11,7 @@ from kvcache.compression.container import read_kvz, unpack
 from kvcache.compression.metrics import MS_PER_SECOND, Metrics
 from kvcache.compression.plan import Method, Plan, Target, plan_for
 from kvcache.compression.search import CompressionJob, Draft, draft
-from kvcache.windows import needed
-from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
+from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot, needed
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:

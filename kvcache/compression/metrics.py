@@ -61,16 +61,3 @@ class Metrics:
             "compressed_bytes": self.compressed_bytes,
             "profile_bytes": self.profile_bytes,
         }
-
-    def camel_case(self) -> dict[str, float | int | None]:
-        """Return the figures under phase 1's names, where `compressionRatio` is the fraction saved."""
-        return {
-            "compressionTimeMs": self.compression_time_ms,
-            "decompressionTimeMs": self.decompression_time_ms,
-            "ttft": self.ttft_ms,
-            "tokenSavings": self.token_savings,
-            "bandwidthSavingsBytes": self.bandwidth_savings_bytes,
-            "bandwidthSavingsPercent": self.bandwidth_savings_percent,
-            "cumulativeAttention": self.cumulative_attention,
-            "compressionRatio": self.saved,
-        }

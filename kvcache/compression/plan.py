@@ -13,6 +13,7 @@ from kvcache.coding.encoded import Coding
 from latentmas.protocol.errors import InvalidInput
 
 Method = Literal["auto", "raw", "select", "quantise", "transform", "select+quantise", "select+transform"]
+NO_PROFILE = "none"  # in place of a codec profile's digest
 METHODS: tuple[Method, ...] = get_args(Method)
 CODING_OF: Mapping[str, Coding] = {"raw": "raw", "select": "raw", "quantise": "quantised", "transform": "transform"}
 

@@ -15,10 +15,9 @@ from kvcache.attention.output import output_error
 from kvcache.attention.queries import check_queries
 from kvcache.attention.selection import coverage_of
 from kvcache.compression.container import Container, read_kvz, unpack
-from kvcache.windows import needed
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
-from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
+from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot, needed
 
 if TYPE_CHECKING:
     from kvcache.coding.profile import OpenedProfile

@@ -12,15 +12,13 @@ import numpy as np
 from kvcache.exchange import placement
 from kvcache.exchange.compatibility import UNSUPPORTED, check_document, check_held, check_source
 from kvcache.exchange.mapping import Corrector, OpenedWMatrix, open_w_matrix
-from kvcache.exchange.placement import First, Mode, Places, TargetTokens
+from kvcache.exchange.placement import First, Mode, Places, TargetTokens, first_entry
 from kvcache.exchange.policy import GENERATE, Decision, Policy, require_acceptable, require_inside
 from kvcache.exchange.quality import LEAST_TOKENS, AlignmentQuality, Evidence, judged, quality_of
-from kvcache.exchange.sinks import first_entry
 from kvcache.kernels.tiles import TILE
 from kvcache.rows import pack_rows, unpack_rows
-from kvcache.windows import needed
 from latentmas.protocol.errors import DimensionMismatch
-from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, needed
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import WMatrix
 

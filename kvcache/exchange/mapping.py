@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from kvcache.kernels.product import place, product
+from kvcache.kernels.tiles import place, product
 from latentmas.protocol.eight_bit import matrix_of
 from latentmas.protocol.errors import DimensionMismatch
 from latentmas.protocol.geometry import KVGeometry

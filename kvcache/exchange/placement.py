@@ -1,21 +1,32 @@
 """Which entry of the source's cache each entry of the target's is made from, and at which position it stands.
 
 Either the source's tokens are kept as they are, and the text need not be known, or the target's tokens of the text are
-given and each takes its causal partner (`pairing`). Position 0 is the target's own attention sink in both.
+given and each takes its causal partner by character spans. Position 0 is the target's own attention sink in both.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kvcache.exchange.pairing import Spans, causal_pairs
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
-from latentmas.protocol.snapshot import SnapshotFrame
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array, require_finite
+
+if TYPE_CHECKING:
+    from kvcache.exchange.mapping import OpenedWMatrix  # at run time it brings JAX along
+
+Spans = Sequence[tuple[int, int]] | Array  # `[tokens, 2]`: where each token starts and ends in the text
 
 BOS = -1  # the partner is the source's BOS entry
 NOBODY = -2  # the partner is not in the snapshot
+# |row - BOS row| / |BOS row|. BOS sees nothing but itself, so its row is the same in every cache up to rounding; this
+# leaves room for a coarsely quantised one. No text token of SmolLM2-135M or Gemma-3-270M came nearer than 0.6.
+BOS_TOLERANCE = 0.2
+# Share of layers in which a sink's row is nearer to BOS than to the mean token; no first token after BOS reached it.
+SINK_SHARE = 0.5
 
 
 class Mode(StrEnum):
@@ -79,6 +90,36 @@ class Places:
         )
 
 
+def first_entry(snapshot: KVSnapshot, w_matrix: "OpenedWMatrix") -> First:
+    """Return what the snapshot begins with: by its offsets where it has them, then by its row.
+
+    Models send attention that has nowhere to go to the first position, the attention sink (StreamingLLM, arXiv
+    2309.17453), whose keys and values are unlike all others. It is never mapped: the target's own sink replaces it.
+
+    A row's norm does not tell: standardised, a sink is no larger than a token. Its direction does.
+    """
+    frame = snapshot.frame
+    if frame.positions[0] != 0:
+        return First.ABSENT
+    named = None if frame.offsets is None else frame.offsets[0]
+    if named is not None and not named.any():  # (0, 0): a special token, which stands for no character
+        return First.BOS
+    layers = np.flatnonzero(np.asarray(frame.starts) == 0)
+    if w_matrix.map.source_bos is None or not len(layers):
+        return First.TOKEN
+    from kvcache.rows import pack_rows  # brings JAX along
+
+    row = pack_rows(snapshot.keys[:, :1], snapshot.values[:, :1], geometry=frame.geometry)[0]
+    held, bos, mean, scale = (
+        each.reshape(frame.geometry.layers, -1)[layers]
+        for each in (row, w_matrix.map.source_bos, w_matrix.map.source_mean, w_matrix.map.source_scale)
+    )
+    if named is None and np.linalg.norm(held - bos) <= BOS_TOLERANCE * np.linalg.norm(bos):
+        return First.BOS
+    nearer = _distance(held, bos, scale) < _distance(held, mean, scale)
+    return First.SINK if float(nearer.mean()) > SINK_SHARE else First.TOKEN
+
+
 def source_places(frame: SnapshotFrame, *, first: First, usable: int) -> Places:
     """Return places that keep the source's tokens from index `usable` on at their positions, without its sink."""
     kept = np.arange(max(usable, int(first in (First.BOS, First.SINK))), frame.tokens)
@@ -122,6 +163,18 @@ def span_places(frame: SnapshotFrame, target: TargetTokens, *, first: First, usa
         dropped=len(spans) - len(kept),
         first_layer=None if layer is None else layer[len(given) - len(spans) :][kept],
     )
+
+
+def causal_pairs(source: Spans, target: Spans) -> Array:
+    """Return for each target token the row of the last source token that ends no later than it does.
+
+    Rows count from the BOS entry: row 0 is BOS (no source token has ended yet), row i + 1 is source token i. The same
+    tokenizer on both sides gives the identity.
+    """
+    # A byte-level tokenizer can split one character: several tokens then end at the same place, and the last is taken.
+    source_ends = np.maximum.accumulate(_ends(source))
+    target_ends = _ends(target)
+    return np.searchsorted(source_ends, target_ends, side="right")
 
 
 def _exact_partners(frame: SnapshotFrame, spans: Array, source_spans: Array) -> Array:
@@ -208,3 +261,12 @@ def _checked(name: str, given: Spans) -> Array:
     if (spans < 0).any() or (spans[:, 1] < spans[:, 0]).any():
         raise InvalidInput(f"{name} must hold [start, end) with 0 <= start <= end", field=name)
     return spans
+
+
+def _ends(spans: Spans) -> Array:
+    return np.asarray(spans, dtype=np.int64).reshape(-1, 2)[:, 1]
+
+
+def _distance(rows: Array, centre: Array, scale: Array) -> Array:
+    """Return for each layer how far a row lies from a centre, in the source's standard deviations."""
+    return np.asarray(np.square((rows - centre) / scale).sum(axis=-1))

@@ -43,7 +43,7 @@ def attention_mass(
         grouped = query.reshape(len(query), key.shape[1], -1, query.shape[-1])
         scores = jnp.einsum("nkgd,tkd->kgnt", grouped, key) * scale
         scores = scores if softcap is None else softcap * jnp.tanh(scores / softcap)
-        bias = slopes.reshape(*scores.shape[:2], 1, 1) * jnp.abs(distance)[None, None]
+        bias = slopes.reshape(*scores.shape[:2], 1, 1) * jnp.abs(distance)[None, None].astype(slopes.dtype)
         seen = valid & (jnp.abs(distance) < window) & (jnp.arange(len(key)) >= start)[None]
         return _mean_softmax(scores - bias, seen).reshape(query.shape[1], len(key))
 
@@ -57,7 +57,8 @@ def _mean_softmax(
     largest = jnp.maximum(masked.max(axis=-1, keepdims=True), LEAST)  # -inf for a query that sees nothing
     weights = jnp.exp(masked - largest)
     weights = weights / jnp.maximum(weights.sum(axis=-1, keepdims=True), TINY)
-    return weights.sum(axis=2) / jnp.maximum(seen.any(axis=1).sum(), 1)
+    queries = jnp.maximum(seen.any(axis=1).sum(), 1)
+    return weights.sum(axis=2) / queries.astype(weights.dtype)
 
 
 def alibi_slopes(heads: int) -> NumpyArray:

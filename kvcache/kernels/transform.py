@@ -26,7 +26,7 @@ def dequantise_basis(
 @jax.jit
 def quantise(coefficients: Float[Array, "tokens rank"], steps: Int[Array, " tokens"]) -> Int[Array, "tokens rank"]:
     """Return whole multiples of each token's step, with a dead zone around zero."""
-    scaled = coefficients * jnp.exp2(steps[:, None] / -float(UNITS))
+    scaled = coefficients * jnp.exp2(-_octaves(steps))
     magnitude = jnp.minimum(jnp.floor(jnp.abs(scaled) + (1.0 - DEAD_ZONE)), LARGEST)
     return (jnp.sign(scaled) * magnitude).astype(jnp.int32)
 
@@ -41,8 +41,8 @@ def dequantise(
     """Return the decoded coefficients: whole steps, moved towards zero by the class's `shrink`; zero stays zero."""
     magnitude = jnp.abs(symbols)
     towards_zero = shrink[_classes(levels, steps, len(shrink)), jnp.clip(magnitude, 1, 2) - 1]
-    restored = jnp.sign(symbols) * (magnitude - towards_zero) * jnp.exp2(steps[:, None] / float(UNITS))
-    return jnp.where(magnitude == 0, 0.0, restored)
+    restored = jnp.sign(symbols).astype(jnp.float32) * (magnitude.astype(jnp.float32) - towards_zero)
+    return jnp.where(magnitude == 0, 0.0, restored * jnp.exp2(_octaves(steps)))
 
 
 @jax.jit
@@ -62,7 +62,12 @@ def cost(
     symbols = jnp.where(coded, quantise(coefficients, steps), 0)
     most = bits.shape[1] // 2
     length = jnp.sum(jnp.where(coded, bits[classes, jnp.clip(symbols >> shift, -most, most) + most], 0.0))
-    return length, jnp.sum((coefficients - symbols * jnp.exp2(steps[:, None] / float(UNITS))) ** 2, axis=1)
+    restored = symbols.astype(jnp.float32) * jnp.exp2(_octaves(steps))
+    return length, jnp.sum((coefficients - restored) ** 2, axis=1)
+
+
+def _octaves(steps: Int[Array, " tokens"]) -> Float[Array, "tokens 1"]:
+    return steps[:, None].astype(jnp.float32) / float(UNITS)
 
 
 def _classes(levels: Int[Array, " rank"], steps: Int[Array, " tokens"], count: int) -> Int[Array, "tokens rank"]:

@@ -3,29 +3,14 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 
 from kvcache.server.models import CodecProfile, CompressionRun
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Profiles come from commands and runs from requests; neither is edited."""
-
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
+from latentmas.admin_pages import ReadOnlyAdmin
 
 
 @admin.register(CodecProfile)
 class CodecProfileAdmin(ReadOnlyAdmin):
+    list_per_page = 50
     list_display = ("model", "version", "best", "basis", "megabytes", "width", "published_at", "digest")
     list_filter = ("model", "basis")
     search_fields = ("model", "digest", "weights")
@@ -42,6 +27,7 @@ class CodecProfileAdmin(ReadOnlyAdmin):
 
 @admin.register(CompressionRun)
 class CompressionRunAdmin(ReadOnlyAdmin):
+    list_per_page = 50
     list_display = (
         *("created_at", "operation", "model", "method", "bytes_over_bytes", "tokens", "tokens_kept", "covered"),
         *("compressed_in", "decompressed_in", "compiling", "cold", "basis"),

@@ -33,7 +33,9 @@ BOTH = (JSONRenderer, answers.SafetensorsRenderer)
 )
 def compress(request: Request) -> HttpResponseBase:
     """Compress a KV-cache: small arrays as JSON, a raw snapshot as a safetensors body with parameters in the query."""
-    options = parameters.read_body(request, json=inputs.CompressInput, file=inputs.CompressOptions)
+    options = parameters.read_body(
+        request, json=inputs.CompressInput, file=inputs.CompressOptions, aliases=inputs.ALIASES
+    )
     given, adapter = given_in(request, options)
     done = operations.compress(given, adapter=adapter, options=options)
     return outputs.compression_answer(request, done, adapter)
@@ -47,7 +49,9 @@ def compress(request: Request) -> HttpResponseBase:
 )
 def decompress(request: Request) -> HttpResponseBase:
     """Decompress a .kvz file: the raw snapshot as safetensors, or small arrays as JSON."""
-    options = parameters.read_body(request, json=inputs.CompressedInput, file=parameters.NothingInput)
+    options = parameters.read_body(
+        request, json=inputs.CompressedInput, file=parameters.NothingInput, aliases=inputs.ALIASES
+    )
     done = operations.decompress(_file_in(request) if is_file(request) else options["compressed"])
     if answers.wants_file(request):
         name = f"{done.snapshot.frame.model or 'arrays'}.safetensors"
@@ -65,7 +69,9 @@ def decompress(request: Request) -> HttpResponseBase:
 )
 def validate_quality(request: Request) -> Response:
     """Judge a .kvz file: by what it says, or against its original (a snapshot with a tensor `compressed`)."""
-    options = parameters.read_body(request, json=inputs.ValidateInput, file=inputs.ValidateOptions)
+    options = parameters.read_body(
+        request, json=inputs.ValidateInput, file=inputs.ValidateOptions, aliases=inputs.ALIASES
+    )
     judged = _judged(request, options)
     adapter, report = operations.validate(judged, model=options.get("model_name"), options=options)
     return answers.answer(request, outputs.quality_document(report, adapter))
@@ -79,7 +85,9 @@ def validate_quality(request: Request) -> Response:
 )
 def benchmark(request: Request) -> Response:
     """Compress and decompress the arrays several times: medians without the first call, which may compile."""
-    options = parameters.read_body(request, json=inputs.BenchmarkInput, file=inputs.BenchmarkOptions)
+    options = parameters.read_body(
+        request, json=inputs.BenchmarkInput, file=inputs.BenchmarkOptions, aliases=inputs.ALIASES
+    )
     given, adapter = given_in(request, options)
     done = operations.benchmark(given, adapter=adapter, options=options, repetitions=options["repetitions"])
     return answers.answer(request, outputs.measurement_document(done, adapter))

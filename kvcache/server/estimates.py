@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from kvcache.adapters import ModelAdapter
-from kvcache.compression.plan import DEFAULT_KL, KLBound, Ratio, Target, Threshold, target_of
+from kvcache.compression.plan import DEFAULT_KL, NO_PROFILE, KLBound, Ratio, Target, Threshold, target_of
 from kvcache.server.models import Operation
 from kvcache.server.queries import get_profile, profile_for
 from kvcache.server.statistics import medians, newest_runs
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import RAW_BYTES_PER_NUMBER
-from latentmas.rest.parameters import NO_PROFILE
 
 AUTO = "auto"
 

@@ -2,9 +2,11 @@
 
 from rest_framework import serializers
 
-from kvcache.compression.plan import METHODS
+from kvcache.compression.plan import METHODS, NO_PROFILE
 from latentmas.rest.parameters import ArrayField, Base64Field, DigestField, StrictSerializer
 
+# Shorter and older names of the same parameters.
+ALIASES = {"model": "model_name", "threshold": "attention_threshold", "compressed_data": "compressed"}
 MAX_REPETITIONS = 20
 DEFAULT_REPETITIONS = 5
 MAX_TOKENS = 1 << 31
@@ -28,7 +30,9 @@ class CompressionInput(StrictSerializer):
     max_tokens = serializers.IntegerField(required=False, max_value=MAX_TOKENS)
     ratio = serializers.FloatField(required=False, help_text="Bytes at float16 over bytes of the file.")
     kl = serializers.FloatField(required=False, help_text="Nats; needs a codec profile of the model.")
-    profile = DigestField(required=False, help_text="Digest of a codec profile, or `none`; the newest by default.")
+    profile = DigestField(
+        other=NO_PROFILE, required=False, help_text="Digest of a codec profile, or `none`; the newest by default."
+    )
 
 
 class CompressOptions(CompressionInput, RopeInput):

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from kvcache.adapters import ModelAdapter
 from kvcache.compression.metrics import Metrics
-from kvcache.compression.plan import target_of
+from kvcache.compression.plan import NO_PROFILE, target_of
 from kvcache.server import queries
 from kvcache.server.models import CodecProfile, Operation
 from kvcache.server.payloads import Given, fitted
@@ -17,7 +17,6 @@ from kvcache.server.recording import Clock, clocked, columns_of, record
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import TensorFile
-from latentmas.rest.parameters import NO_PROFILE
 
 if TYPE_CHECKING:
     from kvcache.coding import profile as codec

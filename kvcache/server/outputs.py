@@ -16,8 +16,7 @@ from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
-from latentmas.rest.answers import Json, answer, base64_of, digest_of, file_answer, wants_file
-from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.answers import CONTENT_TYPE, Json, answer, base64_of, digest_of, file_answer, wants_file
 
 if TYPE_CHECKING:
     from kvcache.compression.quality import QualityReport

@@ -35,8 +35,7 @@ def from_arrays(values: Mapping[str, Any], adapter: ModelAdapter, *, first: int 
     """
     queries, positions = values.get("queries"), values.get("query_positions")
     if _depth(values["keys"]) <= PLAIN_RANK:
-        plain = plain_snapshot(values["keys"], values["values"], window=adapter.window)
-        snapshot = KVSnapshot(_from(plain.frame, first), plain.keys, plain.values)
+        snapshot = plain_snapshot(values["keys"], values["values"], window=adapter.window, first=first)
         rows = None if queries is None else plain_queries(queries)
     else:
         snapshot = _of_model(values, adapter, first)
@@ -85,22 +84,23 @@ def check_size(snapshot_width: int, tokens: int, *, limit: int) -> None:
         )
 
 
-def _of_model(values: Mapping[str, Any], adapter: ModelAdapter, first: int) -> KVSnapshot:
-    keys, held = (numbers(name, values[name], rank=FULL_RANK) for name in ("keys", "values"))
+def whole_frame(adapter: ModelAdapter, tokens: int, *, weights: str | None, instead: str) -> SnapshotFrame:
+    """Return the frame of a model's unabridged cache. Raises ModelNotSupported, saying what to send `instead`."""
     if adapter.geometry is None:
         raise ModelNotSupported(
             f"the cache of {adapter.model} cannot be described: {', '.join(adapter.unknown)} unknown",
-            resolution="Give keys and values as two-dimensional arrays, or correct the model's facts.",
+            resolution=instead,
             model=adapter.model,
         )
-    frame = whole(adapter.geometry, keys.shape[1], model=adapter.model, weights=values.get("weights"))
-    snapshot = KVSnapshot(_from(frame, first), keys, held)
+    return whole(adapter.geometry, tokens, model=adapter.model, weights=weights)
+
+
+def _of_model(values: Mapping[str, Any], adapter: ModelAdapter, first: int) -> KVSnapshot:
+    keys, held = (numbers(name, values[name], rank=FULL_RANK) for name in ("keys", "values"))
+    instead = "Give keys and values as two-dimensional arrays, or correct the model's facts."
+    frame = whole_frame(adapter, keys.shape[1], weights=values.get("weights"), instead=instead)
+    snapshot = KVSnapshot(frame.moved(first), keys, held)
     return snapshot if values["rope"] == "applied" else _rotated(snapshot)
-
-
-def _from(frame: SnapshotFrame, first: int) -> SnapshotFrame:
-    """Return the frame moved so that it begins at a position. Raises InvalidInput beyond the last possible one."""
-    return replace(frame, positions=frame.positions + first, next_position=frame.next_position + first)
 
 
 def _rotated(snapshot: KVSnapshot) -> KVSnapshot:

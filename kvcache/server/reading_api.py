@@ -12,7 +12,8 @@ from rest_framework.response import Response
 from kvcache.server import catalogue_outputs, inputs, queries, statistics
 from kvcache.server.estimates import estimate
 from latentmas.rest import answers, parameters
-from latentmas.rest.downloads import CONTENT_TYPE, send_file
+from latentmas.rest.answers import CONTENT_TYPE
+from latentmas.rest.downloads import send_file
 from latentmas.rest.endpoints import KEYS, PROBLEM, reading
 from latentmas.rest.parameters import object_in, read
 from latentmas.rest.uploads import BoundedJSONParser
@@ -38,7 +39,7 @@ def model(request: Request, name: str) -> Response:
 @reading("kv_cache_profiles", answer=catalogue_outputs.ProfilesOutput, query=inputs.ProfilesInput, camel=True)
 def profiles(request: Request) -> Response:
     """List the codec profiles that can be downloaded, newest first within a model."""
-    wanted = parameters.read_query(request, inputs.ProfilesInput)
+    wanted = parameters.read_query(request, inputs.ProfilesInput, aliases=inputs.ALIASES)
     rows = queries.list_profiles(model=wanted.get("model_name"))
     return answers.answer(request, {"profiles": [catalogue_outputs.profile_document(row) for row in rows]})
 
@@ -86,6 +87,6 @@ def totals(request: Request) -> Response:
 @parser_classes([BoundedJSONParser])
 def estimate_savings(request: Request) -> Response:
     """Say what compressing would save and on what measurements that rests; without any, only what arithmetic gives."""
-    options = read(object_in(request, aliases=parameters.ALIASES), inputs.EstimateInput)
+    options = read(object_in(request, aliases=inputs.ALIASES), inputs.EstimateInput)
     adapter = queries.get_adapter(options["model_name"])
     return answers.answer(request, estimate(adapter, tokens=options["tokens"], options=options))

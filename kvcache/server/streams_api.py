@@ -17,7 +17,7 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.rest import answers, parameters
 from latentmas.rest.endpoints import computing
 from latentmas.rest.parameters import object_in, read
-from latentmas.rest.scopes import requester
+from latentmas.rest.permissions import requester
 from latentmas.rest.uploads import is_file, read_file
 
 MESSAGES_TYPE = "application/octet-stream"
@@ -38,7 +38,7 @@ ALL: tuple[type[BaseRenderer], ...] = (JSONRenderer, answers.SafetensorsRenderer
 )
 def streams_view(request: Request) -> Response:
     """Begin a stream; it is yours for some minutes, until it is finished."""
-    options = read(object_in(request, aliases=parameters.ALIASES), inputs.StreamInput)
+    options = read(object_in(request, aliases=inputs.ALIASES), inputs.StreamInput)
     parameters.read_query(request, parameters.NothingInput)
     model = options.pop("model_name")
     stream = streams.open_stream(requester(request), model=model, options=options)
@@ -50,7 +50,9 @@ def chunk(request: Request, stream_id: str, number: int) -> Response:
     """Put the next chunk, counted from 0: its tokens go on where the last one ended."""
     stream = streams.get_stream(requester(request), stream_id)
     streams.require_next(stream, number)
-    options = parameters.read_body(request, json=inputs.ArraysInput, file=parameters.NothingInput)
+    options = parameters.read_body(
+        request, json=inputs.ArraysInput, file=parameters.NothingInput, aliases=inputs.ALIASES
+    )
     return answers.answer(
         request, _shown(streams.put_chunk(stream, number=number, given=_given(request, stream, options)))
     )

@@ -8,9 +8,8 @@ import numpy as np
 from kvcache.compression.container import read_kvz, unpack
 from kvcache.streaming.chunks import check_follows, join
 from kvcache.streaming.wire import MAX_MESSAGE_BYTES, Message, StreamDigest, StreamIndex, parse_index, read_messages
-from kvcache.windows import needed
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot
+from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot, needed
 
 if TYPE_CHECKING:
     from kvcache.coding.profile import OpenedProfile

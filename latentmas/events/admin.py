@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 
+from latentmas.admin_pages import ReadOnlyAdmin
 from latentmas.events import store
 from latentmas.events.models import Event
 from latentmas.events.queries import pretty
@@ -40,7 +41,7 @@ class LogPaginator(Paginator):  # type: ignore[type-arg]
 
 
 @admin.register(Event)
-class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class EventAdmin(ReadOnlyAdmin):
     list_display = ("position", "type", "stream", "version", "actor", "recorded_at")
     list_filter = (TypeFilter,)
     search_fields = ("stream__startswith",)
@@ -63,15 +64,6 @@ class EventAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "shown_body",
     )
     readonly_fields = fields
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Event | None = None) -> bool:
-        return False
 
     @admin.display(description="actor")
     def actor(self, row: Event) -> str:

@@ -1,13 +1,13 @@
 """Jobs in the admin, read-only."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
+from latentmas.admin_pages import ReadOnlyAdmin
 from latentmas.jobs.models import Job
 
 
 @admin.register(Job)
-class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class JobAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "kind", "state", "progress", "requested_by", "attempts", "finished_at", "id")
     list_filter = ("state", "kind")
     search_fields = ("id", "requested_by")
@@ -17,12 +17,3 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="progress")
     def progress(self, row: Job) -> str:
         return f"{row.stage} {row.done}/{row.total}" if row.stage else ""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
-        return False

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 from latentmas.jobs import background
 from latentmas.jobs.models import Job, State
 from latentmas.jobs.queries import get_job
+from latentmas.rest.permissions import requester
 from latentmas.rest.problems import ProblemOutput
-from latentmas.rest.scopes import requester
 
 POLL_SECONDS = 2
 

@@ -12,10 +12,10 @@ Rows: TypeAlias = Array | Sequence[Sequence[float]]
 NO_THETA = 1.0  # a geometry needs an entry per layer; nothing is rotated
 
 
-def plain_snapshot(keys: Rows, values: Rows, *, window: int | None = None) -> KVSnapshot:
+def plain_snapshot(keys: Rows, values: Rows, *, window: int | None = None, first: int = 0) -> KVSnapshot:
     """Return the snapshot of plain arrays, float32. Raises InvalidInput or DimensionMismatch naming the field.
 
-    `window` is the sliding window of the model they come from, where it has one.
+    `window` is the sliding window of the model they come from, where it has one; `first` is the first position.
     """
     key_rows, value_rows = numbers("keys", keys, rank=2), numbers("values", values, rank=2)
     if len(key_rows) != len(value_rows):
@@ -31,7 +31,7 @@ def plain_snapshot(keys: Rows, values: Rows, *, window: int | None = None) -> KV
         windows=(window,),
         value_dim=None if value_rows.shape[1] == key_rows.shape[1] else value_rows.shape[1],
     )
-    return KVSnapshot(whole(geometry, len(key_rows)), key_rows[None, :, None], value_rows[None, :, None])
+    return KVSnapshot(whole(geometry, len(key_rows)).moved(first), key_rows[None, :, None], value_rows[None, :, None])
 
 
 def plain_queries(queries: Rows) -> Array:

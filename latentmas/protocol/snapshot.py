@@ -4,7 +4,7 @@ Keys are as the model caches them: after any key norm, with RoPE applied at the 
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -89,21 +89,21 @@ class SnapshotFrame:
         geometry = self.geometry
         return self.model is None and (geometry.layers, geometry.heads, geometry.rotary_dim) == (1, 1, 0)
 
+    def moved(self, first: int) -> "SnapshotFrame":
+        """Return the frame with `first` added to its positions. Raises InvalidInput beyond the last possible one."""
+        return replace(self, positions=self.positions + first, next_position=self.next_position + first)
+
     def select(self, kept: Array) -> "SnapshotFrame":
         """Return the frame of the tokens whose ascending indices are `kept`."""
         starts = tuple(int(np.searchsorted(kept, start)) for start in self.starts)
         # A layer that keeps no token still needs an entry in `starts`: the last index.
         starts = tuple(min(start, len(kept) - 1) for start in starts)
-        return SnapshotFrame(
-            model=self.model,
-            weights=self.weights,
-            geometry=self.geometry,
+        return replace(
+            self,
             positions=self.positions[kept],
-            next_position=self.next_position,
             starts=starts,
             token_ids=None if self.token_ids is None else self.token_ids[kept],
             offsets=None if self.offsets is None else self.offsets[kept],
-            context=self.context,
         )
 
 
@@ -144,6 +144,36 @@ def whole(geometry: KVGeometry, tokens: int, **known: Any) -> SnapshotFrame:
         positions=np.arange(tokens, dtype=np.int32),
         next_position=tokens,
         starts=(0,) * geometry.layers,
+    )
+
+
+def needed(snapshot: KVSnapshot) -> tuple[KVSnapshot, Array]:
+    """Return the snapshot without what sliding windows hide from every later token, and its tokens' ascending indices.
+
+    A token that no layer needs is gone altogether; one that a layer lacks is zero there.
+    """
+    frame, starts = snapshot.frame, needed_starts(snapshot.frame)
+    first = min(min(starts), frame.tokens - 1)
+    tokens = np.arange(first, frame.tokens)
+    if first == 0 and starts == frame.starts:
+        return snapshot, tokens
+    # A layer that needs no token at all still has an entry: the last one.
+    kept = tuple(min(start - first, len(tokens) - 1) for start in starts)
+    keys, values = snapshot.keys[:, first:].copy(), snapshot.values[:, first:].copy()
+    for layer, start in enumerate(starts):
+        keys[layer, : start - first] = 0
+        values[layer, : start - first] = 0
+    return KVSnapshot(replace(frame.select(tokens), starts=kept), keys, values), tokens
+
+
+def needed_starts(frame: SnapshotFrame) -> tuple[int, ...]:
+    """Return, for each layer, the first token (index) that the token at `next_position` or a later one can see.
+
+    A window of 512 holds the token itself and the 511 before it.
+    """
+    return tuple(
+        start if window is None else max(start, int(np.searchsorted(frame.positions, frame.next_position - window + 1)))
+        for start, window in zip(frame.starts, frame.geometry.windows, strict=True)
     )
 
 

@@ -5,13 +5,14 @@ from typing import Any, TypeAlias
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, AdminErrorList, AdminForm
+from django.contrib.admin.helpers import AdminErrorList, AdminForm
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from latentmas.admin_pages import confirmation
 from latentmas.events.errors import VersionConflict
 from latentmas.events.types import Metadata, Recorded
 from latentmas.protocol.errors import LatentMASError
@@ -92,18 +93,8 @@ def switch(
         else:
             messages.success(request, f"{verb.capitalize()}: {count} of {len(chosen)} models changed.")
             return None
-    context = {
-        **page.admin_site.each_context(request),
-        "opts": page.opts,
-        "title": f"{verb.capitalize()} models",
-        "verb": verb,
-        "models": chosen,
-        "form": form,
-        "action": verb,
-        "checkbox": ACTION_CHECKBOX_NAME,
-        "media": page.media,
-    }
-    return TemplateResponse(request, REASON_TEMPLATE, context)
+    title = f"{verb.capitalize()} models"
+    return confirmation(page, request, REASON_TEMPLATE, title=title, verb=verb, models=chosen, form=form, action=verb)
 
 
 def _save(name: str, form: CorrectForm, metadata: Metadata) -> list[Recorded]:

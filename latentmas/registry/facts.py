@@ -8,10 +8,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from latentmas.protocol.architecture import ModelArchitecture
+from latentmas.protocol.architecture import ModelArchitecture, check_choice
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.rope import check_choice
 
 PriceTier = Literal["compact", "standard", "large"]
 PRICE_TIERS: tuple[str, ...] = get_args(PriceTier)

@@ -7,9 +7,8 @@ import msgspec
 from django import forms
 from django.contrib.admin.widgets import AdminTextareaWidget, AdminTextInputWidget
 
-from latentmas.protocol.architecture import AttentionType, KeyNorm, PositionEncoding
+from latentmas.protocol.architecture import AttentionType, KeyNorm, PositionEncoding, RopeLayout
 from latentmas.protocol.errors import LatentMASError
-from latentmas.protocol.rope import RopeLayout
 from latentmas.registry.commands import MAX_REASON
 from latentmas.registry.facts import (
     ARCHITECTURE,

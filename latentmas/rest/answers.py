@@ -12,10 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.protocol.errors import TooLarge
-from latentmas.rest.downloads import CONTENT_TYPE, repr_digest
 from latentmas.rest.parameters import camel_keys, wants_camel
 
 Json = dict[str, Any]
+CONTENT_TYPE = "application/vnd.safetensors"
 RESULT_HEADER = "LatentMAS-Result"  # beside a file: the JSON answer without its long members
 BASE64_GROWTH = 4 / 3
 # Phase 1's names that are not the camelCase of ours.
@@ -75,3 +75,8 @@ def base64_of(data: bytes) -> str:
 
 def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def repr_digest(digest: str) -> str:
+    """Return `sha256:<hex>` as RFC 9530 writes it."""
+    return f"sha-256=:{base64.b64encode(bytes.fromhex(digest.removeprefix('sha256:'))).decode()}:"

@@ -1,6 +1,5 @@
 """Send a stored file: whole or one byte range, with the digest it must have."""
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
@@ -10,9 +9,9 @@ from django.http.response import HttpResponseBase
 from django.utils.http import parse_etags
 
 from latentmas import blobs
+from latentmas.rest.answers import CONTENT_TYPE, repr_digest
 from latentmas.rest.problems import problem
 
-CONTENT_TYPE = "application/vnd.safetensors"
 CHUNK_BYTES = 1 << 18
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})", re.ASCII)
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -41,11 +40,6 @@ def send_file(
         for header, value in (headers or {}).items():
             response[header] = value
     return _described(response, digest)
-
-
-def repr_digest(digest: str) -> str:
-    """Return `sha256:<hex>` as RFC 9530 writes it."""
-    return f"sha-256=:{base64.b64encode(bytes.fromhex(digest.removeprefix('sha256:'))).decode()}:"
 
 
 def _part(opened: BinaryIO, match: re.Match[str], size: int) -> HttpResponseBase:

@@ -10,10 +10,9 @@ from rest_framework.decorators import api_view, parser_classes, permission_class
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
-from latentmas.rest.answers import SafetensorsRenderer
-from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.answers import CONTENT_TYPE, SafetensorsRenderer
+from latentmas.rest.permissions import ComputeKVCaches
 from latentmas.rest.problems import ProblemOutput
-from latentmas.rest.scopes import ComputeKVCaches
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])

@@ -18,10 +18,7 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.rest.uploads import is_file
 
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-NO_PROFILE = "none"
 CAMEL = "camel"
-# Shorter and older names of the same parameters.
-ALIASES = {"model": "model_name", "threshold": "attention_threshold", "compressed_data": "compressed"}
 ARRAY: Any = {"type": "array", "items": {"type": "array", "items": {}}, "description": "number[][], or four deep."}
 
 
@@ -58,9 +55,15 @@ class Base64Field(serializers.Field[Any, Any, Any, Any]):
 
 
 class DigestField(serializers.CharField):
+    """`sha256:` and 64 hex digits, or the one `other` word that a parameter may have."""
+
+    def __init__(self, *, other: str | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.other = other
+
     def to_internal_value(self, data: Any) -> str:
         digest: str = super().to_internal_value(data)
-        if DIGEST.fullmatch(digest) is None and digest != NO_PROFILE:
+        if DIGEST.fullmatch(digest) is None and digest != self.other:
             raise serializers.ValidationError("not a digest; write sha256: and 64 hex digits")
         return digest
 
@@ -73,19 +76,27 @@ def read(values: Mapping[str, object], shape: type[StrictSerializer]) -> dict[st
     return dict(given.validated_data)
 
 
-def read_query(request: Request, shape: type[StrictSerializer]) -> dict[str, Any]:
+def read_query(
+    request: Request, shape: type[StrictSerializer], *, aliases: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the validated query parameters but `keys`, which concerns the answer. Raises ValidationError."""
     given = request.query_params.dict()
     given.pop("keys", None)
-    return read(snake_keys(given, aliases=ALIASES), shape)
+    return read(snake_keys(given, aliases=aliases), shape)
 
 
-def read_body(request: Request, *, json: type[StrictSerializer], file: type[StrictSerializer]) -> dict[str, Any]:
+def read_body(
+    request: Request,
+    *,
+    json: type[StrictSerializer],
+    file: type[StrictSerializer],
+    aliases: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return the parameters: from a JSON body, or from the query where the body is a file. Raises ValidationError."""
     if is_file(request):
-        return read_query(request, file)
+        return read_query(request, file, aliases=aliases)
     read_query(request, NothingInput)
-    return read(object_in(request, aliases=ALIASES), json)
+    return read(object_in(request, aliases=aliases), json)
 
 
 def object_in(request: Request, *, aliases: Mapping[str, str] | None = None) -> dict[str, object]:

@@ -10,14 +10,13 @@ from rest_framework.decorators import api_view, parser_classes, permission_class
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.parameters import StrictSerializer, object_in, read
-from latentmas.rest.problems import ProblemOutput
-from latentmas.rest.scopes import SCOPES, SessionOnly
+from latentmas.rest.permissions import SessionOnly
+from latentmas.rest.scopes import SCOPES
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.accounts.commands import DEFAULT_DAYS, MAX_DAYS, create_token, revoke_token
 from marketplace.accounts.models import MAX_NAME, ApiToken
-
-PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 
 
 class TokenInput(StrictSerializer):

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from kvcache.exchange.policy import Policy
+from kvcache.adapters import ModelAdapter
+from kvcache.exchange.placement import TargetTokens
+from kvcache.exchange.policy import Decision, Policy
 from kvcache.exchange.quality import Evidence
 from kvcache.server import recording
 from kvcache.server.models import Operation
+from kvcache.server.queries import get_adapter
 from kvcache.server.recording import Clock, clocked
 from latentmas import blobs
 from latentmas.protocol.certification import Certification, Grade, Tier
-from latentmas.protocol.errors import TooLarge
+from latentmas.protocol.errors import ModelNotSupported, TooLarge
+from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.w_matrix import read_w_matrix
-from marketplace.exchange.bodies import Handed, adapter_of
 from marketplace.listings.certificates import quality_of, reasons_of
 from marketplace.listings.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
@@ -27,6 +30,19 @@ if TYPE_CHECKING:
 
 OPEN_W_MATRICES = 2  # kept in memory by each process; one is some ninety megabytes in float32
 WORKING_BYTES = 4  # of a number, which is float32 while it is mapped
+OTHERS = (
+    "GET /api/kv-cache/models names the models whose memory can be exchanged; the vectors of others are aligned by "
+    "POST /api/latentmas/vectors/align."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A memory to align, under the registry's name of its model, with the model's adapter."""
+
+    snapshot: KVSnapshot
+    source: ModelAdapter
+    target_tokens: TargetTokens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,15 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
         tokens_kept=frame.tokens if handed.target_tokens else frame.tokens - exchanged.dropped,
     )
     return KVCacheAlignment(exchanged, row, clock)
+
+
+def adapter_of(spelling: str) -> ModelAdapter:
+    """Return a model's adapter. Raises ModelNotSupported whose resolution is the next call to make."""
+    try:
+        return get_adapter(spelling)
+    except ModelNotSupported as error:
+        facts = {**error.facts, "decision": Decision.UNSUPPORTED.value}
+        raise ModelNotSupported(error.message, resolution=f"{error.advice} {OTHERS}", **facts) from error
 
 
 def evidence_of(row: ListingVersion, *, at: datetime) -> Evidence:

@@ -18,11 +18,12 @@ from latentmas.protocol.snapshot import write_snapshot
 from latentmas.rest import answers
 from latentmas.rest.endpoints import computing
 from latentmas.rest.parameters import read_body
-from latentmas.rest.scopes import ReadMemories
+from latentmas.rest.permissions import ReadMemories
 from latentmas.rest.uploads import is_file, read_file
-from marketplace.exchange import inputs, outputs
-from marketplace.exchange.bodies import Handed, from_arrays, from_file, target_tokens, tokens_from_file
-from marketplace.exchange.kv_cache import KVCacheOrder, align
+from marketplace.exchange import kv_cache_inputs as inputs
+from marketplace.exchange import outputs
+from marketplace.exchange.kv_cache import Handed, KVCacheOrder, align
+from marketplace.exchange.kv_cache_inputs import from_arrays, from_file, target_tokens, tokens_from_file
 from marketplace.memories.queries import file_of, get_memory
 
 

@@ -15,7 +15,7 @@ from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.quality import Basis, Interval
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
-from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.middleware import PROTOCOL
 from marketplace.exchange.kv_cache import KVCacheAlignment
 from marketplace.exchange.vectors import VectorAlignment

@@ -19,7 +19,8 @@ from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array, numbers
 from latentmas.rest import answers
-from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.answers import CONTENT_TYPE
+from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.middleware import PROTOCOL
 from latentmas.rest.parameters import (
     ArrayField,
@@ -30,8 +31,7 @@ from latentmas.rest.parameters import (
     read_query,
     snake_keys,
 )
-from latentmas.rest.problems import ProblemOutput
-from latentmas.rest.scopes import AlignVectors
+from latentmas.rest.permissions import AlignVectors
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.exchange import outputs
 from marketplace.exchange.vectors import VectorOrder, align
@@ -79,7 +79,7 @@ class AlignVectorsInput(AlignVectorsOptions):
     responses={
         200: outputs.VectorAlignmentOutput,
         (200, CONTENT_TYPE): OpenApiTypes.BINARY,
-        (400, "application/problem+json"): ProblemOutput,
+        **PROBLEM,
     },
 )
 @api_view(["POST"])

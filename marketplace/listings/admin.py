@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
+from latentmas.admin_pages import ReadOnlyAdmin
 from marketplace.listings import admin_actions
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.timeline import timeline
@@ -19,21 +20,12 @@ admin.site.site_title = "LatentMAS"
 admin.site.index_title = "Curate models and listings"
 
 
-class CuratedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class CuratedAdmin(ReadOnlyAdmin):
     """Admin of a projection: rows are read-only and change by actions alone."""
 
     actions = ("certify", "yank")
     change_form_template = "admin/listings/detail.html"
     list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Allow curators to view, too."""

@@ -6,11 +6,10 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 
+from latentmas.admin_pages import confirmation
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.commands import certify_version, yank_version
@@ -79,18 +78,8 @@ def _confirm(
             for outcome in outcomes:
                 messages.success(request, outcome)
             return None
-    context = {
-        **page.admin_site.each_context(request),
-        "opts": page.opts,
-        "title": f"{verb.capitalize()} {len(versions)} version{'' if len(versions) == 1 else 's'}",
-        "verb": verb,
-        "versions": versions,
-        "chosen": chosen,
-        "form": form,
-        "checkbox": ACTION_CHECKBOX_NAME,
-        "media": page.media,
-    }
-    return TemplateResponse(request, TEMPLATE, context)
+    title = f"{verb.capitalize()} {len(versions)} version{'' if len(versions) == 1 else 's'}"
+    return confirmation(page, request, TEMPLATE, title=title, verb=verb, versions=versions, chosen=chosen, form=form)
 
 
 def _apply_all(request: HttpRequest, versions: Sequence[ListingVersion], form: ConfirmForm, apply: Apply) -> list[str]:

@@ -15,7 +15,8 @@ from rest_framework.response import Response
 
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
-from latentmas.rest.downloads import CONTENT_TYPE, send_file
+from latentmas.rest.answers import CONTENT_TYPE
+from latentmas.rest.downloads import send_file
 from latentmas.rest.parameters import read, snake_keys
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file

@@ -14,15 +14,15 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from latentmas.rest.downloads import CONTENT_TYPE, send_file
-from latentmas.rest.problems import ProblemOutput
-from latentmas.rest.scopes import ReadMemories, ScopePermission, WriteMemories
+from latentmas.rest.answers import CONTENT_TYPE
+from latentmas.rest.downloads import send_file
+from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.permissions import ReadMemories, ScopePermission, WriteMemories
 from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.memories import queries
 from marketplace.memories.commands import delete_memory, store_memory
 from marketplace.memories.models import Kind, StoredMemory
 
-PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 PRIVATE = "private, no-store"
 
 

@@ -1,34 +1,29 @@
-"""The client against a running server, with a registry and a token."""
+"""The client against a running server that knows a few models."""
 
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import override_settings
 
 from awareness_sdk import AwarenessClient
-from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import KV_CACHE_COMPUTE
-from marketplace.accounts.commands import create_token
 
-MODELS = {"smollm2-135m", "gpt-4", "llama-3-8b"}
-
-
-@pytest.fixture
-def server(live_server, tmp_path: Path, settings) -> str:
-    storages = dict(settings.STORAGES)
-    storages["blobs"] = {**storages["blobs"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    load([entry for entry in read_entries() if entry.name in MODELS])
-    with override_settings(STORAGES=storages, DATA_DIR=tmp_path):
-        yield live_server.url
+MODELS = ("smollm2-135m", "gemma-3-270m", "gpt-4", "llama-3-8b", "claude-3-opus")
 
 
 @pytest.fixture
-def api_key(server: str) -> str:
-    return create_token(User.objects.create_user("alice"), name="sdk", scopes=[KV_CACHE_COMPUTE])[1]
+def server(live_server, own_files: None, load_models: Callable[..., None]) -> str:
+    load_models(*MODELS)
+    return live_server.url
 
 
 @pytest.fixture
-def client(server: str, api_key: str):
-    with AwarenessClient(api_key=api_key, base_url=server) as client:
-        yield client
+def sdk_with(server: str, token_with: Callable[..., str]) -> Iterator[Callable[..., AwarenessClient]]:
+    """Opens a client with a token of Alice's with the given scopes."""
+    with ExitStack() as opened:
+        yield lambda *scopes: opened.enter_context(AwarenessClient(api_key=token_with(*scopes), base_url=server))
+
+
+@pytest.fixture
+def client(sdk_with: Callable[..., AwarenessClient]) -> AwarenessClient:
+    return sdk_with(KV_CACHE_COMPUTE)

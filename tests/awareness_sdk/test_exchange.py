@@ -2,26 +2,20 @@
 
 import numpy as np
 import pytest
-from django.contrib.auth.models import User
 
-from awareness_sdk import AwarenessClient, AwarenessError
+from awareness_sdk import AwarenessError
 from awareness_sdk.errors import InvalidRequest, NotFound
 from kvcache.compression.compressor import compress
 from kvcache.exchange.placement import TargetTokens
 from kvcache.server.queries import get_adapter
-from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import SCOPES
-from marketplace.accounts.commands import create_token
 from tests.marketplace.exchange.sample import certified_listing, memory
 from tests.marketplace.sample import SOURCE, TARGET
 
 
 @pytest.fixture
-def client(server: str):
-    load([entry for entry in read_entries() if entry.name == TARGET])
-    key = create_token(User.objects.create_user("alice"), name="sdk", scopes=list(SCOPES))[1]
-    with AwarenessClient(api_key=key, base_url=server) as client:
-        yield client
+def client(sdk_with):
+    return sdk_with(*SCOPES)
 
 
 def test_the_call_of_the_migration_guide(client):

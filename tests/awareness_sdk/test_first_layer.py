@@ -10,30 +10,14 @@ from awareness_sdk.first_layer import first_layer_of
 from awareness_sdk.transformers_bridge import snapshot_of, target_tokens
 from kvcache.rows import pack_rows
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
+from tests import networks
+from tests.networks import SHAPE, llama, network_of
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-VOCABULARY = 50
-SHAPE: dict[str, Any] = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 64,
-    "initializer_range": 0.3,
-}
-GEMMA: dict[str, Any] = {
-    "head_dim": 16,
-    "sliding_window": 8,
-    "layer_types": ["sliding_attention", "full_attention"],
-}
 
-
-def llama(**more: Any) -> Any:
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**SHAPE, **more))
+VOCABULARY = SHAPE["vocab_size"]
 
 
 def biased() -> Any:
@@ -43,37 +27,34 @@ def biased() -> Any:
 
 
 def qwen() -> Any:
-    model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**SHAPE, head_dim=8))
+    model = network_of(transformers.Qwen3Config(**SHAPE, head_dim=8))
     torch.nn.init.normal_(model.model.layers[0].self_attn.k_norm.weight)
     return model
 
 
 def gemma() -> Any:
     """Its embedding module multiplies by the square root of its width."""
-    model = transformers.Gemma3ForCausalLM(transformers.Gemma3TextConfig(**SHAPE, **GEMMA))
+    model = networks.gemma(sliding_window=8, layer_types=["sliding_attention", "full_attention"])
     torch.nn.init.normal_(model.model.layers[0].self_attn.k_norm.weight)
     return model
 
 
 def older_gemma() -> Any:
     """Here the model itself multiplies."""
-    return transformers.GemmaForCausalLM(transformers.GemmaConfig(**SHAPE, head_dim=16))
+    return network_of(transformers.GemmaConfig(**SHAPE, head_dim=16))
 
 
 def granite() -> Any:
-    config = transformers.GraniteConfig(**SHAPE, embedding_multiplier=3.0)
-    return transformers.GraniteForCausalLM(config)
+    return network_of(transformers.GraniteConfig(**SHAPE, embedding_multiplier=3.0))
 
 
 def partly_rotated() -> Any:
-    config = transformers.StableLmConfig(**SHAPE, partial_rotary_factor=0.5)
-    return transformers.StableLmForCausalLM(config)
+    return network_of(transformers.StableLmConfig(**SHAPE, partial_rotary_factor=0.5))
 
 
 @pytest.fixture(params=[llama, biased, qwen, gemma, older_gemma, granite, partly_rotated])
 def network(request: pytest.FixtureRequest) -> Any:
-    torch.manual_seed(7)
-    return request.param().eval()
+    return request.param()
 
 
 def tokens(count: int = 30) -> np.ndarray:
@@ -106,14 +87,14 @@ def test_a_token_has_the_same_row_wherever_it_stands(network: Any) -> None:
 
 
 def test_more_tokens_than_a_batch_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = llama().eval()
+    network = llama()
     whole = first_layer_of(network, tokens())
     monkeypatch.setattr("awareness_sdk.first_layer.BATCH", 4)
     np.testing.assert_allclose(first_layer_of(network, tokens()), whole, atol=1e-6)
 
 
 def test_a_model_in_half_precision_is_taken() -> None:
-    network = gemma().eval()
+    network = gemma()
     exact = first_layer_of(network, tokens())
     rows = first_layer_of(network.bfloat16(), tokens())
     assert rows.dtype == np.float32
@@ -121,7 +102,7 @@ def test_a_model_in_half_precision_is_taken() -> None:
 
 
 def test_nothing_is_left_behind_in_the_model() -> None:
-    network = llama().eval()
+    network = llama()
     before = read(network, tokens())
     first_layer_of(network, tokens())
     np.testing.assert_array_equal(read(network, tokens()), before)
@@ -136,7 +117,7 @@ def scaled() -> Any:
 
 
 def interleaved() -> Any:
-    return transformers.CohereForCausalLM(transformers.CohereConfig(**SHAPE))
+    return network_of(transformers.CohereConfig(**SHAPE))
 
 
 def added_positions() -> Any:
@@ -163,7 +144,7 @@ def test_it_refuses_a_model_whose_first_layer_depends_on_more_than_the_token(mak
 @pytest.mark.parametrize("ids", [[], [[1, 2]], [1.0], [-1], [VOCABULARY]])
 def test_it_refuses_what_are_no_tokens_of_the_model(ids: Any) -> None:
     with pytest.raises(InvalidInput, match="token_ids"):
-        first_layer_of(llama().eval(), ids)
+        first_layer_of(llama(), ids)
 
 
 class Letters:
@@ -180,7 +161,7 @@ class Letters:
 
 
 def test_a_text_becomes_the_targets_tokens_with_bos_in_front() -> None:
-    network = llama().eval()
+    network = llama()
     target = target_tokens(network, Letters(), "abca")
     assert target.ids is not None
     assert target.first_layer is not None
@@ -190,7 +171,7 @@ def test_a_text_becomes_the_targets_tokens_with_bos_in_front() -> None:
 
 
 def test_the_last_tokens_can_be_left_for_the_target_to_read() -> None:
-    network = llama().eval()
+    network = llama()
     whole, fewer = (target_tokens(network, Letters(), "abca", leave=leave) for leave in (0, 2))
     assert whole.first_layer is not None
     assert fewer.first_layer is not None
@@ -203,7 +184,7 @@ def test_the_last_tokens_can_be_left_for_the_target_to_read() -> None:
 def test_a_tokenizer_without_bos_gives_none() -> None:
     letters = Letters()
     letters.bos_token_id = None
-    assert len(target_tokens(llama().eval(), letters, "abca").spans) == 4
+    assert len(target_tokens(llama(), letters, "abca").spans) == 4
 
 
 def test_it_refuses_an_empty_text_and_a_tokenizer_without_spans() -> None:
@@ -211,4 +192,4 @@ def test_it_refuses_an_empty_text_and_a_tokenizer_without_spans() -> None:
     slow.is_fast = False
     for tokenizer, text in ((Letters(), ""), (slow, "abc")):
         with pytest.raises(InvalidInput):
-            target_tokens(llama().eval(), tokenizer, text)
+            target_tokens(llama(), tokenizer, text)

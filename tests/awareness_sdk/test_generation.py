@@ -1,15 +1,12 @@
 """Bring your own model with the client: upload two packs, have a W-Matrix made, and wait for it."""
 
 import pytest
-from django.contrib.auth.models import User
 
-from awareness_sdk import AwarenessClient, AwarenessError
+from awareness_sdk import AwarenessError
 from awareness_sdk.errors import InvalidRequest, NotFound, PermissionDenied
 from latentmas.jobs import background
 from latentmas.jobs.models import Job
-from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
-from marketplace.accounts.commands import create_token
 from tests.factory.synthetic import Synthetic
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -17,13 +14,8 @@ SECONDS = 60.0
 
 
 @pytest.fixture
-def client(server: str, settings, tmp_path):
-    settings.CACHE_DIR = tmp_path / "cache"
-    load([entry for entry in read_entries() if entry.name in {"gpt-4", "claude-3-opus"}])
-    scopes = [CALIBRATION_PACKS_WRITE, W_MATRICES_GENERATE]
-    key = create_token(User.objects.create_user("bob"), name="sdk", scopes=scopes)[1]
-    with AwarenessClient(api_key=key, base_url=server) as client:
-        yield client
+def client(sdk_with):
+    yield sdk_with(CALIBRATION_PACKS_WRITE, W_MATRICES_GENERATE)
     background.worker().join(SECONDS)
 
 
@@ -41,7 +33,9 @@ def test_two_uploaded_packs_become_a_w_matrix(client, packs):
     )
     assert (made["version"], made["basis"], made["method"]) == ("1.0.0", "activation", "orthogonal")
     assert [made["source_pack"], made["target_pack"]] == [each["digest"] for each in packs]
-    assert all(len(far) == 3 for far in heard)
+    stage, done, total = heard[-1]
+    assert stage
+    assert done == total > 0
     assert client.generate_w_matrix("gpt-4", "claude-3-opus", method="orthogonal") == made  # without a job
     assert client.jobs.get(str(Job.objects.get().id))["result"] == made
 
@@ -82,7 +76,6 @@ def test_a_wait_can_be_given_up(client, packs, settings):
     assert given_up.value.code == "TIMEOUT"
 
 
-def test_a_token_without_the_scope_is_turned_away(server, tmp_path):
-    key = create_token(User.objects.create_user("carol"), name="sdk", scopes=[KV_CACHE_COMPUTE])[1]
-    with AwarenessClient(api_key=key, base_url=server) as other, pytest.raises(PermissionDenied):
-        other.generate_w_matrix("gpt-4", "llama-3-8b")
+def test_a_token_without_the_scope_is_turned_away(sdk_with):
+    with pytest.raises(PermissionDenied):
+        sdk_with(KV_CACHE_COMPUTE).generate_w_matrix("gpt-4", "llama-3-8b")

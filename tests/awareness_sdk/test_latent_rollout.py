@@ -10,36 +10,24 @@ from awareness_sdk.transformers_bridge import cache_of, snapshot_of
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method, QualityMetrics, Space, TokenAlignment, WMatrixBuilder
+from tests import networks
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-HIDDEN, VOCABULARY, WINDOW, STEPS = 32, 50, 6, 5
+HIDDEN, VOCABULARY = networks.SHAPE["hidden_size"], networks.SHAPE["vocab_size"]
+WINDOW, STEPS = 6, 5
 LENGTHS = (13, 4, 9)
-SHAPE = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": HIDDEN,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "initializer_range": 0.3,  # random weights, but large enough for attention to matter
-}
-
-
-def llama():
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**SHAPE))
+KINDS = ["sliding_attention", "full_attention"]
 
 
 def gemma():
-    kinds = {"head_dim": 16, "sliding_window": WINDOW, "layer_types": ["sliding_attention", "full_attention"]}
-    return transformers.Gemma3ForCausalLM(transformers.Gemma3TextConfig(**SHAPE, **kinds))
+    return networks.gemma(sliding_window=WINDOW, layer_types=KINDS)
 
 
-@pytest.fixture(params=[llama, gemma])
+@pytest.fixture(params=[networks.llama, gemma])
 def network(request):
-    torch.manual_seed(7)
-    return request.param().eval().double()  # thoughts feed on each other, and float32's rounding grows with them
+    return request.param().double()  # thoughts feed on each other, and float32's rounding grows with them
 
 
 @pytest.fixture
@@ -185,7 +173,7 @@ def test_a_w_matrix_of_another_space_is_refused() -> None:
 
 
 def test_what_does_not_fit_is_refused(realignment, prompts) -> None:
-    network, ids = llama(), prompts[0][None]
+    network, ids = networks.llama(), prompts[0][None]
     with pytest.raises(InvalidInput, match="steps"):
         roll_out(network, ids, steps=-1, realignment=realignment)
     with pytest.raises(InvalidInput, match="batch, tokens"):

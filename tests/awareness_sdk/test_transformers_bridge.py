@@ -12,47 +12,39 @@ from kvcache.coding import raw
 from kvcache.compression.container import Container, read_kvz, unpack, write_kvz
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, ModelNotSupported
 from latentmas.protocol.snapshot import KVSnapshot
+from tests import networks
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-WINDOW, CONTEXT, MORE, VOCABULARY = 8, 30, 12, 50
+WINDOW, CONTEXT, MORE, VOCABULARY = 8, 30, 12, networks.SHAPE["vocab_size"]
 KINDS = ["sliding_attention", "full_attention", "sliding_attention"]
-SHAPE = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "initializer_range": 0.3,  # random weights, but large enough for attention to matter
-}
 KEPT = np.array([0, 1, 5, 9, 12, 13, 20, 23, 24, 26, 29])  # with gaps inside the window of the last token
 
 
 def llama():
-    return transformers.LlamaForCausalLM(transformers.LlamaConfig(**SHAPE))
+    return networks.llama(num_hidden_layers=3)
 
 
 def gemma():
-    kinds = {"head_dim": 16, "sliding_window": WINDOW, "layer_types": KINDS}
-    return transformers.Gemma3ForCausalLM(transformers.Gemma3TextConfig(**SHAPE, **kinds))
+    return networks.gemma(num_hidden_layers=3, sliding_window=WINDOW, layer_types=KINDS)
 
 
 def mistral():
-    return transformers.MistralForCausalLM(transformers.MistralConfig(**SHAPE, sliding_window=WINDOW))
+    return networks.mistral(num_hidden_layers=3, sliding_window=WINDOW)
 
 
 @pytest.fixture(params=[llama, gemma, mistral])
 def network(request):
-    torch.manual_seed(7)
-    return request.param().eval()
+    return request.param()
 
 
 @pytest.fixture
 def ids():
     # From 1 on: generate takes 0 for padding, which a restored cache does not carry.
-    return torch.randint(1, VOCABULARY, (1, CONTEXT + MORE), generator=torch.Generator().manual_seed(3))
+    return torch.randint(
+        1, networks.SHAPE["vocab_size"], (1, CONTEXT + MORE), generator=torch.Generator().manual_seed(3)
+    )
 
 
 def prefilled(network, ids, *, cropped: bool):
@@ -135,7 +127,7 @@ def test_generation_goes_on_from_a_restored_cache(network, ids, kept) -> None:
 
 
 def test_a_cropped_cache_says_which_tokens_each_layer_holds(ids) -> None:
-    frame = taken(gemma().eval(), ids, cropped=True).frame
+    frame = taken(gemma(), ids, cropped=True).frame
     first = CONTEXT - WINDOW + 1
     assert (frame.starts, frame.next_position, frame.tokens) == ((first, 0, first), CONTEXT, CONTEXT)
 
@@ -159,12 +151,12 @@ def test_a_restored_cache_gives_the_same_snapshot_again(network, ids, kept) -> N
 
 def test_half_precision_stays_half_and_brain_floats_become_single(ids) -> None:
     for given, kept in ((torch.float16, np.float16), (torch.bfloat16, np.float32)):
-        network = llama().eval().to(given)
+        network = llama().to(given)
         assert taken(network, ids, cropped=True).keys.dtype == kept
 
 
 def grouped(ids) -> dict[str, Callable[[], object]]:
-    network = llama().eval()
+    network = llama()
     two = transformers.DynamicCache()
     with torch.inference_mode():
         network(ids.repeat(2, 1), past_key_values=two)
@@ -189,7 +181,7 @@ def test_what_does_not_fit_is_refused(ids, name: str) -> None:
 
 
 def test_layers_of_one_kind_must_hold_the_same_tokens(ids) -> None:
-    snapshot = taken(llama().eval(), ids, cropped=True)
+    snapshot = taken(llama(), ids, cropped=True)
     uneven = replace(snapshot.frame, starts=(0, 3, 0))
     with pytest.raises(InvalidInput, match="same kind"):
         cache_of(KVSnapshot(uneven, snapshot.keys, snapshot.values))
@@ -197,7 +189,7 @@ def test_layers_of_one_kind_must_hold_the_same_tokens(ids) -> None:
 
 def test_a_scaled_rotation_is_left_in_the_keys() -> None:
     scaled = {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}
-    assert geometry_of(transformers.LlamaConfig(**SHAPE, rope_parameters=scaled)).rotary_dim == 0
+    assert geometry_of(transformers.LlamaConfig(**networks.SHAPE, rope_parameters=scaled)).rotary_dim == 0
 
 
 def test_a_latent_cache_needs_its_geometry() -> None:

@@ -13,27 +13,18 @@ from factory.codec.windows import Window
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.compression.plan import Ratio
+from tests.networks import llama
 
 pytest.importorskip("torch")
 pytest.importorskip("zstandard")  # of the benchmarks only
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 TOKENS, MORE, VOCABULARY = 200, 16, 90
 
 
 @pytest.fixture(scope="module")
 def model() -> RunningModel:
-    transformers.set_seed(5)
-    config = transformers.LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=128,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.2,
-    )
-    network = transformers.LlamaForCausalLM(config).eval()
-    return RunningModel("tiny", "sha256:0", geometry_of(config), 1, network, None)
+    network = llama(vocab_size=VOCABULARY, hidden_size=128, initializer_range=0.2)
+    return RunningModel("tiny", "sha256:0", geometry_of(network.config), 1, network, None)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from factory.packs.pack import MAX_CHARACTERS, PackDocument
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.rest.downloads import CONTENT_TYPE
+from latentmas.rest.answers import CONTENT_TYPE
 
 LEE = corpus_with(name="lee-background")
 DOCUMENTS = {Split.CALIBRATION: 16, Split.SELECTION: 3, Split.HELD_OUT: 4}

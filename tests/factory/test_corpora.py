@@ -35,10 +35,13 @@ def test_a_document_given_twice_counts_once(tmp_path: Path) -> None:
     assert len(load_corpus(str(tmp_path / "twice.txt")).documents) == len(TEXTS)
 
 
-def test_the_split_of_a_document_depends_on_nothing_but_its_text() -> None:
+def test_the_split_of_a_document_depends_on_nothing_but_its_text(tmp_path: Path) -> None:
     documents = [Document(text, hashlib.sha256(text.encode()).hexdigest()) for text in TEXTS]
-    assert {document.split for document in documents} == set(Split)
-    assert documents[3].split is documents[3].split
+    splits = {document.text: document.split for document in documents}
+    assert set(splits.values()) == set(Split)
+    (tmp_path / "few.txt").write_text("\n".join(reversed(TEXTS[5:20])))
+    few = load_corpus(str(tmp_path / "few.txt")).documents
+    assert {document.text: document.split for document in few} == {text: splits[text] for text in TEXTS[5:20]}
 
 
 @pytest.mark.parametrize(

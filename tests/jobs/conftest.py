@@ -1,16 +1,15 @@
 """Kinds of jobs for the tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from latentmas.jobs import handlers
 from latentmas.jobs.handlers import Json, Run
 from latentmas.protocol.errors import InvalidInput
 from latentmas.rest.scopes import KV_CACHE_COMPUTE
-from marketplace.accounts.commands import create_token
+from marketplace.accounts.models import ApiToken
 
 
 def add(run: Run) -> Json:
@@ -30,22 +29,18 @@ def crash(run: Run) -> Json:
 
 
 @pytest.fixture(autouse=True)
-def kinds(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, handlers.Handler]]:
+def kinds(monkeypatch: pytest.MonkeyPatch) -> dict[str, handlers.Handler]:
     known = {**handlers._HANDLERS, "add": add, "refuse": refuse, "crash": crash}
     monkeypatch.setattr(handlers, "_HANDLERS", known)
     return known
 
 
 @pytest.fixture
-def token(db) -> str:
-    return create_token(User.objects.create_user("alice"), name="tests", scopes=[KV_CACHE_COMPUTE])[1]
+def api(client_with: Callable[..., Client]) -> Client:
+    return client_with(KV_CACHE_COMPUTE)
 
 
 @pytest.fixture
-def api(token: str) -> Client:
-    return Client(headers={"Authorization": f"Bearer {token}"})
-
-
-@pytest.fixture
-def requester(token: str) -> str:
-    return f"token:{token.split('_')[1]}"
+def requester(api: Client) -> str:
+    """The one who asks through `api`, as its jobs name it."""
+    return f"token:{ApiToken.objects.get().id}"

@@ -11,9 +11,8 @@ from kvcache.coding.profile import Group, OpenedProfile, ProfileDocument, open_p
 from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels.transform import BASIS_BLOCK
 from kvcache.streaming.chunks import part
-from latentmas.protocol.architecture import ModelArchitecture
+from latentmas.protocol.architecture import ModelArchitecture, Rope
 from latentmas.protocol.quality import Corpus
-from latentmas.protocol.rope import Rope
 from latentmas.protocol.snapshot import KVSnapshot, whole
 from tests.kvcache.profiles import WEIGHTS, frozen_tables
 

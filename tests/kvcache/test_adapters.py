@@ -10,13 +10,11 @@ from kvcache.adapters import ModelAdapter, adapter_for
 from kvcache.attention.output import attended
 from kvcache.attention.queries import check_queries
 from kvcache.kernels.attention import alibi_slopes
-from kvcache.windows import needed, needed_starts
-from latentmas.protocol.architecture import ModelArchitecture, parse_architecture
+from latentmas.protocol.architecture import ModelArchitecture, Rope, parse_architecture
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.plain import plain_snapshot
-from latentmas.protocol.rope import Rope
-from latentmas.protocol.snapshot import KVSnapshot, whole
+from latentmas.protocol.snapshot import KVSnapshot, needed, needed_starts, whole
 
 FILE = Path(__file__).parents[2] / "latentmas/registry/data/models.json"
 MODELS: dict[str, dict[str, Any]] = {row["name"]: row for row in json.loads(FILE.read_text())["models"]}

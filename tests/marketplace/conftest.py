@@ -1,49 +1,39 @@
-"""Every marketplace test has its own folder of files; a registry of a few models, and Alice with her tokens."""
+"""Every marketplace test has files of its own; a registry of a few models, and two listings to look at."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client, override_settings
+from django.test import Client
+from django.utils import timezone
 
-from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_READ, MEMORIES_WRITE
-from marketplace.accounts.commands import create_token
+from tests.marketplace import sample
 
-MODELS = {"smollm2-135m", "gemma-3-270m", "gpt-4", "llama-3-8b", "qwen-7b"}
+MODELS = ("smollm2-135m", "gemma-3-270m", "gpt-4", "llama-3-8b", "qwen-7b")
 
 
 @pytest.fixture(autouse=True)
-def _own_blobs(tmp_path: Path, settings):
-    storages = dict(settings.STORAGES)
-    storages["blobs"] = {**storages["blobs"], "OPTIONS": {"location": tmp_path / "blobs"}}
-    with override_settings(STORAGES=storages):
-        yield
+def _own_files(own_files: None) -> None:
+    pass
 
 
 @pytest.fixture
-def registry(db):
-    load([entry for entry in read_entries() if entry.name in MODELS])
+def registry(load_models: Callable[..., None]) -> None:
+    load_models(*MODELS)
 
 
 @pytest.fixture
-def alice(db) -> User:
-    return User.objects.create_user("alice")
+def certified(registry: None) -> str:
+    """A listing whose certificate is valid today."""
+    return sample.make_listing(quality=sample.functional(0.97), at=timezone.now())
 
 
 @pytest.fixture
-def client_with(alice) -> Callable[..., Client]:
-    """Makes a client that sends a token of Alice's with the given scopes."""
-
-    def make(*scopes: str) -> Client:
-        token = create_token(alice, name="tests", scopes=scopes)[1]
-        return Client(headers={"Authorization": f"Bearer {token}"})
-
-    return make
+def simulated(registry: None) -> str:
+    return sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured())
 
 
 @pytest.fixture
-def api(registry, client_with) -> Client:
+def api(registry: None, client_with: Callable[..., Client]) -> Client:
     """A client with a token that may compute and keep memories."""
     return client_with(KV_CACHE_COMPUTE, MEMORIES_READ, MEMORIES_WRITE)

@@ -3,10 +3,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from latentmas.protocol.architecture import MAX_NUMBER, ModelArchitecture, parse_architecture
+from latentmas.protocol.architecture import MAX_NUMBER, ModelArchitecture, Rope, RopeScaling, parse_architecture
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.rope import Rope, RopeScaling
 
 GEMMA = ModelArchitecture(
     hidden_size=640,

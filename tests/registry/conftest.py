@@ -1,8 +1,7 @@
 import pytest
 
 from latentmas.events.types import Metadata
-from latentmas.protocol.architecture import ModelArchitecture
-from latentmas.protocol.rope import Rope
+from latentmas.protocol.architecture import ModelArchitecture, Rope
 from latentmas.registry import commands, data_file
 from latentmas.registry.facts import Licence, ModelFacts
 from latentmas.registry.models import RegisteredModel

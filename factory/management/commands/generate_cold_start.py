@@ -9,8 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from factory.cold_start import planner, report
-from factory.cold_start.candidates import candidates, measured_listings
-from factory.cold_start.run import ColdStartOptions, Outcome, run
+from factory.cold_start.run import ColdStartOptions, Outcome, candidates, measured_listings, run
 from factory.console import bars, stage_in
 from factory.corpora import load_corpus
 from factory.packs.capture import CALIBRATION_TOKENS

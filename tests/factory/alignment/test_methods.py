@@ -7,7 +7,7 @@ from factory.alignment.fit import LinearMap, accumulate, fit_linear_map, solve
 from factory.progress import silent
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.w_matrix import Method
-from tests.factory.alignment.conftest import ROWS, MakeSides, Sides, in_chunks, standardised
+from tests.factory.sides import ROWS, Sides, in_chunks, make_sides, standardised
 
 PENALTY = 0.05
 WIDTHS = [(40, 40), (60, 35), (35, 60)]  # as wide, wider and narrower than the target
@@ -34,14 +34,14 @@ def textbook_ridge(x: np.ndarray, y: np.ndarray, base: np.ndarray, rank: int) ->
 
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("rank", [5, 35])
-def test_orthogonal_is_the_textbooks_procrustes(make_sides: MakeSides, widths: tuple[int, int], rank: int) -> None:
+def test_orthogonal_is_the_textbooks_procrustes(widths: tuple[int, int], rank: int) -> None:
     sides = make_sides(*widths, factors=3 * rank)  # no singular value that is only noise: its direction is anything
     found = fitted(sides, method=Method.ORTHOGONAL, rank=rank)
     expected = textbook_procrustes(*(standardised(side) for side in sides), rank)
     np.testing.assert_allclose(found.encoder @ found.decoder, expected, atol=2e-4)
 
 
-def test_orthogonal_preserves_angles_up_to_its_one_scale(make_sides: MakeSides) -> None:
+def test_orthogonal_preserves_angles_up_to_its_one_scale() -> None:
     found = fitted(make_sides(40, 40, factors=60), method=Method.ORTHOGONAL, rank=40)
     square = (found.encoder @ found.decoder).T @ (found.encoder @ found.decoder)
     np.testing.assert_allclose(square / square[0, 0], np.eye(40), atol=1e-4)
@@ -49,9 +49,7 @@ def test_orthogonal_preserves_angles_up_to_its_one_scale(make_sides: MakeSides) 
 
 @pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("rank", [5, 35])
-def test_hybrid_is_ridge_that_shrinks_to_the_rotation(
-    make_sides: MakeSides, widths: tuple[int, int], rank: int
-) -> None:
+def test_hybrid_is_ridge_that_shrinks_to_the_rotation(widths: tuple[int, int], rank: int) -> None:
     sides = make_sides(*widths, factors=3 * rank)
     found = fitted(sides, method=Method.HYBRID, rank=rank)
     x, y = (standardised(side) for side in sides)
@@ -60,14 +58,14 @@ def test_hybrid_is_ridge_that_shrinks_to_the_rotation(
 
 
 @pytest.mark.parametrize("widths", WIDTHS)
-def test_learned_is_ridge_that_shrinks_to_nothing(make_sides: MakeSides, widths: tuple[int, int]) -> None:
+def test_learned_is_ridge_that_shrinks_to_nothing(widths: tuple[int, int]) -> None:
     sides = make_sides(*widths)
     found = fitted(sides, method=Method.LEARNED, rank=5)
     expected = textbook_ridge(*(standardised(side) for side in sides), np.zeros(widths), 5)
     np.testing.assert_allclose(found.encoder @ found.decoder, expected, atol=3e-4)
 
 
-def test_hybrid_lies_between_ridge_and_the_rotation(make_sides: MakeSides) -> None:
+def test_hybrid_lies_between_ridge_and_the_rotation() -> None:
     sides = make_sides(60, 35)
     rotation = fitted(sides, method=Method.ORTHOGONAL, rank=35)
     for penalty, method in ((1e-5, Method.LEARNED), (1e6, Method.ORTHOGONAL)):
@@ -77,7 +75,7 @@ def test_hybrid_lies_between_ridge_and_the_rotation(make_sides: MakeSides) -> No
 
 
 @pytest.mark.parametrize("method", Method)
-def test_the_latent_scale_is_the_root_mean_square_in_calibration(make_sides: MakeSides, method: Method) -> None:
+def test_the_latent_scale_is_the_root_mean_square_in_calibration(method: Method) -> None:
     sides = make_sides(60, 35)
     found = fitted(sides, method=method, rank=35)
     latents = standardised(sides[0]) @ found.encoder
@@ -87,7 +85,7 @@ def test_the_latent_scale_is_the_root_mean_square_in_calibration(make_sides: Mak
 
 
 @pytest.mark.parametrize("method", Method)
-def test_a_rank_that_the_data_does_not_have_gives_finite_matrices(make_sides: MakeSides, method: Method) -> None:
+def test_a_rank_that_the_data_does_not_have_gives_finite_matrices(method: Method) -> None:
     sides = make_sides(60, 35, factors=4, noise=0.0)
     found = fitted(sides, method=method, rank=35)
     assert all(np.isfinite(array).all() for array in found.arrays().values())
@@ -108,7 +106,7 @@ def test_rows_that_are_all_alike_give_a_map_to_the_mean(method: Method) -> None:
 
 
 @pytest.mark.parametrize("method", Method)
-def test_weights_count_rows_as_often_as_they_say(make_sides: MakeSides, method: Method) -> None:
+def test_weights_count_rows_as_often_as_they_say(method: Method) -> None:
     sides = make_sides(35, 60, rows=512)
     weights = np.random.default_rng(1).integers(1, 4, 512)
     repeated = tuple(np.repeat(side, weights, axis=0) for side in sides)
@@ -119,7 +117,7 @@ def test_weights_count_rows_as_often_as_they_say(make_sides: MakeSides, method: 
     assert weighted.rows == 512
 
 
-def test_it_refuses_a_weight_that_is_negative(make_sides: MakeSides) -> None:
+def test_it_refuses_a_weight_that_is_negative() -> None:
     weights = np.ones(ROWS, "f4")
     weights[3] = -1
     with pytest.raises(InvalidInput, match="not negative"):
@@ -127,30 +125,30 @@ def test_it_refuses_a_weight_that_is_negative(make_sides: MakeSides) -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 10])
-def test_it_says_how_many_rows_a_rank_needs(make_sides: MakeSides, rows: int) -> None:
+def test_it_says_how_many_rows_a_rank_needs(rows: int) -> None:
     with pytest.raises(InvalidInput, match=f"rank 10 needs at least 11 paired rows, and there are {rows}"):
         fitted(make_sides(30, 20, rows=rows), method=Method.LEARNED, rank=10)
 
 
-def test_it_refuses_a_rank_beyond_the_narrower_model(make_sides: MakeSides) -> None:
+def test_it_refuses_a_rank_beyond_the_narrower_model() -> None:
     with pytest.raises(InvalidInput, match="from 1 to 20"):
         fitted(make_sides(30, 20), method=Method.ORTHOGONAL, rank=21)
 
 
 @pytest.mark.parametrize("penalty", [0.0, -1.0, float("nan")])
-def test_it_refuses_a_penalty_that_is_not_positive(make_sides: MakeSides, penalty: float) -> None:
+def test_it_refuses_a_penalty_that_is_not_positive(penalty: float) -> None:
     with pytest.raises(InvalidInput, match="positive"):
         fitted(make_sides(8, 8), method=Method.HYBRID, rank=2, penalty=penalty)
 
 
-def test_it_refuses_rows_that_are_not_finite(make_sides: MakeSides) -> None:
+def test_it_refuses_rows_that_are_not_finite() -> None:
     source, target = make_sides(8, 8)
     source[5, 2] = np.inf
     with pytest.raises(InvalidInput, match="not finite"):
         fitted((source, target), method=Method.LEARNED, rank=2)
 
 
-def test_the_penalty_must_exceed_the_rounding_of_a_singular_gram_matrix(make_sides: MakeSides) -> None:
+def test_the_penalty_must_exceed_the_rounding_of_a_singular_gram_matrix() -> None:
     statistics = accumulate(in_chunks(*make_sides(60, 8, factors=2, noise=0.0)), progress=silent("fit"))
     with pytest.raises(InvalidInput, match="rounding error"):
         solve(statistics, penalty=1e-12, rank=2)

@@ -29,7 +29,7 @@ from latentmas.events.models import Event
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot
-from tests.factory.codec.tiny import NAME, WEIGHTS, corpus, document, tiny_model
+from tests.tiny import NAME, WEIGHTS, corpus, document, tiny_model
 
 CONTEXT = 96
 SETTINGS = Settings(windows=12, selection_windows=3, context=CONTEXT, rank=128)

@@ -2,7 +2,7 @@ import pytest
 
 from factory.codec.windows import CONTINUATION_TOKENS, documents_of, read_windows
 from latentmas.protocol.errors import InvalidInput
-from tests.factory.codec.tiny import document
+from tests.tiny import document
 
 CONTEXT = 72
 LENGTH = CONTEXT + CONTINUATION_TOKENS

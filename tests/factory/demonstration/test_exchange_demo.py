@@ -19,9 +19,8 @@ from factory.management.commands import exchange_demo
 from factory.runners.model import RunningModel
 from kvcache.exchange.mapping import open_w_matrix
 from latentmas.protocol.w_matrix import WMatrix
-from latentmas.registry.data_file import load, read_entries
-from tests.factory.codec.tiny import WEIGHTS, ByteTokenizer, text, tiny_model
 from tests.kvcache.exchange.sample import w_matrix
+from tests.tiny import WEIGHTS, ByteTokenizer, text, tiny_model
 
 pytest.importorskip("torch")
 
@@ -39,11 +38,6 @@ class Tokenizer(ByteTokenizer):
 
 def model(name: str = SOURCE, *, window: int | None = None) -> RunningModel:
     return replace(tiny_model(window=window), name=name, tokenizer=Tokenizer())
-
-
-@pytest.fixture
-def registry(db):
-    load([entry for entry in read_entries() if entry.name in (SOURCE, TARGET)])
 
 
 @pytest.fixture

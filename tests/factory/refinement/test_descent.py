@@ -12,14 +12,14 @@ from factory.refinement.lessons import CONTINUATION_TOKENS, Lesson, read_lesson,
 from factory.refinement.scales import ScaledMap
 from factory.runners.gradients import divergence_and_gradient, own_log_probabilities
 from kvcache.exchange.mapping import open_map
-from tests.factory.codec.tiny import corpus, tiny_model
+from tests.tiny import corpus
 
 RANK = 24
 
 
 @pytest.fixture(scope="module")
-def model():
-    return tiny_model()
+def model(tiny):
+    return tiny
 
 
 @pytest.fixture(scope="module")

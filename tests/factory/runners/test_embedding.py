@@ -10,6 +10,7 @@ import pytest
 from factory.runners.embedding import EmbeddingModel, _require_mean_pooling, load_embedding_model
 from factory.runners.weights import PACKAGED, Weights, find_weights
 from latentmas.protocol.errors import ModelNotSupported
+from tests.networks import llama
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -26,16 +27,7 @@ class Letters:
 
 
 def network() -> Any:
-    torch.manual_seed(0)
-    config = transformers.LlamaConfig(
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        vocab_size=256,
-    )
-    return transformers.LlamaModel(config).eval()
+    return llama(vocab_size=256, hidden_size=16).model
 
 
 def model(**changes: Any) -> EmbeddingModel:

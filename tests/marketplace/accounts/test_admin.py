@@ -1,6 +1,4 @@
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
 
 from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts import secrets
@@ -11,42 +9,35 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/accounts/apitoken/"
 
 
-@pytest.fixture
-def operator() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("operator"))
-    return client
-
-
-def test_a_token_is_made_on_a_form_and_shown_once(operator, alice):
+def test_a_token_is_made_on_a_form_and_shown_once(admin_client, alice):
     sent = {"name": "batch", "owner": alice.pk, "scopes": [KV_CACHE_COMPUTE], "days": 30}
-    page = operator.post(f"{LIST}add/", sent, follow=True).content.decode()
+    page = admin_client.post(f"{LIST}add/", sent, follow=True).content.decode()
     row = ApiToken.objects.get()
     assert f"lmas_{row.id}_" in page
     assert (row.owner, row.scopes) == (alice, (KV_CACHE_COMPUTE,))
     assert secrets.TOKEN.search(page)
-    assert not secrets.TOKEN.search(operator.get(LIST).content.decode())
+    assert not secrets.TOKEN.search(admin_client.get(LIST).content.decode())
 
 
-def test_a_wrong_form_makes_nothing_and_says_why(operator, alice):
+def test_a_wrong_form_makes_nothing_and_says_why(admin_client, alice):
     sent = {"name": "batch", "owner": alice.pk, "scopes": [KV_CACHE_COMPUTE], "days": 0}
-    response = operator.post(f"{LIST}add/", sent)
+    response = admin_client.post(f"{LIST}add/", sent)
     assert response.status_code == 200
     assert "greater than or equal to 1" in response.content.decode()
     assert not ApiToken.objects.exists()
 
 
-def test_an_action_revokes(operator, alice):
+def test_an_action_revokes(admin_client, alice):
     row, _ = create_token(alice, name="hers", scopes=[KV_CACHE_COMPUTE])
-    operator.post(LIST, {"action": "revoke", "_selected_action": [row.id]})
+    admin_client.post(LIST, {"action": "revoke", "_selected_action": [row.id]})
     row.refresh_from_db()
     assert row.revoked_at is not None
 
 
-def test_a_token_can_be_looked_at_but_not_changed_or_deleted(operator, alice):
+def test_a_token_can_be_looked_at_but_not_changed_or_deleted(admin_client, alice):
     row, _ = create_token(alice, name="hers", scopes=[KV_CACHE_COMPUTE])
-    page = operator.get(f"{LIST}{row.id}/change/").content.decode()
+    page = admin_client.get(f"{LIST}{row.id}/change/").content.decode()
     assert "kv-cache:compute" in page
     assert row.secret_sha256 not in page
-    assert operator.post(f"{LIST}{row.id}/change/", {"name": "mine"}).status_code == 403
-    assert operator.post(f"{LIST}{row.id}/delete/", {"post": "yes"}).status_code == 403
+    assert admin_client.post(f"{LIST}{row.id}/change/", {"name": "mine"}).status_code == 403
+    assert admin_client.post(f"{LIST}{row.id}/delete/", {"post": "yes"}).status_code == 403

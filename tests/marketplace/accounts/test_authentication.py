@@ -8,8 +8,9 @@ from rest_framework.decorators import api_view, permission_classes
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 
-from latentmas.rest.scopes import KV_CACHE_COMPUTE, ComputeKVCaches, ScopePermission
-from marketplace.accounts.commands import create_token, revoke_token
+from latentmas.rest.permissions import ComputeKVCaches, ScopePermission
+from latentmas.rest.scopes import KV_CACHE_COMPUTE
+from marketplace.accounts.commands import revoke_token
 from marketplace.accounts.models import ApiToken
 
 pytestmark = pytest.mark.django_db
@@ -37,8 +38,8 @@ def send(header=None, view=compute):
 
 
 @pytest.fixture
-def token(alice):
-    return create_token(alice, name="hers", scopes=[KV_CACHE_COMPUTE])[1]
+def token(token_with):
+    return token_with(KV_CACHE_COMPUTE)
 
 
 def test_a_valid_token_acts_for_its_owner(token):

@@ -1,21 +1,9 @@
 """Listings to look at."""
 
 import pytest
-from django.utils import timezone
 
 from latentmas.protocol.quality import Basis
 from tests.marketplace import sample
-
-
-@pytest.fixture
-def certified(registry):
-    """A listing whose certificate is valid today."""
-    return sample.make_listing(quality=sample.functional(0.97), at=timezone.now())
-
-
-@pytest.fixture
-def simulated(registry):
-    return sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured())
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
+from datetime import timedelta
+
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.urls import reverse
+from django.utils import timezone
 
 from latentmas.events.models import Event
 from marketplace.listings.models import Listing, ListingVersion
@@ -16,11 +19,16 @@ def act(client, address, action, key, **form):
 
 
 def test_the_lists_show_pair_basis_and_certificate(admin_client, registry):
-    sample.make_listing()
-    for address in (LISTINGS, VERSIONS):
+    sample.make_listing(at=timezone.now())
+    for address, column in ((LISTINGS, "certificate"), (VERSIONS, "tier")):
         page = admin_client.get(address, {"basis": "functional"}).content.decode()
         assert "smollm2-135m to gemma-3-270m" in page
-        assert "gold" in page or "expired" in page
+        assert f'<td class="field-{column}">gold</td>' in page
+
+
+def test_an_expired_certificate_is_shown_as_expired(admin_client, registry):
+    sample.make_listing(at=timezone.now() - timedelta(days=400))
+    assert '<td class="field-certificate">expired</td>' in admin_client.get(LISTINGS).content.decode()
 
 
 def test_the_detail_is_read_only_and_shows_the_timeline(admin_client, registry):

@@ -1,0 +1,69 @@
+"""The permissions that require a scope of a token, or a session."""
+
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from latentmas.rest.scopes import (
+    CALIBRATION_PACKS_WRITE,
+    KV_CACHE_COMPUTE,
+    MEMORIES_READ,
+    MEMORIES_WRITE,
+    VECTORS_ALIGN,
+    W_MATRICES_GENERATE,
+)
+
+
+class ScopePermission(BasePermission):
+    """Lets in a token that has `scope`, and a logged-in account, which may do whatever a token of its own may."""
+
+    scope = ""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the request may proceed; without token and session it is refused with 401, not 403."""
+        if not request.user.is_authenticated:
+            return False
+        if request.auth is None:
+            return True
+        granted: tuple[str, ...] = tuple(getattr(request.auth, "scopes", ()))
+        self.message = f"this token lacks the scope {self.scope!r}; it has {', '.join(granted) or 'none'}"
+        return self.scope in granted
+
+
+class ComputeKVCaches(ScopePermission):
+    scope = KV_CACHE_COMPUTE
+
+
+class GenerateWMatrices(ScopePermission):
+    scope = W_MATRICES_GENERATE
+
+
+class WriteCalibrationPacks(ScopePermission):
+    scope = CALIBRATION_PACKS_WRITE
+
+
+class ReadMemories(ScopePermission):
+    scope = MEMORIES_READ
+
+
+class WriteMemories(ScopePermission):
+    scope = MEMORIES_WRITE
+
+
+class AlignVectors(ScopePermission):
+    scope = VECTORS_ALIGN
+
+
+class SessionOnly(BasePermission):
+    """Keeps tokens from making and revoking tokens: a leaked one must not outlive its revocation."""
+
+    message = "a token cannot do this; log in at /admin/login/ instead"
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return bool(request.user.is_authenticated) and request.auth is None
+
+
+def requester(request: Request) -> str:
+    """Return who sent a request as an opaque name: `token:<id>`, or `user:<key>` of a session."""
+    return f"user:{request.user.pk}" if request.auth is None else f"token:{request.auth.pk}"
