@@ -30,11 +30,9 @@ def retention(memory: Array, *, nothing: Array, own: Array) -> Interval:
     gained, possible = nothing - memory, nothing - own
     if possible.mean() <= 0:
         raise InvalidInput("the contexts of this corpus do not help the target model, so retention is undefined")
-    draws = np.random.default_rng(SEED).integers(0, len(gained), (RESAMPLES, len(gained)))
+    draws = _draws(len(gained))
     resampled = gained[draws].mean(axis=1) / possible[draws].mean(axis=1)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(value=float(gained.mean() / possible.mean()), low=float(low), high=float(high))
+    return _interval(float(gained.mean() / possible.mean()), resampled)
 
 
 def row_fidelity(predicted: Array, truth: Array, geometry: KVGeometry, *, starts: Sequence[int] | None = None) -> Array:
@@ -130,11 +128,20 @@ def _cosine_and_error(mine: Array, true: Array) -> tuple[float, float]:
 def _share(hits: Array, documents: Array) -> Interval:
     _, index = np.unique(documents, return_inverse=True)
     found, passages = np.bincount(index, weights=hits), np.bincount(index)
-    draws = np.random.default_rng(SEED).integers(0, len(found), (RESAMPLES, len(found)))
-    resampled = found[draws].sum(axis=1) / passages[draws].sum(axis=1)
+    draws = _draws(len(found))
+    return _interval(float(hits.mean()), found[draws].sum(axis=1) / passages[draws].sum(axis=1))
+
+
+def _draws(documents: int) -> Array:
+    """Return which documents each resample of the bootstrap holds, `[RESAMPLES, documents]`."""
+    return np.random.default_rng(SEED).integers(0, documents, (RESAMPLES, documents))
+
+
+def _interval(value: float, resampled: Array) -> Interval:
+    """Return a value with the percentile interval of its resamples."""
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(value=float(hits.mean()), low=float(low), high=float(high))
+    return Interval(value=value, low=float(low), high=float(high))
 
 
 def _unit(vectors: Array) -> Array:

@@ -43,10 +43,7 @@ def capture_pack(
     for number, document in enumerate(chosen):
         progress(number, len(chosen))
         encoding = model.encode(document.text[:MAX_CHARACTERS])
-        captured = model.capture(encoding.ids)[1:]
-        if np.abs(captured).max() > FP16_LIMIT:
-            raise InvalidInput(f"an activation of {model.name} is {np.abs(captured).max():.0f}, beyond fp16")
-        rows.append(captured.astype(np.float16))
+        rows.append(_halved(model.capture(encoding.ids)[1:], model=model.name))
         spans.extend(encoding.spans)
         starts.append(starts[-1] + len(encoding.ids))
     progress(len(chosen), len(chosen))
@@ -81,10 +78,7 @@ def capture_embeddings(
     rows: list[Array] = []
     for first in range(0, len(texts), CAPTURE_BATCH):
         progress(first, len(texts))
-        vectors = model.embed(texts[first : first + CAPTURE_BATCH])
-        if (largest := float(np.abs(vectors).max())) > FP16_LIMIT:
-            raise InvalidInput(f"an activation of {model.name} is {largest:.0f}, beyond fp16")
-        rows.append(vectors.astype(np.float16))
+        rows.append(_halved(model.embed(texts[first : first + CAPTURE_BATCH]), model=model.name))
     progress(len(texts), len(texts))
     document: Any = plain(
         PackDocument(
@@ -104,6 +98,13 @@ def capture_embeddings(
         "starts": np.cumsum([0, *(len(each.spans) for each in chosen)], dtype=np.int64),
     }
     tensors.write(file, arrays, document)
+
+
+def _halved(activations: Array, *, model: str) -> Array:
+    """Return activations as float16. Raises InvalidInput where one is beyond its range."""
+    if (largest := float(np.abs(activations).max())) > FP16_LIMIT:
+        raise InvalidInput(f"an activation of {model} is {largest:.0f}, beyond fp16")
+    return activations.astype(np.float16)
 
 
 def _within_budgets(model: "RunningModel", corpus: TextCorpus, budgets: dict[Split, int]) -> Iterator[Document]:
