@@ -99,9 +99,10 @@ class KVCacheClient:
     def validate_quality(
         self, compressed: bytes | Mapping[str, Any], *, model_name: str, **given: Unpack[Cache]
     ) -> Result:
-        """Return `passed`, `errors`, `warnings`, `recommendations` and the figures they rest on.
+        """Return `passed`, `errors`, `warnings`, `recommendations`, the figures they rest on and their `bases`.
 
-        With the original (arrays or snapshot) and queries the loss is measured; without them it stays unknown.
+        With the original (arrays or snapshot) and queries the loss is measured; without them it stays unknown, and what
+        the file claims of itself is `declared`.
         """
         data = compressed if isinstance(compressed, bytes) else compressed["compressed"]
         asked = {"model_name": model_name, "rope": "applied", **given}
@@ -125,7 +126,7 @@ class KVCacheClient:
         return dict(self._transport.json("GET", f"{BASE}/models/{model_name}"))
 
     def estimate_savings(self, *, model_name: str, tokens: int, **options: Any) -> Result:
-        """Return estimated savings for a cache of `tokens` tokens; `rests_on` names the measurements behind them."""
+        """Return estimated savings for a cache of `tokens` tokens; `rests_on` and `basis` say what is behind them."""
         body = {"model_name": model_name, "tokens": tokens, **options}
         return dict(self._transport.json("POST", f"{BASE}/estimate-savings", body=body))
 

@@ -26,6 +26,9 @@ def print_table(title: str, rows: Rows) -> None:
 def _text(value: object) -> str:
     if value is None:
         return "-"
+    if isinstance(value, list):  # a figure and the ends of its interval
+        figure, *ends = (_text(each) for each in value)
+        return f"{figure} [{', '.join(ends)}]"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -20,17 +20,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """The container's bytes and what was measured. `kept` are indices into the given snapshot, None: all of it."""
+    """The container's bytes and what was measured. `kept` are indices into the given snapshot, None: all of it.
+
+    `expected_kl` is the KL in nats that the code is expected not to exceed. It is an estimate from the profile's
+    calibration (see `rate.step_for_kl`), never a guarantee; None where the coding cannot tell.
+    """
 
     data: bytes
     metrics: Metrics
     method: Method  # what was done; never "auto"
     kept: Array | None
     target: Target | None
+    expected_kl: float | None = None
 
     @property
     def reached(self) -> bool:
-        """Whether the target was reached; False only where `max_tokens` kept a selection below its threshold."""
+        """Whether the target was reached; False only where `max_tokens` kept a selection below its threshold.
+
+        Of a bound on the KL it says that a step was found which is expected to hold it; the KL was not measured.
+        """
         coverage = self.metrics.cumulative_attention
         wanted = getattr(self.target, "coverage", None)
         return wanted is None or coverage is None or coverage >= wanted
@@ -76,6 +84,7 @@ def compress(
         method=_method(plan, made),
         kept=_kept(made, tokens, frame.tokens),
         target=target,
+        expected_kl=made.expected_kl,
     )
 
 

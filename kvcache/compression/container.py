@@ -37,7 +37,7 @@ class Container:
     encoded: Encoded
     selection: dict[str, Any] | None  # {"coverage": "0.93", "threshold": "0.9", "of_tokens": 1000}
     profile: str | None  # digest of the codec profile that decoding needs
-    evidence: dict[str, Any]  # what was measured when it was made
+    evidence: dict[str, Any]  # what its maker says was measured; whoever reads it has only that word
 
 
 def write_kvz(container: Container) -> bytes:

@@ -26,7 +26,7 @@ SHARES = (1.0, 0.99, 0.97, 0.92)  # of the room, tried in turn: the step's expec
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A code, and the KL in nats that it is expected not to exceed; None where the coding cannot tell."""
+    """A code, and the KL in nats that it is expected (not guaranteed) not to exceed; None: the coding cannot tell."""
 
     encoded: Encoded
     kl_bound: float | None = None

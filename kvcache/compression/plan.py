@@ -65,7 +65,10 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class KLBound:
-    """The mean KL divergence in nats that coding may cost; needs a codec profile. Raises InvalidInput."""
+    """The mean KL divergence in nats that coding is expected not to exceed: an estimate, since no model is run.
+
+    It needs a codec profile. Raises InvalidInput.
+    """
 
     kl: float
 

@@ -1,12 +1,14 @@
-"""Judge a compressed cache by measured figures (specification 1.3); those not measured are None and named.
+"""Judge a compressed cache (specification 1.3) by what is measured here, and label what the file only claims.
 
-Information loss is 1 - retention where the model was run, otherwise the share of the attention outputs' energy that is
-lost for the given queries: two different quantities, so `loss_from` says which it is.
+What a file says of itself (coverage, bytes of the original, KL bound) is the word of whoever made it: its basis is
+`declared`, and it silences no warning. A figure that nobody knows is None. Information loss is 1 - retention where the
+model was run, otherwise the share of the attention outputs' energy that is lost for the given queries: two different
+quantities, so `loss_from` says which it is.
 """
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,8 +18,9 @@ from kvcache.attention.queries import check_queries
 from kvcache.attention.selection import coverage_of
 from kvcache.compression.container import Container, read_kvz, unpack
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import MEASURED, Basis
 from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot, needed
+from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
     from kvcache.coding.profile import OpenedProfile
@@ -38,7 +41,7 @@ FIGURES = (
 LEAST_COVERAGE = 0.85
 MOST_LOSS = 0.15
 LEAST_SAVED, MOST_SAVED = 0.70, 0.95
-# How to measure a figure that is missing.
+# How to measure a figure that is missing or only claimed.
 MEASURES = {
     "attention_coverage": "give the original and queries",
     "attention_output_error": "give the original and queries",
@@ -46,6 +49,12 @@ MEASURES = {
     "retention": "run the model",
     "kl": "run the model",
     "top1": "run the model",
+}
+OF_QUALITY = tuple(MEASURES)  # not of size, which says nothing about what is lost
+CLAIMED = {
+    "attention_coverage": "an attention coverage of",
+    "kl_bound": "an estimated KL bound of",
+    "ratio": "a ratio of",
 }
 
 
@@ -68,16 +77,38 @@ class ModelRun:
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """`passed` means no errors. `figures` has every name of FIGURES; `unmeasured` are those that could be measured."""
+    """`passed` means no errors. `figures` and `bases` have every name of FIGURES: a figure, and how it is known.
+
+    `basis` is the best one of a figure of quality. `unmeasured`: those that could be measured here and were not.
+    """
 
     passed: bool
     errors: tuple[str, ...]
     warnings: tuple[str, ...]
     recommendations: tuple[str, ...]
     figures: dict[str, float | None]
+    bases: dict[str, Basis | None]
     unmeasured: tuple[str, ...]
     loss_from: str | None  # "retention" | "attention_output_error"
     basis: Basis
+
+    def measured(self, name: str) -> float | None:
+        """Return a figure that was measured; None where it is unknown or only claimed."""
+        return self.figures[name] if self.bases[name] in MEASURED else None
+
+
+@dataclass(slots=True)
+class _Known:
+    """The figures so far, and the basis of each."""
+
+    figures: dict[str, float | None] = field(default_factory=lambda: dict.fromkeys(FIGURES))
+    bases: dict[str, Basis | None] = field(default_factory=lambda: dict.fromkeys(FIGURES))
+
+    def learn(self, basis: Basis, figures: Figures) -> None:
+        """Let figures take the place of what was known before; None changes nothing."""
+        for name, value in figures.items():
+            if value is not None:
+                self.figures[name], self.bases[name] = value, basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,55 +138,69 @@ def validate(
     container = read_kvz(data, max_bytes=max_bytes)
     size = data.stat().st_size if isinstance(data, Path) else len(data)
     adapter.accept(container.frame)
-    figures: dict[str, float | None] = dict.fromkeys(FIGURES)
-    figures |= _stated(container, size)
+    known = _Known()
+    known.learn(Basis.DECLARED, _claimed(container, size))
+    if container.selection is None:  # all tokens are in the file, whatever it says of their bytes
+        known.learn(Basis.ACTIVATION, _sizes(container.frame.raw_bytes, size))
     if original is not None:
         lossy = _decoded(container, original, profile)
         held = needed(original)[0]
-        figures |= _sizes(held.frame.raw_bytes, size)
+        known.learn(Basis.ACTIVATION, _sizes(held.frame.raw_bytes, size))
         if queries is not None:
             array, positions = check_queries(
                 queries, query_positions, frame=held.frame, adapter=adapter, rope_applied=rope_applied
             )
-            error = output_error(lossy, held, array, positions, adapter=adapter)
-            if error is not None:
-                figures |= {"attention_output_error": error.relative, "information_loss": error.lost}
-            figures["attention_coverage"] = coverage_of(held, lossy.frame.positions, array, positions, adapter=adapter)
+            known.learn(Basis.ACTIVATION, _attended(lossy, held, array, positions, adapter))
     if run is not None:
-        figures |= {"retention": run.retention, "kl": run.kl, "top1": run.top1}
-    if figures["retention"] is not None:  # better than the full cache is no loss
-        figures["information_loss"] = max(0.0, 1 - figures["retention"])
-    loss_from = next((name for name in ("retention", "attention_output_error") if figures[name] is not None), None)
-    return _report(figures, loss_from, container)
+        known.learn(Basis.FUNCTIONAL, _of_run(run))
+    return _report(known, container)
 
 
-def _report(figures: dict[str, float | None], loss_from: str | None, container: Container) -> QualityReport:
-    findings = list(_findings(figures, container))
+def _report(known: _Known, container: Container) -> QualityReport:
+    findings = list(_findings(known, container))
     errors = tuple(finding.sentence for finding in findings if finding.is_error)
-    run = any(figures[name] is not None for name in ("retention", "kl", "top1"))
+    sources = ("retention", "attention_output_error")
     return QualityReport(
         passed=not errors,
         errors=errors,
         warnings=tuple(finding.sentence for finding in findings if not finding.is_error),
         recommendations=tuple(dict.fromkeys(finding.advice for finding in findings)),
-        figures=figures,
-        unmeasured=tuple(name for name in MEASURES if figures[name] is None),
-        loss_from=loss_from,
-        basis=Basis.FUNCTIONAL if run else Basis.ACTIVATION,
+        figures=known.figures,
+        bases=known.bases,
+        unmeasured=tuple(name for name in MEASURES if known.bases[name] not in MEASURED),
+        loss_from=next((name for name in sources if known.figures[name] is not None), None),
+        basis=_basis(known),
     )
 
 
-def _stated(container: Container, size: int) -> dict[str, float | None]:
-    """Return the figures that the file states, measured when it was made."""
-    stated: dict[str, float | None] = {}
+def _basis(known: _Known) -> Basis:
+    found = {known.bases[name] for name in OF_QUALITY}
+    return next((basis for basis in (Basis.FUNCTIONAL, Basis.ACTIVATION) if basis in found), Basis.DECLARED)
+
+
+def _attended(lossy: KVSnapshot, held: KVSnapshot, queries: Array, positions: Array, adapter: ModelAdapter) -> Figures:
+    """Return what the queries find in the decoded cache, beside what they find in the original."""
+    error = output_error(lossy, held, queries, positions, adapter=adapter)
+    return {
+        "attention_output_error": None if error is None else error.relative,
+        "information_loss": None if error is None else error.lost,
+        "attention_coverage": coverage_of(held, lossy.frame.positions, queries, positions, adapter=adapter),
+    }
+
+
+def _of_run(run: ModelRun) -> Figures:
+    loss = None if run.retention is None else max(0.0, 1 - run.retention)  # better than the full cache is no loss
+    return {"retention": run.retention, "kl": run.kl, "top1": run.top1, "information_loss": loss}
+
+
+def _claimed(container: Container, size: int) -> Figures:
+    """Return the figures that the file states about itself."""
+    stated: dict[str, float | None] = {"kl_bound": _decimal(container.evidence, "kl_bound", most=math.inf)}
     if container.selection is not None:
         stated["attention_coverage"] = _decimal(container.selection, "coverage", most=1.0)
-    stated["kl_bound"] = _decimal(container.evidence, "kl_bound", most=math.inf)
     bytes_before = container.evidence.get("original_bytes")
     if type(bytes_before) is int and bytes_before > 0:
         stated |= _sizes(bytes_before, size)
-    elif container.selection is None:
-        stated |= _sizes(container.frame.raw_bytes, size)
     return stated
 
 
@@ -193,12 +238,25 @@ def _decoded(container: Container, original: KVSnapshot, profile: "OpenedProfile
     return unpack(container, profile=profile)
 
 
-def _findings(figures: Figures, container: Container) -> Iterator[Finding]:
-    """Yield the warnings and errors that the figures cause; a figure of None was not measured and is not judged."""
+def _findings(known: _Known, container: Container) -> Iterator[Finding]:
+    """Yield the warnings and errors that the figures cause; a figure of None is not judged."""
+    figures = known.figures
+    yield from _words(known)
     yield from _coverage(figures)
     yield from _lost(figures, container)
     yield from _bound(figures)
-    yield from _saved(figures)
+    yield from _saved(known)
+
+
+def _words(known: _Known) -> Iterator[Finding]:
+    """Warn of claims that were taken over unchecked."""
+    claims = {name: said for name, said in CLAIMED.items() if known.bases[name] is Basis.DECLARED}
+    if claims:
+        said = ", ".join(f"{said} {known.figures[name]:.4g}" for name, said in claims.items())
+        ways = dict.fromkeys(MEASURES.get(name, "give the original") for name in claims if name != "kl_bound")
+        if "kl_bound" in claims and known.bases["kl"] is None:
+            ways["run the model"] = None
+        yield Finding(f"the file claims {said}: not measured here", f"to measure: {', '.join(ways)}")
 
 
 def _coverage(figures: Figures) -> Iterator[Finding]:
@@ -227,23 +285,23 @@ def _bound(figures: Figures) -> Iterator[Finding]:
     kl, bound = figures["kl"], figures["kl_bound"]
     if kl is not None and bound is not None and kl > bound:
         yield Finding(
-            f"KL is {kl:.4f} nats, above the bound of {bound:.4f} that the file states",
+            f"KL is {kl:.4f} nats, above the bound of {bound:.4f} that the file claims",
             "ask for a smaller kl, or recalibrate the codec profile on text like this",
             is_error=True,
         )
 
 
-def _saved(figures: Figures) -> Iterator[Finding]:
-    if (saved := figures["compression_ratio"]) is None:
+def _saved(known: _Known) -> Iterator[Finding]:
+    if (saved := known.figures["compression_ratio"]) is None:
         return
     if saved < LEAST_SAVED:
         yield Finding(
             f"{saved:.1%} of the bytes are saved, less than {LEAST_SAVED:.0%}",
             "ask for a higher ratio, lower attention_threshold, or give a codec profile",
         )
-    measured = any(figures[name] is not None for name in ("kl_bound", "kl", "retention", "attention_output_error"))
+    measured = any(known.bases[name] in MEASURED for name in ("kl", "retention", "attention_output_error"))
     if saved > MOST_SAVED and not measured:
         yield Finding(
-            f"{saved:.1%} of the bytes are saved, more than {MOST_SAVED:.0%}, and no measured bound comes with it",
-            "ask for a kl bound, or measure: give the original and queries, or run the model",
+            f"{saved:.1%} of the bytes are saved, more than {MOST_SAVED:.0%}, and what that costs was not measured",
+            "give the original and queries, or run the model",
         )

@@ -56,6 +56,7 @@ class Draft:
     coding: Coding
     kept: Array | None
     coverage: float | None
+    expected_kl: float | None  # see `Compressed`
 
 
 def draft(job: CompressionJob) -> Draft:
@@ -115,7 +116,9 @@ def _out_of_reach(job: CompressionJob, made: Draft, ratio: float) -> QualityBelo
 
 def write(job: CompressionJob, chosen: Chosen, encode: Encode) -> Draft:
     """Return the file of the chosen tokens, coded with that encoder."""
-    return Draft(_file(job, chosen, encode(chosen.snapshot)), encode, job.plan.coding, chosen.kept, chosen.coverage)
+    coded = encode(chosen.snapshot)
+    data = _file(job, chosen, coded)
+    return Draft(data, encode, job.plan.coding, chosen.kept, chosen.coverage, _expected_kl(job, coded))
 
 
 def _overhead(job: CompressionJob, chosen: Chosen) -> int:
@@ -144,6 +147,11 @@ def selection_document(coverage: float | None, threshold: float | None, tokens: 
 def _evidence(job: CompressionJob, coded: Coded) -> dict[str, Any]:
     """Return the measured figures; no times, because the same snapshot must give the same bytes."""
     evidence: dict[str, Any] = {"original_bytes": job.snapshot.frame.raw_bytes}
-    if coded.kl_bound is not None and job.plan.selection is None:  # the bound says nothing about dropped tokens
-        evidence["kl_bound"] = repr(coded.kl_bound)
+    if (expected := _expected_kl(job, coded)) is not None:
+        evidence["kl_bound"] = repr(expected)
     return evidence
+
+
+def _expected_kl(job: CompressionJob, coded: Coded) -> float | None:
+    """Return the estimated bound; None where tokens are dropped, of which it says nothing."""
+    return coded.kl_bound if job.plan.selection is None else None

@@ -115,8 +115,10 @@ class EstimateOutput(serializers.Serializer[Any]):
     tokens = serializers.IntegerField()
     method = serializers.CharField()
     basis = serializers.ChoiceField(BASES)
-    measured = serializers.BooleanField()
-    rests_on = serializers.ChoiceField(["profile", "runs", "nothing"])
+    measured = serializers.BooleanField(help_text="Whether the basis is a measurement of this server's own.")
+    rests_on = serializers.ChoiceField(
+        ["profile", "runs", "nothing"], help_text="`runs`: of what callers uploaded under the model's name, unchecked."
+    )
     note = serializers.CharField()
     unknown = serializers.ListField(child=serializers.CharField())
     ratio = serializers.FloatField(allow_null=True)
@@ -129,7 +131,10 @@ class EstimateOutput(serializers.Serializer[Any]):
 
 class CompressionStatisticsOutput(serializers.Serializer[Any]):
     totals = serializers.DictField(child=serializers.IntegerField())
-    by_kind = serializers.ListField(child=serializers.DictField())
+    by_kind = serializers.ListField(
+        child=serializers.DictField(),
+        help_text="`basis` says how each run was measured; medians over callers' uploads have the basis `declared`.",
+    )
     medians_over = serializers.IntegerField(help_text="How many of the newest runs the medians look at.")
 
 

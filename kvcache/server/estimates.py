@@ -1,6 +1,6 @@
-"""Estimate what compressing would save, from measurements: a profile's curve, or recorded runs of this server.
+"""Estimate what compressing would save: from a profile's measured curve, recorded runs of this server, or arithmetic.
 
-Without either, the answer holds only what follows by arithmetic, and its basis is `declared`.
+Runs are of whatever callers uploaded under a model's name, so what they add up to is `declared`, as is arithmetic.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from kvcache.server.models import Operation
 from kvcache.server.queries import get_profile, profile_for
 from kvcache.server.statistics import medians, newest_runs
 from latentmas.protocol.errors import QualityBelowThreshold
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import MEASURED, Basis
 from latentmas.protocol.snapshot import RAW_BYTES_PER_NUMBER
 
 AUTO = "auto"
@@ -91,7 +91,8 @@ def _point(points: list[dict[str, float]], target: Target | None) -> dict[str, f
 def _by_runs(adapter: ModelAdapter, options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the estimate from recorded runs of this model and method, whatever their target was; None without any.
 
-    Runs on plain arrays do not represent a model's whole cache; they count only where its geometry is unknown.
+    That the uploads were caches of this model is the callers' word. Runs on plain arrays do not represent a model's
+    whole cache; they count only where its geometry is unknown.
     """
     wanted: dict[str, Any] = {} if options["method"] == AUTO else {"method": options["method"]}
     if adapter.geometry is not None:
@@ -104,7 +105,7 @@ def _by_runs(adapter: ModelAdapter, options: Mapping[str, Any]) -> dict[str, Any
     methods = sorted({run.method for run in runs})
     return {
         "method": methods[0] if len(methods) == 1 else AUTO,
-        "basis": Basis.ACTIVATION,
+        "basis": Basis.DECLARED,
         "rests_on": "runs",
         "runs": found.runs,
         "methods": methods,
@@ -112,7 +113,10 @@ def _by_runs(adapter: ModelAdapter, options: Mapping[str, Any]) -> dict[str, Any
         "ratio_range": [ratios[0], ratios[-1]],
         "cumulative_attention": found.figures["cumulative_attention"],
         "compression_time_ms": found.figures["compression_time_ms"],
-        "note": "The median of the newest runs on this server, whose targets and texts may have been others.",
+        "note": (
+            "The median of the newest uploads under this model's name; nobody checked that they were its caches, "
+            "and their targets and texts may have been others."
+        ),
     }
 
 
@@ -139,5 +143,5 @@ def _savings(original: int | None, found: dict[str, Any]) -> dict[str, Any]:
         "bandwidth_savings_bytes": saved,
         "bandwidth_savings_percent": None if fraction is None else 100 * fraction,
         "compression_ratio": fraction,
-        "measured": found["rests_on"] != "nothing",
+        "measured": found["basis"] in MEASURED,
     }

@@ -131,7 +131,10 @@ def decoded(file: bytes | TensorFile) -> KVSnapshot:
 
 
 def validate(judged: Judged, *, model: str | None, options: Mapping[str, Any]) -> "tuple[ModelAdapter, QualityReport]":
-    """Judge a file as far as it can be measured here, and record it. Raises as `decompress` does, or InvalidInput."""
+    """Judge a file as far as it can be measured here, and record it; what the file claims of itself is not recorded.
+
+    Raises as `decompress` does, or InvalidInput.
+    """
     from kvcache.compression import quality
 
     container, profile = _opened(judged.data)
@@ -160,7 +163,7 @@ def validate(judged: Judged, *, model: str | None, options: Mapping[str, Any]) -
         width=container.frame.geometry.width,
         compressed_bytes=len(judged.data),
         tokens_kept=container.frame.tokens,
-        coverage=report.figures["attention_coverage"],
+        coverage=report.measured("attention_coverage"),
         profile=container.profile,
     )
     return adapter, report

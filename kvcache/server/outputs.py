@@ -66,6 +66,9 @@ class CompressionOutput(serializers.Serializer[Any]):
     kept_tokens = serializers.IntegerField()
     kept = serializers.ListField(child=serializers.IntegerField(), allow_null=True, help_text="Indices; null: all.")
     profile = serializers.DictField(allow_null=True)
+    expected_kl = serializers.DictField(
+        allow_null=True, help_text="`nats` is an estimate by the codec profile, never measured here; null without one."
+    )
     size = serializers.IntegerField()
     digest = serializers.CharField()
     compressed = serializers.CharField(required=False, help_text="The .kvz file, base64.")
@@ -83,6 +86,7 @@ def compression_document(done: Compression, adapter: ModelAdapter) -> Json:
         "kept_tokens": done.kept_tokens,
         "kept": None if kept is None else kept.tolist(),
         "profile": None if done.profile is None else _profile_used(done.profile),
+        "expected_kl": _expected_kl(compressed.expected_kl),
         "size": len(compressed.data),
         "digest": digest_of(compressed.data),
         "metrics": metrics_document(compressed.metrics, done.clock),
@@ -97,6 +101,13 @@ def compression_answer(request: Request, done: Compression, adapter: ModelAdapte
         short = {name: value for name, value in document.items() if name != "kept"}
         return file_answer(data, name=f"{adapter.model}.kvz", result=short)
     return answer(request, document | {"compressed": base64_of(data)})
+
+
+def _expected_kl(nats: float | None) -> Json | None:
+    if nats is None:
+        return None
+    note = "An estimate from the codec profile's calibration, not a guarantee: the model was not run."
+    return {"nats": nats, "basis": Basis.DECLARED, "note": note}
 
 
 def _profile_used(row: CodecProfile) -> Json:
@@ -176,18 +187,25 @@ def _nested(snapshot: KVSnapshot, array: Array) -> Any:
 
 
 class ValidationOutput(serializers.Serializer[Any]):
+    model = serializers.CharField()
     passed = serializers.BooleanField(help_text="No errors; warnings do not count.")
     errors = serializers.ListField(  # type: ignore[assignment]  # declared fields never become attributes
         child=serializers.CharField()
     )
     warnings = serializers.ListField(child=serializers.CharField())
     recommendations = serializers.ListField(child=serializers.CharField())
-    basis = serializers.ChoiceField(BASES)
-    figures = serializers.DictField(help_text="Null is not measured.")
-    unmeasured = serializers.ListField(child=serializers.CharField())
+    basis = serializers.ChoiceField(BASES, help_text="The best of a figure of quality; `declared`: none was measured.")
+    figures = serializers.DictField(
+        child=serializers.FloatField(allow_null=True), help_text="Null is not known; `bases` says how the others are."
+    )
+    bases = serializers.DictField(
+        child=serializers.ChoiceField(BASES, allow_null=True),
+        help_text="How each figure is known: `declared` is the file's own claim, the others were measured here.",
+    )
+    unmeasured = serializers.ListField(child=serializers.CharField(), help_text="Unknown, or only claimed.")
     loss_from = serializers.CharField(allow_null=True, help_text="What the information loss was computed from.")
 
 
 def quality_document(report: "QualityReport", adapter: ModelAdapter) -> Json:
-    same = ("passed", "errors", "warnings", "recommendations", "figures", "unmeasured", "loss_from", "basis")
+    same = ("passed", "errors", "warnings", "recommendations", "figures", "bases", "unmeasured", "loss_from", "basis")
     return {"model": adapter.model} | {name: getattr(report, name) for name in same}

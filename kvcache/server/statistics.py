@@ -1,7 +1,8 @@
 """What this server has compressed: totals counted by the database, medians over the newest runs, Prometheus counters.
 
-Medians of times are over warm runs (those that compiled nothing) only. The database sums, so that every worker process
-reports the same totals."""
+Medians of times are over warm runs (those that compiled nothing) only. A run's basis says how its own figures were
+measured; that the uploads of many callers were caches of the model they named is their word, so medians are `declared`.
+The database sums, so that every worker process reports the same totals."""
 
 import statistics as stats
 from collections import defaultdict
@@ -15,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from kvcache.compression.metrics import MS_PER_SECOND
 from kvcache.server.models import CompressionRun, Operation
+from latentmas.protocol.quality import Basis
 
 NEWEST = 1000  # runs that medians are taken over
 KIND = ("operation", "model", "method", "basis")
@@ -75,7 +77,8 @@ def by_kind() -> list[dict[str, Any]]:
     rows = []
     for row in counted:
         found = medians(newest[tuple(row[name] for name in KIND)])
-        rows.append({**row, "medians": {"runs": found.runs, "warm_runs": found.warm_runs, **found.figures}})
+        counts = {"runs": found.runs, "warm_runs": found.warm_runs}
+        rows.append({**row, "medians": {"basis": Basis.DECLARED, **counts, **found.figures}})
     return rows
 
 

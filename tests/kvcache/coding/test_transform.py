@@ -330,7 +330,7 @@ def test_what_lies_outside_the_basis_counts_against_a_bound(sensitive: OpenedPro
     )
     known, shifted = (rate.expected_kl(coordinates(each, profile=sensitive), step=-100) for each in (cache, strange))
     assert shifted > 10 * known
-    with pytest.raises(QualityBelowThreshold, match="the best this codec profile can hold on this snapshot"):
+    with pytest.raises(QualityBelowThreshold, match="the lowest KL that this codec profile is expected to hold"):
         rate.step_for_kl(coordinates(strange, profile=sensitive), kl=known)
 
 

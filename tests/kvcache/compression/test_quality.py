@@ -20,9 +20,14 @@ def report_of(method: str = "select+quantise", tokens: int = 400, coverage: floa
     return validate(done.data, adapter=adapter(), original=cache, queries=asked)
 
 
-def stated(saved: float, **evidence: object) -> bytes:
-    """A file whose evidence makes it one that saved this much."""
-    container = read_kvz(compress(snapshot(400), adapter=adapter(), method="quantise").data)
+SELECTED = {"coverage": "0.97", "threshold": "0.95", "of_tokens": 4000}
+
+
+def claiming(saved: float, **evidence: object) -> bytes:
+    """A file that says of itself that it kept few tokens and saved this much."""
+    container = replace(
+        read_kvz(compress(snapshot(400), adapter=adapter(), method="quantise").data), selection=SELECTED
+    )
     size = len(write_kvz(replace(container, evidence={**container.evidence, **evidence})))
     return write_kvz(replace(container, evidence={"original_bytes": round(size / (1 - saved)), **evidence}))
 
@@ -36,6 +41,8 @@ def test_a_good_file_passes() -> None:
     assert report.figures["information_loss"] == pytest.approx(report.figures["attention_output_error"] ** 2, rel=0.2)
     assert report.loss_from == "attention_output_error"
     assert report.basis is Basis.ACTIVATION
+    assert {report.bases[name] for name in FIGURES if report.figures[name] is not None} == {Basis.ACTIVATION}
+    assert not any("claims" in warning for warning in report.warnings)
     assert report.unmeasured == ("retention", "kl", "top1")
     assert set(report.figures) == set(FIGURES)
 
@@ -64,9 +71,31 @@ def test_the_measured_coverage_stands_in_for_the_stated_one() -> None:
     cache, asked = snapshot(400), queries(20)
     data = compress(cache, adapter=adapter(), queries=asked, target=Threshold(0.6)).data
     lying = write_kvz(replace(read_kvz(data), selection={"coverage": "1.0", "threshold": "1.0", "of_tokens": 400}))
-    assert validate(lying, adapter=adapter()).figures["attention_coverage"] == 1
+    claimed = validate(lying, adapter=adapter())
+    assert (claimed.figures["attention_coverage"], claimed.measured("attention_coverage")) == (1, None)
     measured = validate(lying, adapter=adapter(), original=cache, queries=asked)
-    assert measured.figures["attention_coverage"] < 0.9
+    assert measured.measured("attention_coverage") == measured.figures["attention_coverage"] < 0.9
+
+
+def test_what_a_file_says_of_itself_is_declared() -> None:
+    report = validate(claiming(0.9, kl_bound="0.01"), adapter=adapter())
+    for name in ("attention_coverage", "kl_bound", "ratio", "compression_ratio"):
+        assert report.bases[name] is Basis.DECLARED
+    assert report.basis is Basis.DECLARED
+    assert "attention_coverage" in report.unmeasured
+    assert (
+        "the file claims an attention coverage of 0.97, an estimated KL bound of 0.01, a ratio of 10: not measured here"
+        in report.warnings
+    )
+
+
+def test_a_claimed_size_does_not_stand_where_the_file_holds_every_token() -> None:
+    container = read_kvz(compress(snapshot(400), adapter=adapter(), method="quantise").data)
+    data = write_kvz(replace(container, evidence={"original_bytes": 10**9}))
+    report = validate(data, adapter=adapter())
+    assert report.figures["ratio"] == pytest.approx(container.frame.raw_bytes / len(data))
+    assert report.bases["ratio"] is Basis.ACTIVATION
+    assert report.basis is Basis.DECLARED  # bytes say nothing about quality
 
 
 def test_what_was_not_measured_is_none_and_named() -> None:
@@ -83,13 +112,19 @@ def test_what_was_not_measured_is_none_and_named() -> None:
 
 @pytest.mark.parametrize(("saved", "warned"), [(0.5, True), (0.69, True), (0.72, False), (0.94, False), (0.97, True)])
 def test_savings_outside_70_to_95_percent_are_a_warning(saved: float, warned: bool) -> None:
-    report = validate(stated(saved), adapter=adapter(), run=ModelRun())
+    report = validate(claiming(saved), adapter=adapter(), run=ModelRun())
     assert any("of the bytes are saved" in warning for warning in report.warnings) is warned
 
 
-def test_savings_above_95_percent_are_fine_with_a_measured_bound() -> None:
-    assert not any("saved" in each for each in validate(stated(0.97, kl_bound="0.01"), adapter=adapter()).warnings)
-    measured = validate(stated(0.97), adapter=adapter(), run=ModelRun(retention=0.99))
+def test_a_claimed_bound_silences_nothing() -> None:
+    without, claimed = (validate(data, adapter=adapter()) for data in (claiming(0.97), claiming(0.97, kl_bound="1e-9")))
+    assert any("97.0% of the bytes are saved" in warning for warning in without.warnings)
+    assert {each for each in without.warnings if "claims" not in each} <= set(claimed.warnings)
+    assert any("an estimated KL bound of 1e-09" in warning for warning in claimed.warnings)
+
+
+def test_savings_above_95_percent_are_fine_where_their_cost_was_measured() -> None:
+    measured = validate(claiming(0.97), adapter=adapter(), run=ModelRun(retention=0.99))
     assert not any("saved" in each for each in measured.warnings)
 
 
@@ -101,20 +136,21 @@ def test_a_run_of_the_model_decides() -> None:
     assert report.loss_from == "retention"
     assert report.figures["information_loss"] == pytest.approx(0.2)
     assert (report.figures["kl"], report.figures["top1"]) == (0.02, 0.93)
+    assert (report.bases["kl"], report.bases["attention_output_error"]) == (Basis.FUNCTIONAL, Basis.ACTIVATION)
     assert report.basis is Basis.FUNCTIONAL
     assert not report.passed
 
 
 def test_a_retention_above_1_is_no_negative_loss() -> None:
-    report = validate(stated(0.8), adapter=adapter(), run=ModelRun(retention=1.04))
+    report = validate(claiming(0.8), adapter=adapter(), run=ModelRun(retention=1.04))
     assert (report.figures["information_loss"], report.figures["retention"]) == (0, 1.04)
 
 
 def test_a_bound_that_was_not_held_is_an_error() -> None:
-    data = stated(0.9, kl_bound="0.01")
+    data = claiming(0.9, kl_bound="0.01")
     assert validate(data, adapter=adapter(), run=ModelRun(kl=0.009)).passed
     report = validate(data, adapter=adapter(), run=ModelRun(kl=0.02))
-    assert report.errors == ("KL is 0.0200 nats, above the bound of 0.0100 that the file states",)
+    assert report.errors == ("KL is 0.0200 nats, above the bound of 0.0100 that the file claims",)
 
 
 @pytest.mark.parametrize("figures", [{"kl": -1.0}, {"top1": 1.2}, {"retention": float("nan")}])
@@ -126,7 +162,7 @@ def test_figures_that_cannot_have_been_measured_are_refused(figures: dict[str, f
 @pytest.mark.parametrize("bound", ["much", "-1", "inf", "nan"])
 def test_a_bound_that_cannot_be_is_refused(bound: str) -> None:
     with pytest.raises(InvalidInput, match="the file says kl_bound is"):
-        validate(stated(0.9, kl_bound=bound), adapter=adapter())
+        validate(claiming(0.9, kl_bound=bound), adapter=adapter())
 
 
 def test_another_cache_is_not_the_original() -> None:

@@ -51,7 +51,7 @@ def test_the_specifications_request_selects_tokens(api, arrays):
     assert 5 <= document["kept_tokens"] == len(document["kept"]) <= 60
     assert metrics["token_savings"] == TOKENS - document["kept_tokens"]
     assert metrics["cumulative_attention"] >= 0.5
-    assert metrics["ttft_ms"] is None
+    assert metrics["ttft_ms"] is document["expected_kl"] is None
     assert metrics["ratio"] == pytest.approx(1 / (1 - metrics["compression_ratio"]))
 
 
@@ -121,11 +121,14 @@ def test_quality_is_judged_from_what_is_measured(api, arrays):
     document = compressed(api, arrays, attentionThreshold=0.5)
     unmeasured = asked(api, "validate-quality", {"modelName": "gpt-4", "compressed": document["compressed"]}).json()
     assert unmeasured["figures"]["information_loss"] is None
+    assert (unmeasured["basis"], unmeasured["bases"]["attention_coverage"]) == ("declared", "declared")
+    assert any("the file claims" in warning for warning in unmeasured["warnings"])
     assert any("85" in warning for warning in unmeasured["warnings"])
     measured = asked(
         api, "validate-quality", {"modelName": "gpt-4", "compressed": document["compressed"], **arrays}
     ).json()
     assert measured["loss_from"] == "attention_output_error"
+    assert measured["bases"]["attention_coverage"] == measured["basis"] == "activation"
     assert measured["passed"] is False
     assert measured["recommendations"]
 
@@ -160,6 +163,7 @@ def test_every_operation_is_on_record(api, arrays):
     asked(api, "benchmark", {"modelName": "gpt-4", **arrays, "repetitions": 1})
     runs = {run.operation: run for run in CompressionRun.objects.all()}
     assert set(runs) == {"compress", "decompress", "validate", "benchmark"}
+    assert (runs["validate"].basis, runs["validate"].coverage) == ("declared", None)  # the file's claim is no figure
     run = runs["compress"]
     assert (run.model, run.method, run.tokens, run.width) == ("gpt-4", "select", TOKENS, 2 * DIM)
     assert (run.tokens_kept, run.coverage) == (

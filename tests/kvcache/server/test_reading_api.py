@@ -178,6 +178,7 @@ def test_statistics_keep_the_times_of_cold_runs_out_of_the_medians(client):
     assert (compressed["runs"], compressed["medians"]["warm_runs"]) == (4, 3)
     assert compressed["medians"]["compression_time_ms"] == 12.0
     assert compressed["medians"]["ratio"] == 4.0
+    assert (compressed["basis"], compressed["medians"]["basis"]) == ("activation", "declared")
     assert decompressed["medians"]["decompression_time_ms"] == 3.0
 
 
@@ -217,7 +218,7 @@ def test_an_estimate_rests_on_a_profiles_curve(client, keys):
     digest = published()
     document = estimated(client, **keys)
     assert (document["rests_on"], document["basis"], document["profile"]) == ("profile", "functional", digest)
-    assert (document["ratio"], document["kl"]) == (20.5, 0.0095)
+    assert (document["ratio"], document["kl"], document["measured"]) == (20.5, 0.0095, True)
     assert document["original_bytes"] == 1000 * 11_520 * 2
     assert document["measured_on"]["digest"] == HELD_OUT.digest
 
@@ -237,7 +238,8 @@ def test_an_estimate_rests_on_recorded_runs_of_the_models_whole_cache(client):
     document = estimated(client)
     assert (document["rests_on"], document["runs"], document["ratio"]) == ("runs", 3, 2.0)
     assert document["compression_time_ms"] == 10.0  # a cold run's bytes count, its time does not
-    assert document["basis"] == "activation"
+    assert (document["basis"], document["measured"]) == ("declared", False)  # that they were its caches is their word
+    assert "nobody checked" in document["note"]
     assert estimated(client, method="select")["rests_on"] == "nothing"
 
 

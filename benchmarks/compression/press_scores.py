@@ -1,10 +1,11 @@
-"""kvpress's presses on given windows, run by an interpreter that has kvpress: imports nothing of this project.
+"""The presses of kvpress on given windows, run by an interpreter that has kvpress: imports nothing of this project.
 
-    PYTHON benchmarks/compression/kvpress.py REQUEST.json > SCORES.jsonl
+    PYTHON benchmarks/compression/press_scores.py REQUEST.json > SCORES.jsonl
 
-The request holds the model's folder, its BOS token and windows of token ids; each line of the answer is one press at
-one budget: its ratio in entries kept, KL and top-1 agreement against the full cache in the same environment, or why it
-did not run. Indices of the kept entries, which differ by head and layer, are not counted: in favour of the presses.
+The request holds the model's folder, its BOS token, the presses' names and windows of token ids; each line of the
+answer is one press at one budget: of each window its ratio in entries kept, KL and top-1 agreement against the full
+cache in the same environment, or why it did not run. Indices of the kept entries, which differ by head and layer, are
+not counted: in favour of the presses.
 """
 
 import json
@@ -16,7 +17,6 @@ import kvpress
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-PRESSES = ("SnapKV", "Knorm", "StreamingLLM", "ExpectedAttention", "TOVA", "KeyDiff", "KVzip")
 BUDGETS = (0.25, 0.05)
 CHUNK = 8  # of the continuation: KVzip's masking finds no mask for many queries at once
 
@@ -29,7 +29,7 @@ def main() -> None:
     windows = [([request["bos"], *window["context"]], window["continuation"]) for window in request["windows"]]
     with torch.no_grad():
         own = [continued(model, prefilled(model, context), len(context), following) for context, following in windows]
-        for name in PRESSES:
+        for name in request["presses"]:
             for budget in BUDGETS:
                 try:
                     answer = measured(model, windows, own, name, budget)
@@ -56,8 +56,7 @@ def measured(model: Any, windows: Any, own: Any, name: str, budget: float) -> di
         kl = (reference.exp() * (reference - found)).sum(-1)
         same = (reference.argmax(-1) == found.argmax(-1)).float()
         readings.append((entries / kept, kl.mean().item(), same.mean().item()))
-    count = len(readings)
-    return dict(zip(("ratio", "kl", "top1"), (sum(each) / count for each in zip(*readings, strict=True)), strict=True))
+    return dict(zip(("ratio", "kl", "top1"), zip(*readings, strict=True), strict=True))
 
 
 def prefilled(model: Any, context: list[int], press: Any = None) -> DynamicCache:
