@@ -37,9 +37,9 @@ class AwarenessClient:
         `kv_cache` is a KVSnapshot, the bytes of a raw or .kvz file, what `kv_cache.compress` returned, a mapping of
         the model's own `keys` and `values`, or the id of a stored memory. Where the text is known, `target_tokens` is
         what `transformers_bridge.target_tokens` returned. Options are the server's: target_spans, target_ids,
-        source_spans, target_first_layer, w_matrix_listing, w_matrix_version, minimum_retention, minimum_confidence,
-        require_certificate, require_inside, allow_partial. Raises AwarenessError with the protocol's code, and the
-        decision among its facts, where the target should read the text instead.
+        source_spans, target_first_layer, target_weights, w_matrix_listing, w_matrix_version, minimum_retention,
+        minimum_confidence, require_certificate, require_scope, require_inside, allow_partial. Raises AwarenessError
+        with the protocol's code, and the decision among its facts, where the target should read the text instead.
         """
         return exchange.align_kv_cache(
             self._transport,
@@ -58,6 +58,15 @@ class AwarenessClient:
         return vectors.align_vectors(
             self._transport, vector, options={"source_model": source_model, "target_model": target_model, **options}
         )
+
+    def estimate_quality(self, source_model: str, target_model: str) -> dict[str, Any]:
+        """Return what a pair may retain before a W-Matrix is made: `estimated_retention`, `knowledge` and `rests_on`.
+
+        An estimate from measured pairs, not a measurement; `measured` is the figure of exactly this pair where there is
+        one. Needs no API key. Raises AwarenessError with the protocol's code.
+        """
+        params = {"source_model": source_model, "target_model": target_model}
+        return dict(self._transport.json("GET", "/api/w-matrices/estimate", params=params))
 
     def generate_w_matrix(
         self,

@@ -1,12 +1,14 @@
-"""The keys and values that a model's first layer caches of tokens, without a prefill (needs the extra `models`).
+"""The keys and values that a model's first layers cache of tokens, without a whole prefill (needs the extra `models`).
 
-    target_first_layer = first_layer_of(model, ids)
+    target_first_layers = first_layers_of(model, ids, layers=2)
 
 The first layer's keys, before they are rotated, and values depend on each token alone: its embedding, the input norm,
 the projections and a key norm. So they are computed once for each distinct token, at position 0, where RoPE is the
-identity, by the model's own code up to the moment when it would write its cache.
+identity. Deeper layers depend on the text before; for them the model reads BOS and the tokens up to the layer that is
+wanted, by its own code and up to the moment when it would write that layer's cache: `layers` - 1 of its layers.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,19 +21,43 @@ from latentmas.protocol.tensors import Array
 if TYPE_CHECKING:
     import torch
 
+KNOWN_LAYERS = 4  # the W-Matrices made here take so many, or all but one of a smaller model
 BATCH = 1024  # tokens
 # The first layer is computed again at another position. If it depends on the position by RoPE alone, undoing that
 # leaves rounding error, a hundredth in bfloat16; another layout of the rotation or added positions leave far more.
 PROBE_POSITION = 7
 PROBE_TOLERANCE = 0.05
+WITHOUT = "Leave target_first_layer out: the memory is then handed over without the correction."
 
 
 class _Written(Exception):
-    """The first layer has written its keys and values `[tokens, heads, 1, dim]`."""
+    """The layers that are wanted have written; `parts` holds keys and values `[batch, heads, tokens, dim]` of each."""
 
-    def __init__(self, keys: "torch.Tensor", values: "torch.Tensor") -> None:
+    def __init__(self, parts: "list[tuple[torch.Tensor, torch.Tensor]]") -> None:
         super().__init__()
-        self.keys, self.values = keys, values
+        self.parts = parts
+
+
+def first_layers_of(model: Any, token_ids: object, *, layers: int, bos: int) -> Array:
+    """Return the rows `[tokens, layers * w]`, float32, that a model's first layers cache of tokens read after BOS.
+
+    A row is, layer by layer, the keys of all heads without RoPE and after any key norm, then the values of all heads.
+    The tokens are those of the context without BOS, from its beginning. Raises as `first_layer_of` does, and
+    InvalidInput for a number of layers that the model does not have.
+    """
+    if layers == 1:
+        return first_layer_of(model, token_ids)
+    from kvcache.rows import pack_rows
+
+    ids = _checked(model, token_ids)
+    geometry = _rotated_geometry(model)
+    if not 1 <= layers <= geometry.layers:
+        raise InvalidInput(f"layers is {layers}; {_kind(model)} has {geometry.layers}", field="layers")
+    _require_token_alone(model, ids[:1], geometry)
+    parts = _written(model, np.array([[bos, *ids]]), positions=np.arange(1 + len(ids))[None], layers=layers)
+    keys, values = (np.stack([each[0].transpose(1, 0, 2) for each in side]) for side in zip(*parts, strict=True))
+    first = replace(geometry, layers=layers, thetas=geometry.thetas[:layers], windows=geometry.windows[:layers])
+    return pack_rows(keys, values, geometry=first)[1:]
 
 
 def first_layer_of(model: Any, token_ids: object) -> Array:
@@ -42,18 +68,23 @@ def first_layer_of(model: Any, token_ids: object) -> Array:
     the token and RoPE: learned or added positions, a scaled rotation, or a latent cache.
     """
     ids = _checked(model, token_ids)
+    geometry = _rotated_geometry(model)
+    distinct, places = np.unique(ids, return_inverse=True)
+    _require_token_alone(model, distinct[:1], geometry)
+    parts = [_rows(*_alone(model, distinct[start : start + BATCH])) for start in range(0, len(distinct), BATCH)]
+    rows: Array = np.concatenate(parts)[places]
+    return rows
+
+
+def _rotated_geometry(model: Any) -> KVGeometry:
     geometry = geometry_of(model.config)
     if not geometry.rotary_dim:
         raise ModelNotSupported(
             f"{_kind(model)} does not place its tokens by a plain rotation of the keys, so its first layer does not "
             "depend on the token alone",
-            resolution="Leave target_first_layer out: the memory is then handed over without the correction.",
+            resolution=WITHOUT,
         )
-    distinct, places = np.unique(ids, return_inverse=True)
-    _require_token_alone(model, distinct[:1], geometry)
-    parts = [_rows(*_written(model, distinct[start : start + BATCH])) for start in range(0, len(distinct), BATCH)]
-    rows: Array = np.concatenate(parts)[places]
-    return rows
+    return geometry
 
 
 def _checked(model: Any, token_ids: object) -> Array:
@@ -68,29 +99,38 @@ def _checked(model: Any, token_ids: object) -> Array:
     return ids.astype(np.int64)
 
 
-def _written(model: Any, ids: Array, *, position: int = 0) -> "tuple[Array, Array]":
-    """Return the keys and values `[tokens, heads, dim]` that the first layer caches of tokens, each by itself."""
+def _written(model: Any, ids: Array, *, positions: Array, layers: int) -> list[tuple[Array, Array]]:
+    """Return keys and values `[batch, heads, tokens, dim]` that each of the first layers caches of `ids`."""
     import torch
     from transformers import DynamicCache
 
-    class Watched(DynamicCache):  # type: ignore[misc]  # transformers' classes are not followed
-        def update(self, key_states: Any, value_states: Any, layer_idx: int, *_: Any, **__: Any) -> Any:
-            del layer_idx  # the first to write is the first layer
-            raise _Written(key_states, value_states)
+    written: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    column = torch.from_numpy(ids)[:, None].to(model.device)
+    class Watched(DynamicCache):  # type: ignore[misc]  # transformers' classes are not followed
+        def update(self, key_states: Any, value_states: Any, layer_idx: int, *more: Any, **named: Any) -> Any:
+            written.append((key_states, value_states))
+            if len(written) == layers:
+                raise _Written(written)
+            return super().update(key_states, value_states, layer_idx, *more, **named)
+
     try:
         with torch.inference_mode():
             model(
-                input_ids=column,
-                position_ids=torch.full_like(column, position),
+                input_ids=torch.from_numpy(ids).to(model.device),
+                position_ids=torch.from_numpy(positions).to(model.device),
                 past_key_values=Watched(),
                 use_cache=True,
             )
-    except _Written as written:
-        keys, values = (array[:, :, 0].float().cpu().numpy() for array in (written.keys, written.values))
-        return keys, values
+    except _Written as done:
+        return [(keys.float().cpu().numpy(), values.float().cpu().numpy()) for keys, values in done.parts]
     raise ModelNotSupported(f"{_kind(model)} writes no keys and values into the cache that it is given")
+
+
+def _alone(model: Any, ids: Array, *, position: int = 0) -> tuple[Array, Array]:
+    """Return the keys and values `[tokens, heads, dim]` that the first layer caches of tokens, each by itself."""
+    column = ids[:, None]
+    [(keys, values)] = _written(model, column, positions=np.full_like(column, position), layers=1)
+    return keys[:, :, 0], values[:, :, 0]
 
 
 def _rows(keys: Array, values: Array) -> Array:
@@ -102,8 +142,8 @@ def _require_token_alone(model: Any, ids: Array, geometry: KVGeometry) -> None:
     """Raise ModelNotSupported unless the first layer depends on the position by RoPE alone."""
     from kvcache.rows import pack_rows
 
-    keys, values = _written(model, ids, position=PROBE_POSITION)
-    here = _rows(*_written(model, ids))
+    keys, values = _alone(model, ids, position=PROBE_POSITION)
+    here = _rows(*_alone(model, ids))
     one = KVGeometry(
         layers=1,
         heads=keys.shape[1],
@@ -118,7 +158,7 @@ def _require_token_alone(model: Any, ids: Array, geometry: KVGeometry) -> None:
         raise ModelNotSupported(
             f"the first layer of {_kind(model)} depends on a token's position in another way than RoPE of the Llama "
             "family does",
-            resolution="Leave target_first_layer out: the memory is then handed over without the correction.",
+            resolution=WITHOUT,
         )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from awareness_sdk.configurations import geometry_of
-from awareness_sdk.first_layer import first_layer_of
+from awareness_sdk.first_layer import KNOWN_LAYERS, first_layer_of, first_layers_of
 from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
@@ -78,12 +78,13 @@ def cache_of(snapshot: KVSnapshot, *, config: Any = None) -> "DynamicCache":
     return cache
 
 
-def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0) -> TargetTokens:
-    """Return a text in the target's tokens: ids, character spans and the first layer, BOS in front where it has one.
+def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0, layers: int = KNOWN_LAYERS) -> TargetTokens:
+    """Return a text in the target's tokens: ids, spans and the first layers, BOS in front where it has one.
 
-    The text must be what the source read. The last `leave` tokens are left out, for the target to read itself after the
-    memory of the others. Raises InvalidInput for a text of no more tokens than that or a tokenizer that gives no
-    spans, and ModelNotSupported for a model whose first layer depends on more than the token.
+    The text must be what the source read. More layers than a W-Matrix's correction takes do no harm; reading them costs
+    `layers` - 1 of the target's layers, all but one at most. The last `leave` tokens are left out, for the target to
+    read itself after the memory of the others. Raises InvalidInput for a text of no more tokens than that or a
+    tokenizer that gives no spans, and ModelNotSupported for a model whose first layer depends on more than the token.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise InvalidInput("this tokenizer does not say which characters a token stands for", field="tokenizer")
@@ -94,11 +95,21 @@ def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0) -> T
     if not 0 <= leave < len(ids):
         raise InvalidInput(f"the text has {len(ids)} tokens; {leave} cannot be left out", field="leave")
     ids, spans = ids[: len(ids) - leave], spans[: len(spans) - leave]
-    if tokenizer.bos_token_id is not None:  # many tokenizers know it and yet put none in front
-        ids, spans = [tokenizer.bos_token_id, *ids], [(0, 0), *spans]
+    bos = tokenizer.bos_token_id
+    if bos is not None:  # many tokenizers know it and yet put none in front
+        ids, spans = [bos, *ids], [(0, 0), *spans]
+    layers = min(layers, geometry_of(model.config).layers - 1)
     return TargetTokens(
-        np.asarray(spans, np.int32), ids=np.asarray(ids, np.int32), first_layer=first_layer_of(model, ids)
+        np.asarray(spans, np.int32), ids=np.asarray(ids, np.int32), first_layer=_first_layers(model, ids, bos, layers)
     )
+
+
+def _first_layers(model: Any, ids: list[int], bos: int | None, layers: int) -> Array:
+    """Return a row for each of `ids`, BOS's among them where it stands in front."""
+    if bos is None or layers <= 1:
+        return first_layer_of(model, ids)
+    rows = first_layers_of(model, ids[1:], layers=layers, bos=bos)
+    return np.concatenate([np.zeros_like(rows[:1]), rows])  # BOS's is not used: the W-Matrix brings the sink
 
 
 def _layers(cache: "DynamicCache", geometry: KVGeometry) -> list[Any]:

@@ -24,6 +24,17 @@ class PackRecorded:
     contributor: str | None = None  # who sent it, as an opaque name; None: captured here
 
 
+@event("pack.refused")
+@dataclass(frozen=True, slots=True)
+class PackRefused:
+    """A contributed pack is not what its model makes of its corpus: a spot-check found it, and it is not used again."""
+
+    digest: str  # of the file, as in PackRecorded
+    field: str  # of the pack: "bos", "rows", "spans", "splits", "documents" or "geometry"
+    document: str | None  # hex SHA-256 of the document that gave it away; None: it was no document
+    reason: str
+
+
 @upcaster("pack.recorded", from_schema=1)
 def _captured_here(payload: Payload) -> Payload:
     """Every pack of the first schema held KV-caches and was captured by this server."""

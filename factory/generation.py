@@ -13,7 +13,7 @@ from factory.models import CalibrationPack
 from factory.packs.geometry import require_cache
 from factory.packs.pack import OpenedPack, open_pack
 from factory.packs.pairs import CHUNK_ROWS, require_same_corpus, shared_tokens
-from factory.queries import get_pack
+from factory.queries import get_pack, require_not_refused
 from factory.recipes import results
 from latentmas import blobs
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, WMatrixNotFound
@@ -22,7 +22,7 @@ from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
 from marketplace.listings.models import ListingVersion
 
-RECIPE = "packs/2"  # changes whenever the same packs would give another W-Matrix
+RECIPE = "packs/3"  # changes whenever the same packs would give another W-Matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +149,12 @@ def _choose(
 
 
 def _candidates(model: RegisteredModel, digest: str | None, field: str) -> list[CalibrationPack]:
-    """Return the named pack alone, or without a name every stored one that fits the model."""
+    """Return the named pack alone, or without a name every stored one that fits the model and was not refused."""
     if digest is None:
-        rows = CalibrationPack.objects.filter(model=model.name, space=Space.KV_CACHE)
+        rows = CalibrationPack.objects.filter(model=model.name, space=Space.KV_CACHE, refused__isnull=True)
         return [row for row in rows if blobs.exists(row.digest) and _fits(row, model)]
     row = get_pack(digest)
+    require_not_refused(row, field=field)
     if row.model != model.name or row.space != Space.KV_CACHE:
         raise InvalidInput(
             f"the pack {digest} holds {row.space} rows of {row.model}, not the KV-cache of {model.name}", field=field

@@ -1,7 +1,8 @@
 """The job that makes a requested W-Matrix from two calibration packs and lists it.
 
-1. Open both packs. If both models can be run here with exactly the packs' weights, and the corpus comes with the
-   product, measure the pair with the target model itself; otherwise on held-out activations.
+1. Open both packs. Spot-check the contributed ones whose model can be run here: exactly the packs' weights and the
+   text of their corpus are installed. If both can be run, measure the pair on passages that both models read here, with
+   the target model itself; otherwise on the packs' held-out activations.
 2. Publish the result as the pair's next version and decide about its certificate.
 3. Record the result under the digest of its inputs, so that an equal request is answered at once. This comes last: a
    job that is run again must not find a result that was never listed.
@@ -11,16 +12,14 @@ import msgspec
 from django.conf import settings
 
 from factory import publishing
-from factory.corpora import corpus_with, load_corpus
+from factory.contributed import basis_of, require_genuine, runnable, text_of
 from factory.generation import GenerationRequest, made_before, result_of
-from factory.packs.pack import OpenedPack
 from factory.recipes import results
 from factory.recipes.results import Generated
-from factory.runners.weights import PACKAGED, find_weights
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.jobs.handlers import Json, Run, Stage, handler
-from latentmas.protocol.errors import Conflict, ModelNotSupported
+from latentmas.protocol.errors import Conflict
 from latentmas.protocol.quality import Basis
 from marketplace.listings.models import ListingVersion
 
@@ -36,67 +35,63 @@ def generate(run: Run) -> Json:
     metadata = Metadata(actor=run.requested_by)
     if (before := made_before(request)) is not None:
         return result_of(before, request)
-    source, target = request.packs()
-    if _can_run(source, target):
-        made, version = _measured(request, source, target, run.stage, metadata)
-    else:
-        made, version = _from_packs(request, source, target, run.stage, metadata)
+    session = _session(request, run.stage, metadata)
+    try:
+        made, version = _make(request, session)
+    finally:
+        session.unload_models()
     results.remember(request.inputs, made, cache=settings.CACHE_DIR)
     return result_of(version, request)
 
 
-def _can_run(source: OpenedPack, target: OpenedPack) -> bool:
-    """Return whether both models, with the packs' own weights, and the packs' corpus are installed here."""
-    if corpus_with(digest=target.document.corpus_digest) is None:
-        return False
-    try:
-        return all(
-            each.document.model in PACKAGED
-            and find_weights(each.document.model, cache=settings.CACHE_DIR).digest == each.document.weights
-            for each in (source, target)
-        )
-    except ModelNotSupported:  # the extra `models` is not installed
-        return False
-
-
-def _measured(
-    request: GenerationRequest, source: OpenedPack, target: OpenedPack, stage: Stage, metadata: Metadata
-) -> tuple[Generated, ListingVersion]:
-    from factory.recipes.functional import FunctionalOrder, generate_measured
-
-    corpus = corpus_with(digest=target.document.corpus_digest)
-    assert corpus is not None
-    session = FactorySession(
-        read_corpus=lambda: load_corpus(corpus.location),
+def _session(request: GenerationRequest, stage: Stage, metadata: Metadata) -> FactorySession:
+    source, target = request.packs()
+    return FactorySession(
+        read_corpus=lambda: text_of(target.document.corpus_digest),
         cache=settings.CACHE_DIR,
         metadata=metadata,
         stage=stage,
         packs={request.source: source, request.target: target},
     )
+
+
+def _make(request: GenerationRequest, session: FactorySession) -> tuple[Generated, ListingVersion]:
+    digests = {request.source: request.source_pack, request.target: request.target_pack}
+    require_genuine(digests, session, metadata=session.metadata)
+    if runnable(session) == {request.source, request.target}:
+        return _measured(request, session)
+    return _from_packs(request, session)
+
+
+def _measured(request: GenerationRequest, session: FactorySession) -> tuple[Generated, ListingVersion]:
+    from factory.recipes.functional import FunctionalOrder, generate_measured
+
     version = publishing.next_version(request.source, request.target, Basis.FUNCTIONAL)
     order = FunctionalOrder(
         request.source, request.target, version, TEST_SAMPLES, request.unified_dimension, method=request.method
     )
-    try:
-        made = generate_measured(order, session)
-    finally:
-        session.unload_models()
-    return made, _list(made, metadata)
+    made = generate_measured(order, session)
+    return made, _list(made, session.metadata)
 
 
-def _from_packs(
-    request: GenerationRequest, source: OpenedPack, target: OpenedPack, stage: Stage, metadata: Metadata
-) -> tuple[Generated, ListingVersion]:
+def _from_packs(request: GenerationRequest, session: FactorySession) -> tuple[Generated, ListingVersion]:
     from factory.recipes.from_packs import fit_packs, store
 
-    fitted = fit_packs(source, target, method=request.method, unified_dimension=request.unified_dimension, stage=stage)
+    fitted = fit_packs(
+        session.packs[request.source],
+        session.packs[request.target],
+        method=request.method,
+        unified_dimension=request.unified_dimension,
+        basis=basis_of(request.source_pack, request.target_pack),
+        stage=session.stage,
+    )
     provenance = {"source_pack": request.source_pack, "target_pack": request.target_pack}
     left = ATTEMPTS
     while True:
-        version = publishing.next_version(request.source, request.target, Basis.ACTIVATION)
+        version = publishing.next_version(request.source, request.target, fitted.judgement.quality.basis)
         made = store(fitted, version=version, provenance=provenance)
         try:
-            return made, _list(made, metadata)
+            return made, _list(made, session.metadata)
         except Conflict:
             if not (left := left - 1):
                 raise

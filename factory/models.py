@@ -20,6 +20,7 @@ class CalibrationPack(models.Model):
     space = models.CharField(max_length=20, choices=SPACES)
     contributor = models.CharField(max_length=100, null=True)  # noqa: DJ001 - null is "captured here"
     recorded_at = models.DateTimeField()
+    refused = models.TextField(null=True)  # noqa: DJ001 - why it is not used any more; null is "it may be used"
 
     class Meta:
         ordering = ("model", "digest")

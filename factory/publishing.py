@@ -91,8 +91,13 @@ DESCRIPTIONS = {
         "measured on held-out documents with {target} itself."
     ),
     Basis.ACTIVATION: (
-        "Maps the KV-cache of {source} into that of {target}. Fitted on contributed or captured activations of both "
-        "models and measured on held-out ones; {target} itself was not run, so nothing here is certified."
+        "Maps the KV-cache of {source} into that of {target}. Fitted on captured activations of both models and "
+        "measured on held-out ones; {target} itself was not run, so nothing here is certified."
+    ),
+    Basis.DECLARED: (
+        "Maps the KV-cache of {source} into that of {target}. Fitted on contributed activations. Its figures follow "
+        "from held-out rows that somebody sent: this server has not seen the models make them, so nothing here is "
+        "certified."
     ),
     Basis.SIMULATED: (
         "A placeholder of the right kind for {source} and {target}, fitted on a simulated latent source. Its figures "

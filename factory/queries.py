@@ -4,7 +4,7 @@ from django.db.models import QuerySet
 
 from factory.models import CalibrationPack
 from latentmas import blobs
-from latentmas.protocol.errors import NotFound
+from latentmas.protocol.errors import InvalidInput, NotFound
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
 
@@ -31,3 +31,13 @@ def get_pack(digest: str) -> CalibrationPack:
             f"no calibration pack {digest!r} is on record", resolution="GET /api/calibration-packs names them."
         )
     return row
+
+
+def require_not_refused(row: CalibrationPack, *, field: str | None = None) -> None:
+    """Raise InvalidInput if a spot-check has refused the pack; `field` is the parameter that names it."""
+    if row.refused is not None:
+        raise InvalidInput(
+            f"the pack {row.digest} was refused: {row.refused}",
+            resolution=f"Capture another pack of {row.model}, or name one that this server captured.",
+            **({} if field is None else {"field": field}),
+        )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from factory.commands import record_pack
 from factory.corpora import TextCorpus
+from factory.corpora.suite import EvaluationSuite, load_suite
 from factory.events import PackRecorded
 from factory.models import CalibrationPack
 from factory.packs.capture import CALIBRATION_TOKENS, capture_pack
@@ -17,6 +18,7 @@ from factory.progress import Stage
 from factory.runners.weights import Weights, find_weights
 from latentmas import blobs
 from latentmas.events.types import Metadata
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.w_matrix import Space
 
 if TYPE_CHECKING:
@@ -34,7 +36,10 @@ class FactorySession:
     calibration_tokens: int = CALIBRATION_TOKENS
     locations: Mapping[str, str] = field(default_factory=dict)  # model -> folder, GGUF file or hub id
     packs: Mapping[str, OpenedPack] = field(default_factory=dict)  # model -> pack to use instead of its own
+    recorded_digest: str | None = None  # of the corpus, where it is known without reading it
+    read_suite: Callable[[], EvaluationSuite] = load_suite  # the core, where nothing else is asked for
     _corpus: TextCorpus | None = None
+    _suite: EvaluationSuite | None = None
     _weights: dict[str, Weights] = field(default_factory=dict)
     _models: "dict[str, RunningModel]" = field(default_factory=dict)
 
@@ -43,7 +48,26 @@ class FactorySession:
         """The text to calibrate and evaluate on. Raises InvalidInput or TooLarge."""
         if self._corpus is None:
             self._corpus = self.read_corpus()
+            if self.recorded_digest not in (None, self._corpus.digest):
+                raise InvalidInput(
+                    f"the corpus {self._corpus.name} has the digest {self._corpus.digest}, not {self.recorded_digest}: "
+                    "its texts are installed at other versions",
+                    resolution="Install the versions of constraints.txt (`make setup`).",
+                    field="corpus",
+                )
         return self._corpus
+
+    @property
+    def corpus_digest(self) -> str:
+        """The corpus' digest; a corpus that comes with the product is not read for it."""
+        return self.recorded_digest or self.corpus.digest
+
+    @property
+    def suite(self) -> EvaluationSuite:
+        """The texts to measure on, whatever the corpus is. Raises InvalidInput where one is missing."""
+        if self._suite is None:
+            self._suite = self.read_suite()
+        return self._suite
 
     def weights(self, name: str) -> Weights:
         """Return a model's weights. Raises ModelNotSupported or StorageUnavailable."""
@@ -115,7 +139,7 @@ class FactorySession:
         rows = CalibrationPack.objects.filter(
             model=name,
             weights=self.weights(name).digest,
-            corpus_digest=self.corpus.digest,
+            corpus_digest=self.corpus_digest,
             calibration_tokens=amount,
             space=space,
             contributor__isnull=True,

@@ -86,7 +86,7 @@ class Court:
 
     def everything(self, w_matrix: "WMatrix") -> Row:
         """Return the controls and the text baselines of the same passages."""
-        from factory.measurement.evaluation import evaluate
+        from factory.measurement.arms import evaluate
 
         found = evaluate(
             w_matrix,
@@ -185,8 +185,10 @@ def blank_source(latent_map: "LatentMap") -> "Memory":
     from factory.measurement.evaluation import memory_of
 
     def blank(passage: "Passage") -> "KVSnapshot":
+        assert latent_map.correction is not None
+        known = passage.first_layers(latent_map.correction.width)
         mean = np.broadcast_to(latent_map.source_mean, (len(passage.context), len(latent_map.source_mean)))
-        return memory_of(passage, latent_map.corrected(latent_map.apply(mean), passage.first_layer))
+        return memory_of(passage, latent_map.corrected(latent_map.apply(mean), known))
 
     return blank
 

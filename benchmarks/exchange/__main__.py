@@ -3,11 +3,12 @@
     python -m benchmarks.exchange [--contexts N] [--w-matrix FILE]... [--method auto|raw] [--threads N] [--skip-speed]
 
 Four questions a context, 26 contexts by default; every direction that a W-Matrix is given for, or both from the
-catalogue. Times are measured in the same run. Ends with one JSON line.
+catalogue. Times are measured in the same run, on as many cores as threads. Ends with one JSON line.
 """
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def main() -> None:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of each direction by name."""
+    pin(options.threads)
     import torch
 
     torch.set_num_threads(options.threads)
@@ -65,6 +67,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             print_table(f"{direction.name}: time", [times])
             figures[direction.name]["speed"] = times
     return figures
+
+
+def pin(threads: int) -> None:
+    """Keep the process, with all that BLAS and XLA will start, on as many cores as there are to be threads."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:threads])
 
 
 def _w_matrices(paths: list[Path] | None) -> list[Any]:

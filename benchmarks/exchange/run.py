@@ -10,6 +10,7 @@ from awareness_sdk.transformers_bridge import cache_of
 from benchmarks.exchange.questions import Probe
 from benchmarks.exchange.scores import scored
 from factory.demonstration.memories import Packed, opened, pack, read_memory, target_tokens
+from factory.measurement.evaluation import stranger_in_place
 from factory.runners.model import RunningModel
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import OpenedWMatrix
@@ -20,6 +21,7 @@ from latentmas.protocol.tensors import Array
 
 RESAMPLES, SEED = 4000, 20260801
 MEMORY, TEXT, NOTHING, WRONG = "memory", "text", "nothing", "wrong document"
+STRANGER = "own tokens, a stranger's memory"  # what the tokens give by themselves
 BY_TOKENS = ", tokens known"  # the text is: spans and first layer of the target's own tokens
 RANKED, SAID, LEAD = range(3)  # figures of a fact
 # What falls outside the calibrated distribution is asked too, and counted.
@@ -82,10 +84,11 @@ def _asked(direction: Direction, probe: Probe, memories: tuple[Packed, Packed], 
         NOTHING: lambda: target.prefill(()),
         WRONG: lambda: cache_of(handed(foreign, None).snapshot),
         WRONG + BY_TOKENS: lambda: cache_of(handed(foreign, others).snapshot),
+        STRANGER: lambda: cache_of(handed(stranger_in_place(own, foreign), tokens).snapshot),
     }
     text, other = (len(each.text.encode()) for each in (probe, stranger))
     ours, foreigns = len(memory.data), len(theirs.data)
-    sizes = (ours, ours + text, text, 0, foreigns, foreigns + other)
+    sizes = (ours, ours + text, text, 0, foreigns, foreigns + other, foreigns + text)
     return Outcome(
         paired=probe.paired,
         found={arm: _answers(target, build(), probe) for arm, build in caches.items()},

@@ -1,46 +1,80 @@
-"""Fit how the innovation of a target's first layer corrects the prediction of the other layers.
+"""Fit how the innovation of a target's first layers corrects the prediction of the other layers.
 
 How it is used: `kvcache.exchange.mapping`. This is reduced-rank ridge (Izenman 1975) of a W-Matrix's residuals on
 the innovations of a token and of the one before it. The features are few, so all is float64 on the host.
+
+The same fit without any W-Matrix is the *tokens-only* control: what the first layers alone tell of the others.
 """
 
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from factory.alignment.standardise import Standard
 from kvcache.exchange.mapping import lagged, open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import CORRECTION
 
 # Chosen on selection documents. A low rank loses most of the gain, since the correction depends on which token it was.
 LAGS = 2  # tokens whose innovations are used: its own and that of the token before
 RANK = 512
-PENALTY = 0.003  # on the Gram matrix of standardised innovations
+PENALTY = 0.03  # on the Gram matrix of standardised innovations
 LEAST_VALUE = 1e-9  # of the largest eigenvalue: smaller ones are rounding error
 
 
 def fit_correction(
     documents: Iterable[tuple[Array, Array]], arrays: Mapping[str, Array], *, width: int
 ) -> dict[str, Array]:
-    """Return `correction_encoder` `[LAGS * width, RANK]` and `correction_decoder` `[RANK, dt]`, float16.
+    """Return `correction_encoder` `[LAGS, width, RANK]` and `correction_decoder` `[RANK, dt]`, float16.
 
     A document is its paired rows `[n, ds]` and `[n, dt]` in the order of the text; `width` is that of the target's
-    first layer, whose own columns need no correction. Raises InvalidInput without rows.
+    first layers that the receiver knows, whose own columns need no correction. Raises InvalidInput without rows.
     """
     latent_map, scale = open_map(arrays), arrays["target_scale"]
-    features, dimension = LAGS * width, len(scale)
-    gram, cross, rows = np.zeros((features, features)), np.zeros((features, dimension)), 0
-    for mine, others in documents:
-        residuals = (others - latent_map.apply(mine)) / scale
-        innovations = lagged(residuals[:, :width], LAGS)
-        residuals[:, :width] = 0.0
+    encoder, decoder = _fitted(((others - latent_map.apply(mine)) / scale for mine, others in documents), width)
+    return dict(zip(CORRECTION, (encoder.astype(np.float16), decoder.astype(np.float16)), strict=True))
+
+
+def fit_tokens_only(rows: Iterable[Array], *, standard: Standard, width: int) -> dict[str, Array]:
+    """Return the tokens-only control: the correction's two arrays, float32, with the target's mean and scale.
+
+    `rows` are the target's `[n, dt]`, document by document.
+    """
+    encoder, decoder = _fitted((standard.apply(each) for each in rows), width)
+    arrays = dict(zip(CORRECTION, (encoder.astype(np.float32), decoder.astype(np.float32)), strict=True))
+    return arrays | {"target_mean": standard.mean, "target_scale": standard.scale}
+
+
+def rows_from_tokens(arrays: Mapping[str, Array], rows: Array) -> Array:
+    """Return the target's rows `[n, dt]` as the control predicts them from the first layers in its own rows `[n, dt]`.
+
+    The first layers stay as they are.
+    """
+    encoder, decoder = (arrays[rule] for rule in CORRECTION)
+    lags, width, rank = encoder.shape
+    standard = Standard(arrays["target_mean"], arrays["target_scale"])
+    known = lagged(np.ascontiguousarray(standard.apply(rows)[:, :width]), lags)
+    predicted = known @ encoder.reshape(lags * width, rank) @ decoder * standard.scale + standard.mean
+    predicted[:, :width] = rows[:, :width]
+    return np.asarray(predicted, np.float32)
+
+
+def _fitted(documents: Iterable[Array], width: int) -> tuple[Array, Array]:
+    """Return encoder `[LAGS, width, r]` and decoder `[r, dt]` that predict standardised residuals `[n, dt]`."""
+    features = LAGS * width
+    gram, cross, rows = np.zeros((features, features)), None, 0
+    for residuals in documents:
+        innovations = lagged(np.ascontiguousarray(residuals[:, :width]), LAGS)
+        unknown = residuals.copy()
+        unknown[:, :width] = 0.0
         gram += innovations.T @ innovations
-        cross += innovations.T @ residuals
-        rows += len(mine)
-    if not rows or not cross.any():
+        cross = innovations.T @ unknown + (0.0 if cross is None else cross)
+        rows += len(residuals)
+    if cross is None or not cross.any():
         raise InvalidInput("there are no paired documents with anything to correct")
     encoder, decoder = _reduced(gram / rows, cross / rows)
-    return {"correction_encoder": encoder.astype(np.float16), "correction_decoder": decoder.astype(np.float16)}
+    return encoder.reshape(LAGS, width, -1), decoder
 
 
 def _reduced(gram: Array, cross: Array) -> tuple[Array, Array]:

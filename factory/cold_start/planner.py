@@ -39,23 +39,6 @@ class Limits:
     simulated: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredPair:
-    """A measured listing that an estimate can rest on."""
-
-    source: str
-    target: str
-    source_family: str
-    target_family: str
-    retention: float
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    retention: float
-    pairs: tuple[str, ...]  # the measured pairs it is the mean of
-
-
 def plan(models: Sequence[Candidate], limits: Limits) -> list[PlannedPair]:
     """Return the pairs of models of different families: those that can be run first, then by combined popularity."""
     pairs = [
@@ -65,19 +48,6 @@ def plan(models: Sequence[Candidate], limits: Limits) -> list[PlannedPair]:
     ]
     pairs.sort(key=lambda pair: (pair.basis is Basis.SIMULATED, -pair.popularity, pair.source.name, pair.target.name))
     return pairs[: limits.max_pairs]
-
-
-def estimate(pair: PlannedPair, measured: Sequence[MeasuredPair]) -> Estimate | None:
-    """Return the mean retention of measured pairs between the same two families, None where there is none."""
-    alike = [
-        each
-        for each in measured
-        if (each.source_family, each.target_family) == (pair.source.family, pair.target.family)
-    ]
-    if not alike:
-        return None
-    mean = sum(each.retention for each in alike) / len(alike)
-    return Estimate(mean, tuple(f"{each.source} -> {each.target}" for each in alike))
 
 
 def fit_cost(source: int, target: int, *, rows: int, primal: bool) -> int:

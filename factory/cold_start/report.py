@@ -6,21 +6,21 @@ from statistics import mean
 
 from rich.table import Table
 
-from factory.cold_start.planner import Estimate, PlannedPair, fit_cost
+from factory.cold_start.planner import PlannedPair, fit_cost
 from factory.cold_start.run import Outcome
 from factory.publishing import tier_of
 from factory.recipes.simulated import CALIBRATION_ROWS
 from latentmas.protocol.quality import Basis, Interval
+from marketplace.listings.estimates import Estimate
 
 
-def plan_table(pairs: Sequence[PlannedPair], estimates: Sequence[Estimate | None], *, rows: int) -> Table:
-    """Return the plan as a table: basis, multiply-adds of the fit, and retention estimated from measured pairs."""
-    table = Table(title=f"Plan: {len(pairs)} pairs")
-    for heading in ("pair", "basis", "popularity", "fit (multiply-adds)", "estimated retention"):
+def plan_table(pairs: Sequence[PlannedPair], estimates: Sequence[Estimate], *, rows: int) -> Table:
+    """Return the plan as a table: basis, multiply-adds of the fit, and what measured pairs say about the retention."""
+    table = Table(title=f"Plan: {len(pairs)} pairs", caption=_evidence(estimates), caption_justify="left")
+    for heading in ("pair", "basis", "popularity", "fit (multiply-adds)", "estimated retention, not measured"):
         table.add_column(heading)
     for pair, guess in zip(pairs, estimates, strict=True):
-        text = "no estimate" if guess is None else f"{guess.retention:.3f} (mean of {', '.join(guess.pairs)})"
-        table.add_row(_name(pair), pair.basis.value, str(pair.popularity), _cost(pair, rows), text)
+        table.add_row(_name(pair), pair.basis.value, str(pair.popularity), _cost(pair, rows), _guess(guess))
     return table
 
 
@@ -82,6 +82,22 @@ def _counts(title: str, counter: Counter[str]) -> str:
 
 def _name(pair: PlannedPair) -> str:
     return f"{pair.source.name} → {pair.target.name}"
+
+
+def _guess(estimate: Estimate) -> str:
+    interval, pairs = f"[{estimate.low:.2f}, {estimate.high:.2f}]", len(estimate.rests_on)
+    figure = interval if estimate.value is None else f"{estimate.value:.2f} {interval}"
+    source = f" from {pairs} measured {'pair' if pairs == 1 else 'pairs'}" if pairs else ""
+    own = f"; itself measured: {_interval(estimate.own.retention)}" if estimate.own else ""
+    return f"{figure}: {estimate.known} is known{source}{own}"
+
+
+def _evidence(estimates: Sequence[Estimate]) -> str:
+    pairs = {item.pair.listing_id: item.pair for estimate in estimates for item in estimate.rests_on}
+    if not pairs:
+        return "No pair was measured, so there is nothing that an estimate could rest on."
+    figures = sorted(f"{pair} {_interval(pair.retention)}" for pair in pairs.values())
+    return f"95 % of pairs are expected inside their interval. The estimates rest on {', '.join(figures)}."
 
 
 def _interval(interval: Interval) -> str:

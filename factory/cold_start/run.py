@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from factory import publishing
-from factory.cold_start.planner import Candidate, MeasuredPair, PlannedPair
+from factory.cold_start.planner import Candidate, PlannedPair
 from factory.publishing import PublishedVersion
 from factory.recipes import results
 from factory.recipes.results import Generated
@@ -16,7 +16,6 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
-from marketplace.listings.models import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +49,6 @@ def candidates(names: list[str] | None) -> list[Candidate]:
             f"{', '.join(names)} is one model; source and target must be two different ones", field="models"
         )
     return [_candidate(model) for model in chosen.values()]
-
-
-def measured_listings() -> list[MeasuredPair]:
-    """Return the measured listings that an estimate can rest on."""
-    families = dict(RegisteredModel.objects.values_list("name", "family"))
-    listings = Listing.objects.filter(basis=Basis.FUNCTIONAL).values_list("source_model", "target_model", "retention")
-    return [
-        MeasuredPair(source, target, families[source], families[target], retention)
-        for source, target, retention in listings
-        if retention is not None
-    ]
 
 
 def run(
@@ -136,7 +124,8 @@ def _inputs(pair: PlannedPair, options: ColdStartOptions, session: FactorySessio
         **common,
         source_weights=session.weights(pair.source.name).digest,
         target_weights=session.weights(pair.target.name).digest,
-        corpus=session.corpus.digest,
+        corpus=session.corpus_digest,
+        suite=session.suite.digest,
         calibration_tokens=session.calibration_tokens,
         unified_dimension=options.unified_dimension,
         method=options.method,

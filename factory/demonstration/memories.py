@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from awareness_sdk.first_layer import first_layer_of
+from awareness_sdk.first_layer import KNOWN_LAYERS, first_layers_of
 from awareness_sdk.latent_rollout import Realignment, roll_out
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.compression.compressor import compress, decompress
 from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
     from kvcache.coding.profile import OpenedProfile
@@ -53,10 +54,15 @@ def adapter_of(model: RunningModel) -> ModelAdapter:
 
 
 def target_tokens(model: RunningModel, text: str) -> TargetTokens:
-    """Return what a receiver knows of a text without a prefill: its tokens, their spans and their first layer."""
+    """Return what a receiver knows of a text without a prefill: its tokens, their spans and their first layers."""
     encoding = model.encode(text)
     ids = np.array(encoding.ids)
-    return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=first_layer_of(model.network, ids))
+    return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=_first_layers(model, ids))
+
+
+def _first_layers(model: RunningModel, ids: Array) -> Array:
+    layers = min(KNOWN_LAYERS, model.geometry.layers - 1)
+    return first_layers_of(model.network, ids, layers=layers, bos=model.bos)
 
 
 def read_memory(model: RunningModel, text: str) -> KVSnapshot:

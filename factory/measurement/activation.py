@@ -34,8 +34,13 @@ class Judgement:
     random_w: Interval
 
 
-def judge(arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *, progress: Progress) -> Judgement:
-    """Return the figures of a W-Matrix's arrays on the packs' common held-out documents; InvalidInput for too few."""
+def judge(
+    arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *, basis: Basis, progress: Progress
+) -> Judgement:
+    """Return the figures of a W-Matrix's arrays on the packs' common held-out documents; InvalidInput for too few.
+
+    Their `basis` is `activation` where this server captured both packs. Rows that somebody else sent are his word.
+    """
     latent_map, control = open_map(arrays), open_map(random_like(arrays))
     geometry = target.document.geometry
     assert geometry is not None
@@ -60,7 +65,7 @@ def judge(arrays: Mapping[str, Array], source: OpenedPack, target: OpenedPack, *
     clamped = min(max(kept.value, 0.0), 1.0)
     document = target.document
     quality = Quality(
-        basis=Basis.ACTIVATION,
+        basis=basis,
         epsilon=1 - clamped,
         information_retention=clamped,
         cosine_similarity=float(layers[:, [0, 2]].mean()),

@@ -32,7 +32,7 @@ DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
 SHOWN = (
     *("digest", "size", "model", "weights", "space", "corpus", "corpus_digest", "documents", "calibration_tokens"),
-    *("width", "contributor", "recorded_at"),
+    *("width", "contributor", "refused", "recorded_at"),
 )
 PATH = OpenApiParameter("digest", OpenApiTypes.STR, OpenApiParameter.PATH, description="sha256:<hex>")
 
@@ -61,6 +61,9 @@ class PackOutput(serializers.Serializer[Any]):
     calibration_tokens = serializers.IntegerField()
     width = serializers.IntegerField(help_text="Numbers in a row.")
     contributor = serializers.CharField(allow_null=True, help_text="An opaque name; null: captured by this server.")
+    refused = serializers.CharField(
+        allow_null=True, help_text="What a spot-check found, after which the pack is not used; null: nothing."
+    )
     recorded_at = serializers.DateTimeField()
     url = serializers.CharField()
 

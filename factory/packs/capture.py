@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from factory.corpora import Document, Split, TextCorpus
-from factory.packs.pack import MAX_CHARACTERS, PackDocument
+from factory.corpora.documents import CUT
+from factory.packs.pack import PackDocument
 from factory.packs.sentences import passages_within
 from factory.progress import Progress
 from latentmas.protocol import tensors
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from factory.runners.embedding import EmbeddingModel  # at run time both bring JAX along
     from factory.runners.model import RunningModel
 
-CALIBRATION_TOKENS = 25_000
-SELECTION_TOKENS = 2_500
-HELD_OUT_TOKENS = 2_500
+CALIBRATION_TOKENS = 30_000
+CHOICE_TOKENS = 2_500  # of the selection documents, and of the held-out ones
+LONG_CHOICE_TOKENS = 5_000  # the same where documents are longer than usual
 FP16_LIMIT = 65_504.0
 PASSAGES = 1_000  # of about 55 tokens: 80 to 110 s of one core for a model of 100 M parameters
 CAPTURE_BATCH = 64  # passages between two reports of progress
@@ -31,18 +32,15 @@ def capture_pack(
     model: "RunningModel", corpus: TextCorpus, file: BinaryIO, *, calibration_tokens: int, progress: Progress
 ) -> None:
     """Run the model over the corpus and write its pack. Raises InvalidInput where activations exceed fp16."""
-    budgets = {
-        Split.CALIBRATION: calibration_tokens,
-        Split.SELECTION: SELECTION_TOKENS,
-        Split.HELD_OUT: HELD_OUT_TOKENS,
-    }
+    choice = CHOICE_TOKENS if corpus.cut <= CUT else LONG_CHOICE_TOKENS
+    budgets = {Split.CALIBRATION: calibration_tokens, Split.SELECTION: choice, Split.HELD_OUT: choice}
     chosen = list(_within_budgets(model, corpus, budgets))
     rows: list[Array] = []
     spans: list[tuple[int, int]] = []
     starts = [0]
     for number, document in enumerate(chosen):
         progress(number, len(chosen))
-        encoding = model.encode(document.text[:MAX_CHARACTERS])
+        encoding = model.encode(document.text[: corpus.cut])
         rows.append(_halved(model.capture(encoding.ids)[1:], model=model.name))
         spans.extend(encoding.spans)
         starts.append(starts[-1] + len(encoding.ids))
@@ -111,7 +109,7 @@ def _within_budgets(model: "RunningModel", corpus: TextCorpus, budgets: dict[Spl
     for split, budget in budgets.items():
         used = 0
         for document in corpus.part(split):
-            used += len(model.encode(document.text[:MAX_CHARACTERS]).ids)
+            used += len(model.encode(document.text[: corpus.cut]).ids)
             if used > budget:
                 break
             yield document

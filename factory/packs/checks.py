@@ -8,10 +8,11 @@ import re
 
 import numpy as np
 
-from factory.corpora import SPLIT_BOUNDS, Document, KnownCorpus, Split, corpus_with
+from factory.corpora import SPLIT_BOUNDS, KnownCorpus, Split, corpus_with
+from factory.corpora.documents import CUT, split_of
 from factory.models import CalibrationPack
 from factory.packs.geometry import require_geometry
-from factory.packs.pack import MAX_CHARACTERS, OpenedPack
+from factory.packs.pack import OpenedPack
 from factory.packs.pairs import CHUNK_ROWS
 from latentmas.blobs import DIGEST
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
@@ -83,18 +84,24 @@ def _check_types(pack: OpenedPack) -> None:
 
 
 def _check_documents(pack: OpenedPack) -> None:
-    """Raise InvalidInput for a malformed or repeated digest, or a split that the hash rule does not give."""
+    """Raise InvalidInput for a malformed or repeated digest, or a split that the hash rule does not give.
+
+    Which documents are near duplicates is known of the corpora that come with the product; elsewhere there are none.
+    """
     documents, splits = pack.document.documents, pack.document.splits
     for digest in documents:
         if HEX.fullmatch(digest) is None:
             raise InvalidInput(f"documents holds {digest[:80]!r}, not 64 hex digits", field="documents")
     if len(set(documents)) < len(documents):
         raise InvalidInput("a document is in the pack twice", field="documents")
+    known = corpus_with(digest=pack.document.corpus_digest)
+    groups = {} if known is None else known.groups
     for digest, given in zip(documents, splits, strict=True):
-        if given is not (due := Document("", digest).split):
+        if given is not (due := split_of(groups.get(digest, digest))):
             raise InvalidInput(
                 f"the document {digest[:16]} is said to be {given.value}; by its hash it is {due.value}",
-                resolution=f"The first byte of SHA-256('latentmas/split/1:' + digest) decides: {_bounds()}.",
+                resolution="The first byte of SHA-256('latentmas/split/1:' + digest) decides, the digest being that of "
+                f"the smallest of its near duplicates: {_bounds()}.",
                 field="splits",
             )
 
@@ -162,7 +169,8 @@ def _check_spans(pack: OpenedPack, corpus: KnownCorpus | None) -> None:
 
 
 def _limits(pack: OpenedPack, corpus: KnownCorpus | None) -> Array:
-    cut = MAX_CHARACTERS if pack.document.space is Space.KV_CACHE else np.iinfo(np.int64).max
+    read = CUT if corpus is None else corpus.cut
+    cut = read if pack.document.space is Space.KV_CACHE else np.iinfo(np.int64).max
     lengths = [cut if corpus is None else min(cut, corpus.documents[each]) for each in pack.document.documents]
     return np.array(lengths, dtype=np.int64)
 

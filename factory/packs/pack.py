@@ -21,7 +21,6 @@ from latentmas.protocol.w_matrix import Space
 
 KIND = "calibration-pack"
 MAX_BYTES = 4 << 30
-MAX_CHARACTERS = 2048  # of each document: the same cut for every tokenizer
 EMBEDDING_TENSORS = frozenset({"rows", "spans", "starts"})
 CACHE_TENSORS = EMBEDDING_TENSORS | {"bos"}
 

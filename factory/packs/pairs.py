@@ -1,6 +1,7 @@
 """Rows of two packs paired by causal character spans: document by document, or in chunks of one size to fit on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from enum import Enum
 
 import numpy as np
 
@@ -11,9 +12,29 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
 CHUNK_ROWS = 2048
+CORRECTION_EVERY = 3  # documents, of which one is kept for the correction
 
 
-def paired_rows(source: OpenedPack, target: OpenedPack, split: Split) -> Iterator[tuple[Array, Array]]:
+class Part(Enum):
+    """Which documents of a split: a correction is fitted on others than the map, whose errors it is to know."""
+
+    WHOLE = "whole"
+    MAP = "map"
+    CORRECTION = "correction"
+
+    def holds(self, digest: str) -> bool:
+        """Return whether a document is in this part; its digest decides."""
+        if self is Part.WHOLE:
+            return True
+        return (int(digest[:8], 16) % CORRECTION_EVERY == 0) is (self is Part.CORRECTION)
+
+
+Keep = Callable[[str], bool]
+
+
+def paired_rows(
+    source: OpenedPack, target: OpenedPack, split: Split, keep: Keep = Part.WHOLE.holds
+) -> Iterator[tuple[Array, Array]]:
     """Yield `(source rows [n, ds], target rows [n, dt])` of the documents that both packs hold; n is CHUNK_ROWS.
 
     Every target token is paired with its causal partner, BOS where no source token has ended yet. Rows that do not fill
@@ -21,7 +42,7 @@ def paired_rows(source: OpenedPack, target: OpenedPack, split: Split) -> Iterato
     """
     pending: list[tuple[Array, Array]] = []
     waiting = 0
-    for mine, others in paired_documents(source, target, split):
+    for mine, others in paired_documents(source, target, split, keep):
         pending.append((mine, others))
         waiting += len(mine)
         while waiting >= CHUNK_ROWS:
@@ -30,13 +51,24 @@ def paired_rows(source: OpenedPack, target: OpenedPack, split: Split) -> Iterato
             pending, waiting = [(mine[CHUNK_ROWS:], others[CHUNK_ROWS:])], waiting - CHUNK_ROWS
 
 
-def paired_documents(source: OpenedPack, target: OpenedPack, split: Split) -> Iterator[tuple[Array, Array]]:
-    """Yield `(source rows [n, ds], target rows [n, dt])` of every document that both packs hold, BOS left out."""
+def paired_documents(
+    source: OpenedPack, target: OpenedPack, split: Split, keep: Keep = Part.WHOLE.holds
+) -> Iterator[tuple[Array, Array]]:
+    """Yield `(source rows [n, ds], target rows [n, dt])` of every document that both packs hold, BOS left out.
+
+    `keep` says of a document's digest whether it is wanted.
+    """
     ours, theirs = source.indices(split), target.indices(split)
-    for digest in shared_documents(source, target, split):
+    for digest in filter(keep, shared_documents(source, target, split)):
         index, partner = ours[digest], theirs[digest]
         pairs = causal_pairs(source.spans_of(index), target.spans_of(partner))
         yield source.rows(index)[pairs], target.rows(partner)[1:]
+
+
+def target_rows(pack: OpenedPack, split: Split) -> Iterator[Array]:
+    """Yield the rows `[n, width]` of every document of a split, BOS left out."""
+    for index in pack.indices(split).values():
+        yield pack.rows(index)[1:]
 
 
 def shared_documents(source: OpenedPack, target: OpenedPack, split: Split) -> list[str]:

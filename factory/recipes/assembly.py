@@ -1,9 +1,12 @@
 """Shared steps of the recipes: ridge penalty, choice of the unified dimension, assembly of the W-Matrix."""
 
+import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from factory.packs.pack import OpenedPack
 from latentmas.protocol.geometry import KVGeometry
@@ -90,6 +93,15 @@ def metrics_of(quality: Quality) -> QualityMetrics:
 def with_quality(w_matrix: WMatrix, quality: Quality) -> WMatrix:
     """Return a W-Matrix whose file states the figures measured on it; its arrays stay as they are."""
     return WMatrix(replace(w_matrix.document, quality_metrics=metrics_of(quality)), w_matrix.arrays)
+
+
+def arrays_digest(arrays: Mapping[str, Array]) -> str:
+    """Return the hex SHA-256 of arrays: names, types, shapes and contents."""
+    total = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        total.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
 
 
 def read_back(w_matrix: WMatrix) -> WMatrix:

@@ -1,4 +1,4 @@
-"""Make a W-Matrix from two calibration packs without running either model (basis `activation`).
+"""Make a W-Matrix from two calibration packs without running either model (basis `activation` or `declared`).
 
 Closed-form fit on the calibration rows, du chosen on the selection rows, figures measured on the held-out rows. A
 closed model can take part as soon as its owner contributes a pack.
@@ -21,6 +21,7 @@ from factory.recipes.results import Generated
 from kvcache.exchange.mapping import open_map
 from kvcache.exchange.quality import calibrated, snapshot_distance
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Distribution, Method, TokenAlignment
 
@@ -43,10 +44,17 @@ class FromPacks:
 
 
 def fit_packs(
-    source: OpenedPack, target: OpenedPack, *, method: Method, unified_dimension: int | None, stage: Stage
+    source: OpenedPack,
+    target: OpenedPack,
+    *,
+    method: Method,
+    unified_dimension: int | None,
+    basis: Basis,
+    stage: Stage,
 ) -> FromPacks:
     """Fit, choose du on the selection documents unless it is given, and judge on the held-out ones.
 
+    `basis` says what the packs' held-out rows rest on: `activation`, or `declared` where somebody else sent them.
     Raises InvalidInput for a rank above the width or the number of rows, or packs that share too little text.
     """
     fitted = _fit(source, target, method=method, unified_dimension=unified_dimension, stage=stage)
@@ -70,7 +78,7 @@ def fit_packs(
         method=method,
         arrays=arrays,
         distribution=distribution_of(arrays, source),
-        judgement=judge(arrays, source, target, progress=stage("judge on held-out rows")),
+        judgement=judge(arrays, source, target, basis=basis, progress=stage("judge on held-out rows")),
         settings=_settings(fitted, trials),
     )
 

@@ -3,42 +3,48 @@
 Steps: calibration packs, closed-form fit, choice of du, correction, optional refinement, evaluation, stored files.
 """
 
-import functools as ft
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from factory.alignment.correction import fit_correction
+from awareness_sdk.first_layer import KNOWN_LAYERS
+from factory.alignment.correction import fit_correction, fit_tokens_only
 from factory.alignment.fit import LinearMap, fit_linear_map
-from factory.corpora import Split
-from factory.measurement.evaluation import Evaluation, aligned_retention, bounds_of, evaluate, handed_over, mapped_by
-from factory.measurement.passages import Passage, passages_for, read_passages, require_enough
-from factory.packs.pairs import paired_documents, paired_rows, require_same_corpus
+from factory.corpora import BROAD, Split
+from factory.measurement.arms import judged
+from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
+from factory.measurement.journal import Journal
+from factory.measurement.passages import Passage, read_passages, require_enough
+from factory.measurement.suite import Measured, measure
+from factory.packs.pairs import Part, paired_documents, paired_rows, require_same_corpus, target_rows
+from factory.packs.spot_check import require_sink
 from factory.recipes import results
 from factory.recipes.assembly import (
     RIDGE,
     Origin,
+    arrays_digest,
     assemble,
     read_back,
     sinks_of,
     smallest_good,
     with_quality,
 )
+from factory.recipes.left_out import LeftOut, with_left_out
 from factory.recipes.results import Generated
 from factory.refinement.descent import Refinement, refined
-from factory.runners.model import RunningModel
 from factory.session import FactorySession
-from kvcache.exchange.mapping import open_map, open_w_matrix
+from kvcache.exchange.mapping import open_map
 from kvcache.exchange.quality import calibrated, snapshot_distance
 from latentmas.protocol.eight_bit import MATRICES, to_eight_bit
-from latentmas.protocol.quality import REREAD_TOKENS, Basis, Corpus, Interval, Quality
+from latentmas.protocol.quality import Basis, Corpus, Quality, SuiteFigures
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION, Method, QualityMetrics, TokenAlignment, WMatrix
 
 UNIFIED_DIMENSIONS = (256, 512, 768)
 SELECTION_PASSAGES = 16
-HELD_OUT_PASSAGES = 40
+CONTROL_TOKENS = 10_000  # that are captured for the tokens-only control where the packs are contributed
+EVALUATION = "suite/1"  # changes whenever the same W-Matrix would get other scores on the same suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,12 @@ class FunctionalOrder:
 
 
 def generate_measured(order: FunctionalOrder, session: FactorySession) -> Generated:
-    """Fit a pair and measure it on held-out documents of the session's corpus with the real target model.
+    """Fit a pair on the session's corpus and measure it on the session's evaluation suite with the real target model.
 
-    Raises ModelNotSupported, InvalidInput (corpus too small) or StorageUnavailable.
+    Raises ModelNotSupported, InvalidInput (corpus or suite too small) or StorageUnavailable.
     """
     fitted = _fit(order, session)
-    choices = _passages(order, session, Split.SELECTION, SELECTION_PASSAGES)
+    choices = _selection_passages(order, session)
     trials = _try_dimensions(order, fitted, choices, session)
     dimension = smallest_good(trials)
     chosen = fitted.truncated(dimension)
@@ -74,23 +80,18 @@ def generate_measured(order: FunctionalOrder, session: FactorySession) -> Genera
     arrays |= sinks_of(session.pack(order.source), session.pack(order.target))
     arrays = to_eight_bit(arrays) if order.eight_bit else arrays
     draft = _draft(arrays, order, choices, session, kept=trials[dimension])
-    wanted = max(HELD_OUT_PASSAGES, passages_for(order.test_samples))
-    passages = _passages(order, session, Split.HELD_OUT, wanted)
-    require_enough(passages, scored_tokens=order.test_samples)
-    session.unload_models(keep=order.target)
-    evaluation = evaluate(
-        draft,
-        passages,
-        target=session.model(order.target),
-        progress=session.stage(f"score {order.source} -> {order.target}"),
-    )
-    plain, reread = _other_ways(draft, passages, evaluation, session.model(order.target))
-    quality = replace(_quality(evaluation, draft.arrays, session), uncorrected=plain, reread=reread)
+    require_sink(draft.arrays["source_bos"], session.model(order.source), field="source_bos")
+    require_sink(draft.arrays["target_bos"], session.model(order.target), field="target_bos")
+    measured = _measure(draft, fitted, order, session)
+    require_enough(measured.documents, scored_tokens=order.test_samples)
+    if session.suite.leaves_registers_out and session.corpus.name == BROAD:
+        measured = replace(measured, figures=_left_out(measured, dimension, order, session))
+    quality = _quality(measured, draft.arrays, session)
     return results.store(
         with_quality(draft, quality),
         quality,
-        layers=evaluation.layers,
-        documents=evaluation.documents,
+        layers=measured.layers,
+        documents=measured.documents,
         settings=_settings(fitted, trials, order),
     )
 
@@ -100,7 +101,7 @@ def _fit(order: FunctionalOrder, session: FactorySession) -> LinearMap:
     require_same_corpus(source, target)
     session.unload_models()
     return fit_linear_map(
-        lambda: paired_rows(source, target, Split.CALIBRATION),
+        lambda: paired_rows(source, target, Split.CALIBRATION, Part.MAP.holds),
         penalty=RIDGE,
         rank=order.unified_dimension or max(UNIFIED_DIMENSIONS),
         method=order.method,
@@ -125,20 +126,26 @@ def _try_dimensions(
     return trials
 
 
-def _passages(order: FunctionalOrder, session: FactorySession, split: Split, wanted: int) -> list[Passage]:
+def _selection_passages(order: FunctionalOrder, session: FactorySession) -> list[Passage]:
     return read_passages(
-        session.corpus.part(split),
+        session.corpus.part(Split.SELECTION),
         source=session.model(order.source),
         target=session.model(order.target),
-        wanted=wanted,
-        progress=session.stage(f"read {split.value} documents"),
+        wanted=SELECTION_PASSAGES,
+        progress=session.stage(f"read {Split.SELECTION.value} documents"),
     )
 
 
 def _correction(arrays: Mapping[str, Array], order: FunctionalOrder, session: FactorySession) -> dict[str, Array]:
     source, target = session.pack(order.source), session.pack(order.target)
-    documents = paired_documents(source, target, Split.CALIBRATION)
-    return fit_correction(documents, arrays, width=target.of_cache()[0].layer_width)
+    documents = paired_documents(source, target, Split.CALIBRATION, Part.CORRECTION.holds)
+    return fit_correction(documents, arrays, width=_known_width(order, session))
+
+
+def _known_width(order: FunctionalOrder, session: FactorySession) -> int:
+    """Return the width of the target's first layers that a receiver computes, all but one at most."""
+    geometry = session.pack(order.target).of_cache()[0]
+    return min(KNOWN_LAYERS, geometry.layers - 1) * geometry.layer_width
 
 
 def _draft(
@@ -167,22 +174,57 @@ def _cost(arrays: Mapping[str, Array]) -> int:
     return sum(arrays[name].size for name in (*MATRICES, *CORRECTION))
 
 
-def _other_ways(
-    w_matrix: WMatrix, passages: list[Passage], evaluation: Evaluation, target: RunningModel
-) -> tuple[Interval, Interval]:
-    """Return the retention without the correction, and with the last REREAD_TOKENS tokens read by the target itself."""
-    opened = open_w_matrix(w_matrix)
-    bounds = [(each.nll["nothing"], each.nll["own"]) for each in evaluation.documents]
-    judge = ft.partial(aligned_retention, passages=passages, target=target, bounds=bounds)
-    return (
-        judge(handed_over(opened, by_tokens=False)),
-        judge(handed_over(opened, leave=REREAD_TOKENS), leave=REREAD_TOKENS),
+def _measure(draft: WMatrix, fitted: LinearMap, order: FunctionalOrder, session: FactorySession) -> Measured:
+    """Return the figures on the suite; passages that an interrupted run has scored are not scored again."""
+    suite = session.suite
+    control = fit_tokens_only(_control_rows(order, session), standard=fitted.target, width=_known_width(order, session))
+    scores = results.inputs_digest(
+        evaluation=EVALUATION,
+        suite=suite.digest,
+        w_matrix=arrays_digest(draft.arrays | {f"control_{name}": array for name, array in control.items()}),
+        weights=(draft.document.source_weights, draft.document.target_weights),
+    )
+    return measure(
+        judged(draft, tokens_only=control),
+        suite,
+        source=session.model(order.source),
+        target=session.model(order.target),
+        journal=Journal(session.cache / "scores" / f"{scores}.jsonl"),
+        progress=session.stage(f"score {order.source} -> {order.target}"),
     )
 
 
-def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], session: FactorySession) -> Quality:
-    aligned = evaluation.retention.aligned
-    layers = evaluation.layers
+def _control_rows(order: FunctionalOrder, session: FactorySession) -> Iterator[Array]:
+    """Yield the target's calibration rows `[n, dt]`, captured here: the certificate rests on the control, too."""
+    if order.target not in session.packs:
+        yield from target_rows(session.pack(order.target), Split.CALIBRATION)
+        return
+    model, tokens = session.model(order.target), 0
+    for document in session.corpus.part(Split.CALIBRATION):
+        if tokens >= CONTROL_TOKENS:
+            return
+        ids = model.encode(document.text[: session.corpus.cut]).ids
+        tokens += len(ids)
+        yield model.capture(ids)[1:]
+
+
+def _left_out(measured: Measured, dimension: int, order: FunctionalOrder, session: FactorySession) -> SuiteFigures:
+    pair = LeftOut(order.source, order.target, dimension, order.method)
+    packs = [session.pack(name).document for name in (order.source, order.target)]
+    name = results.inputs_digest(
+        left_out=EVALUATION,
+        suite=session.suite.digest,
+        documents=[pack.documents for pack in packs],
+        weights=[pack.weights for pack in packs],
+        pair=(pair.source, pair.target, pair.rank, pair.method.value),
+    )
+    journal = Journal(session.cache / "scores" / f"{name}.jsonl")
+    return with_left_out(measured.figures, measured.documents, pair, session, journal=journal)
+
+
+def _quality(measured: Measured, arrays: Mapping[str, Array], session: FactorySession) -> Quality:
+    aligned = measured.retention.aligned
+    layers = measured.layers
     corpus = session.corpus
     return Quality(
         basis=Basis.FUNCTIONAL,
@@ -191,11 +233,13 @@ def _quality(evaluation: Evaluation, arrays: Mapping[str, Array], session: Facto
         cosine_similarity=float(np.mean([(each.key_cosine + each.value_cosine) / 2 for each in layers])),
         euclidean_distance=float(np.mean([(each.key_error + each.value_error) / 2 for each in layers])),
         computational_cost=_cost(arrays),
-        test_samples=sum(each.scored_tokens for each in evaluation.documents),
-        documents=len(evaluation.documents),
+        test_samples=sum(each.scored_tokens for each in measured.documents),
+        documents=len(measured.documents),
         confidence=aligned.low,
-        retention=evaluation.retention,
+        retention=measured.retention,
         corpus=Corpus(corpus.name, corpus.digest, len(corpus.documents)),
+        reread=measured.reread,
+        suite=measured.figures,
     )
 
 
@@ -203,4 +247,5 @@ def _settings(fitted: LinearMap, trials: Mapping[int, float], order: FunctionalO
     chosen_on = {f"selection_retention_at_du_{du}": f"{value:.4f}" for du, value in trials.items()}
     steps = 0 if order.refinement is None else order.refinement.steps
     fit = {"ridge": str(fitted.ridge), "calibration_rows": str(fitted.rows), "refinement_steps": str(steps)}
+    fit |= {"known_layers": str(KNOWN_LAYERS)}
     return fit | chosen_on

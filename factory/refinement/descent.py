@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from factory.corpora import LEE, WIKIPEDIA, load_corpus
+from factory.corpora import load_corpus
 from factory.progress import Progress
 from factory.refinement.lessons import Lesson, read_lesson, stretches
 from factory.refinement.scales import BIAS, ScaledMap
@@ -39,7 +39,7 @@ class Refinement:
     steps: int = 100
     learning_rate: float = 3.2e-3
     seed: int = 0
-    corpora: tuple[str, ...] = (LEE, WIKIPEDIA)
+    corpora: tuple[str, ...] = ()
 
 
 def refined(
@@ -107,8 +107,7 @@ def gradients_of(
     scaled: ScaledMap, lesson: Lesson, target: RunningModel, *, by_tokens: bool
 ) -> tuple[float, dict[str, Array]]:
     """Return one lesson's divergence in nats per token, and its gradient for each scale that took part."""
-    first_layer = lesson.own_rows[1:, : target.geometry.layer_width] if by_tokens else None
-    prediction = scaled.predict(lesson.source_rows, first_layer)
+    prediction = scaled.predict(lesson.source_rows, lesson.own_rows[1:] if by_tokens else None)
     memory = np.concatenate([lesson.own_rows[:1], prediction.rows])
     wanted = own_log_probabilities(target, lesson.own_rows, lesson.continuation)
     divergence, gradient = divergence_and_gradient(target, memory, lesson.continuation, wanted=wanted)

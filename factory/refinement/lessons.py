@@ -11,7 +11,7 @@ from kvcache.exchange.placement import causal_pairs
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
-CONTEXT_CHARACTERS = (500, 800, 1100, 1300)  # about 100 to 300 tokens of English
+CONTEXT_CHARACTERS = (500, 800, 1100, 1300, 2600, 5200)  # about 100 to 1 200 tokens of English
 CONTINUATION_TOKENS = 64
 CONTINUATION_CHARACTERS = 700  # more than that many tokens take
 

@@ -43,7 +43,6 @@ class ScaledMap:
         """Take the arrays of a W-Matrix and the geometry of its target."""
         self._arrays = dict(arrays)
         self._map = open_map(arrays, target=geometry)
-        self._first = geometry.layer_width
         unified, width = self._map.decoder.shape
         ones = {LATENTS: unified, FEATURES: width}
         if self._map.correction is not None:
@@ -55,20 +54,21 @@ class ScaledMap:
     def has_correction(self) -> bool:
         return self._map.correction is not None
 
-    def predict(self, source_rows: Array, first_layer: Array | None) -> Prediction:
+    def predict(self, source_rows: Array, own_rows: Array | None) -> Prediction:
         """Return the prediction from source rows `[tokens, ds]`.
 
-        It is corrected by the target's first-layer rows `[tokens, w]`, if they are given.
+        It is corrected by the first layers of the target's own rows `[tokens, dt]`, if they are given.
         """
         latents = self._map.encode(np.array(source_rows, np.float32))
         features = product(latents * self.learnt[LATENTS], self._map.decoder)
         rows = features * self.learnt[FEATURES] + self._map.target_mean + self.learnt[BIAS] * self._map.target_scale
         correction = self._map.correction
-        if correction is None or first_layer is None:
+        if correction is None or own_rows is None:
             return Prediction(rows, latents, features, None)
-        innovations = product(lagged(first_layer - rows[:, : self._first], correction.lags), correction.encoder)
+        known = slice(0, correction.width)
+        innovations = product(lagged(own_rows[:, known] - rows[:, known], correction.lags), correction.encoder)
         rows = rows + product(innovations * self.learnt[INNOVATIONS], correction.decoder) * self.learnt[CORRECTIONS]
-        rows[:, : self._first] = first_layer
+        rows[:, known] = own_rows[:, known]
         return Prediction(rows, latents, features, innovations)
 
     def gradients(self, slope: Array, prediction: Prediction) -> dict[str, Array]:
@@ -104,12 +104,12 @@ class ScaledMap:
         correction = self._map.correction
         assert correction is not None
         slope = slope.copy()
-        slope[:, : self._first] = 0.0  # the first layer is given
+        slope[:, : correction.width] = 0.0  # the first layers are given
         inner = product(slope * self.learnt[CORRECTIONS], correction.decoder.T)
         added = product(innovations * self.learnt[INNOVATIONS], correction.decoder)
         found = {INNOVATIONS: (inner * innovations).sum(axis=0), CORRECTIONS: (slope * added).sum(axis=0)}
         back = product(inner * self.learnt[INNOVATIONS], correction.encoder.T)
-        back = back.reshape(len(slope), correction.lags, self._first)
+        back = back.reshape(len(slope), correction.lags, correction.width)
         for lag in range(min(correction.lags, len(slope))):
-            slope[: len(slope) - lag, : self._first] -= back[lag:, lag]
+            slope[: len(slope) - lag, : correction.width] -= back[lag:, lag]
         return slope, found

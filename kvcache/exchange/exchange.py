@@ -4,20 +4,21 @@ RoPE is removed at the source's positions and applied at the target's, the targe
 and its sliding-window layers keep the tokens in their windows. Time grows linearly with the number of tokens.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from kvcache.exchange import placement
 from kvcache.exchange.compatibility import UNSUPPORTED, check_document, check_held, check_source
+from kvcache.exchange.findings import Handover, findings_of
 from kvcache.exchange.mapping import Corrector, OpenedWMatrix, open_w_matrix
 from kvcache.exchange.placement import First, Mode, Places, TargetTokens, first_entry
 from kvcache.exchange.policy import GENERATE, Decision, Policy, require_acceptable, require_inside
-from kvcache.exchange.quality import LEAST_TOKENS, AlignmentQuality, Evidence, judged, quality_of
+from kvcache.exchange.quality import AlignmentQuality, Evidence, Use, judged, quality_of
 from kvcache.kernels.tiles import TILE
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.errors import DimensionMismatch
+from latentmas.protocol.quality import TokenMode
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, needed
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import WMatrix
@@ -49,12 +50,14 @@ def exchange(
     target: TargetTokens | None = None,
     policy: Policy | None = None,
     evidence: Evidence | None = None,
+    target_weights: str | None = None,
 ) -> Exchanged:
     """Return the memory as a KV-cache of the target model, for it to continue from; float16 where the source's is.
 
     Without `target` there is one entry for each of the source's tokens, and the text need not be known; with it and
-    its first layer, a W-Matrix that has a correction applies it. The frame names the target model but no weights: they
-    did not compute this cache, so it must not pass for an exact one.
+    its first layer, a W-Matrix that has a correction applies it. `target_weights` is the digest of the receiver's own
+    weights; others than the figures were measured with are a finding. The frame names the target model but no weights:
+    they did not compute this cache, so it must not pass for an exact one.
 
     Raises QualityBelowThreshold (decision `fallback_reprefill`) below the policy, WMatrixNotFound, DimensionMismatch
     or ModelNotSupported (`unsupported`) for a W-Matrix or a snapshot that does not fit, and InvalidInput.
@@ -67,23 +70,42 @@ def exchange(
     check_source(frame, document)
     sink = _target_sink(opened)
     usable = check_held(frame, allow_partial=policy.allow_partial)
-    plain = opened.map.correction is not None and (target is None or target.first_layer is None)
-    quality = quality_of(document, evidence, plain=plain)
-    require_acceptable(document, quality, evidence=evidence, policy=policy, plain=plain)
     first = first_entry(snapshot, opened)
     placed = _placed(frame, target, opened, first=first, usable=usable)
+    use = _use(placed, opened)
+    quality = quality_of(document, evidence, use)
+    require_acceptable(document, quality, evidence=evidence, policy=policy, use=use)
     latents = _latents(snapshot, opened, start=_first_mapped(placed))
     quality = judged(quality, latents[1:], document=document, latent_scale=opened.map.latent_scale)
     require_inside(document, quality, policy=policy)
     aligned = _built(latents, placed, opened, sink=sink, frame=frame)
+    done = Handover(
+        frame=frame,
+        opened=opened,
+        first=first,
+        placed=placed,
+        quality=quality,
+        evidence=evidence,
+        use=use,
+        target_weights=target_weights,
+    )
     return Exchanged(
         snapshot=_as_precise_as(snapshot, needed(aligned)[0]),
         quality=quality,
         decision=Decision.APPLIED,
         mode=placed.mode,
         dropped=placed.dropped,
-        findings=tuple(_findings(snapshot.frame, first, placed, quality=quality, opened=opened)),
+        findings=findings_of(done),
         corrected=opened.map.correction is not None and placed.first_layer is not None,
+    )
+
+
+def _use(placed: Places, opened: OpenedWMatrix) -> Use:
+    """Return how the memory is handed over; the context ends where the receiver goes on, and BOS is none of it."""
+    return Use(
+        mode=TokenMode.TOKENS_KNOWN if placed.mode is Mode.SPANS else TokenMode.SOURCE_TOKENS,
+        tokens=placed.next_position - 1,
+        plain=opened.map.correction is not None and placed.first_layer is None,
     )
 
 
@@ -105,9 +127,8 @@ def _placed(
     if target is None:
         placed = placement.source_places(frame, first=first, usable=usable)
     else:
-        geometry = opened.document.target_geometry
-        assert geometry is not None  # check_document saw it
-        placed = placement.span_places(frame, target, first=first, usable=usable, width=geometry.layer_width)
+        width = None if opened.map.correction is None else opened.map.correction.width
+        placed = placement.span_places(frame, target, first=first, usable=usable, width=width)
     # Without source_bos in the file the source's row of BOS is unknown, and what would be mapped from it is left out.
     if opened.map.source_bos is None and not (kept := placed.partners != placement.BOS).all():
         placed = placed.only(kept)
@@ -186,42 +207,3 @@ def _as_precise_as(source: KVSnapshot, aligned: KVSnapshot) -> KVSnapshot:
     if max(np.abs(aligned.keys).max(), np.abs(aligned.values).max()) > FLOAT16_LIMIT:
         return aligned
     return KVSnapshot(aligned.frame, aligned.keys.astype(np.float16), aligned.values.astype(np.float16))
-
-
-def _findings(
-    frame: SnapshotFrame, first: First, placed: Places, *, quality: AlignmentQuality, opened: OpenedWMatrix
-) -> Iterator[str]:
-    """Yield what the receiver should know although the memory was handed over."""
-    if first is First.SINK:
-        yield (
-            "the context was read without BOS, so its first token took the attention sink's place and is not handed "
-            "over; read it with BOS in front, as in calibration"
-        )
-    if first is First.TOKEN:
-        yield "the context was read without BOS; calibration had BOS in front"
-    if frame.model is None:
-        yield "the snapshot does not name its model; only its geometry was compared"
-    elif frame.weights is None or opened.document.source_weights is None:
-        yield "the weights were not compared: snapshot or W-Matrix does not name them"
-    if placed.dropped:
-        whose = "target" if placed.mode is Mode.SPANS else "snapshot"
-        yield f"{placed.dropped} tokens of the {whose} are not in the memory"
-    if quality.inside is None:
-        few = opened.document.distribution is not None and quality.distance is not None
-        why = f"it has fewer than {LEAST_TOKENS} tokens" if few else "the W-Matrix states no distribution"
-        yield f"whether the snapshot is like what was calibrated was not judged: {why}"
-    if quality.inside is False:
-        yield "the snapshot lies outside the calibrated distribution"
-    yield from _of_correction(placed, opened)
-
-
-def _of_correction(placed: Places, opened: OpenedWMatrix) -> Iterator[str]:
-    """Yield a sentence where the correction, or the target's first layer for it, was there but not used."""
-    given = placed.first_layer is not None
-    if opened.map.correction is None and given:
-        yield "the W-Matrix has no correction, so the target's first layer was not used"
-    if opened.map.correction is not None and not given:
-        yield (
-            "retention is that of the plain map: the target's first layer was not given, by which this W-Matrix "
-            "corrects a memory; its certificate, where it has one, was issued for corrected memories"
-        )

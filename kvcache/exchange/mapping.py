@@ -3,10 +3,11 @@
 R^ds -> R^du -> R^dt in two steps, so that a memory can be judged by its latents before it is decoded. Matrices are
 float32 with the scales multiplied in, on the device that computes the products.
 
-The correction uses the target's first layer, whose keys (without RoPE) and values depend on the token alone, and so are
-known exactly where the target's tokens are. Its true row minus its prediction is the innovation u_t, as in a Kalman
-filter, from which the errors of all layers are predicted: rows_t += [u_t, u_(t-1), ...] C, with
-C = `correction_encoder` `correction_decoder` fitted by ridge on the residuals of the calibration rows.
+The correction uses the target's first layers, whose keys (without RoPE) and values the receiver computes where it knows
+the text: the first depends on each token alone, the others cost a few of the target's layers. Their true rows minus
+their prediction are the innovation u_t, as in a Kalman filter, from which the errors of all layers are predicted:
+rows_t += [u_t, u_(t-1), ...] C, with C = `correction_encoder` `correction_decoder` fitted by ridge on the residuals of
+the calibration rows.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,17 +23,20 @@ from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION, WMatrix, WMatrixDocument
 
+LAGGED_AXES = 3  # of a correction's encoder: [lags, width, r]
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:
     """The linear map from innovations of a token and of those before it to what is added to the token's row."""
 
-    encoder: Array | jax.Array  # [lags * w, r], rows divided by the target's scale
+    encoder: Array | jax.Array  # [lags * width, r], rows divided by the target's scale
     decoder: Array | jax.Array  # [r, dt], columns multiplied by it
     lags: int
+    width: int  # of a token's innovation: that of the first layers that are known
 
     def of(self, innovations: Array) -> Array:
-        """Return `[tokens, dt]` of raw innovations `[tokens, lags * w]`, both float32."""
+        """Return `[tokens, dt]` of raw innovations `[tokens, lags * width]`, both float32."""
         return product(product(innovations, self.encoder), self.decoder)
 
 
@@ -76,14 +80,14 @@ class LatentMap:
             raise DimensionMismatch(f"the rows have the shape {rows.shape}; this W-Matrix takes [tokens, {wanted}]")
         return self.decode(self.encode(np.array(rows, np.float32)))
 
-    def corrected(self, rows: Array, first_layer: Array) -> Array:
-        """Return target rows `[tokens, dt]`, overwritten, corrected by the true first layer `[tokens, w]`.
+    def corrected(self, rows: Array, first_layers: Array) -> Array:
+        """Return target rows `[tokens, dt]`, overwritten, corrected by the true first layers `[tokens, width]`.
 
         The tokens are consecutive; innovations before the first count as zero.
         """
         assert self.correction is not None
         positions = np.arange(len(rows))
-        Corrector(self.correction.of, first_layer, positions=positions, lags=self.correction.lags).apply(rows)
+        Corrector(self.correction.of, first_layers, positions=positions, lags=self.correction.lags).apply(rows)
         return rows
 
 
@@ -136,32 +140,34 @@ class Corrector:
     has no prediction; its innovation counts as zero.
     """
 
-    def __init__(self, correct: Callable[[Array], Array], first_layer: Array, *, positions: Array, lags: int) -> None:
-        """`correct` maps lagged raw innovations `[n, lags * w]` to what is added to the rows `[n, dt]`."""
-        tokens, width = first_layer.shape
+    def __init__(self, correct: Callable[[Array], Array], first_layers: Array, *, positions: Array, lags: int) -> None:
+        """`correct` maps lagged raw innovations `[n, lags * width]` to what is added to the rows `[n, dt]`."""
+        tokens, width = first_layers.shape
         self._correct = correct
-        self._first_layer = first_layer
+        self._first_layers = first_layers
         self._before = _before(positions, lags)
         self._innovations = np.zeros((tokens + 1, width), np.float32)  # the last stands for missing tokens
         self._done = 0
 
     def apply(self, rows: Array) -> None:
-        """Correct the next rows `[n, dt]` in place; their first layer becomes exact."""
-        width = self._first_layer.shape[1]
+        """Correct the next rows `[n, dt]` in place; their first layers become exact."""
+        width = self._first_layers.shape[1]
         tile = slice(self._done, self._done + len(rows))
-        self._innovations[tile] = self._first_layer[tile] - rows[:, :width]
+        self._innovations[tile] = self._first_layers[tile] - rows[:, :width]
         rows += self._correct(self._innovations[self._before[tile]].reshape(len(rows), -1))
-        rows[:, :width] = self._first_layer[tile]
+        rows[:, :width] = self._first_layers[tile]
         self._done = tile.stop
 
 
-def _correction_of(arrays: Mapping[str, Array], width: int, scale: Array) -> Correction | None:
-    """Return the correction; `width` is that of the target's first layer."""
+def _correction_of(arrays: Mapping[str, Array], layer_width: int, scale: Array) -> Correction | None:
+    """Return the correction. Files of one known layer may hold an encoder `[lags * layer_width, r]` of two axes."""
     if not has_correction(arrays):
         return None
     encoder, decoder = (np.asarray(arrays[rule], np.float32) for rule in CORRECTION)
-    lags = len(encoder) // width
-    return Correction(place(encoder / np.tile(scale[:width], lags)[:, None]), place(decoder * scale[None]), lags)
+    by_lag = encoder if encoder.ndim == LAGGED_AXES else encoder.reshape(-1, layer_width, encoder.shape[-1])
+    lags, width, rank = by_lag.shape
+    scaled = (by_lag / scale[:width, None]).reshape(lags * width, rank)
+    return Correction(place(scaled), place(decoder * scale[None]), lags, width)
 
 
 def _before(positions: Array, lags: int) -> Array:

@@ -49,8 +49,9 @@ class TargetTokens:
 
     BOS may come first, as the tokenizer gives it, with the span (0, 0). `source_spans` are those of *all* of the
     source's tokens, also of those that a selection dropped; without them the snapshot's offsets serve, and a target
-    token whose partner may have been dropped is dropped too. `first_layer` `[tokens, w]` has a row for each span: the
-    token's keys, without RoPE and after any key norm, and values in the target's first layer, as it caches them.
+    token whose partner may have been dropped is dropped too. `first_layer` `[tokens, n * w]` has a row for each span:
+    the token's keys, without RoPE and after any key norm, and values in the target's first layers, layer by layer, as
+    it caches them; as many layers as the correction takes, or more.
     """
 
     spans: Spans
@@ -64,7 +65,7 @@ class Places:
     """The target memory's entries. `partners` `[n]` are snapshot indices or BOS; `positions` `[n]` ascend from 1 on.
 
     `token_ids` and `offsets` `[1 + n]` are the target's, its sink's in front, where all of them are known, and
-    `first_layer` `[n, w]` is its first layer without the sink, float32.
+    `first_layer` `[n, width]` holds its first layers without the sink, float32.
     """
 
     mode: Mode
@@ -136,11 +137,12 @@ def source_places(frame: SnapshotFrame, *, first: First, usable: int) -> Places:
     )
 
 
-def span_places(frame: SnapshotFrame, target: TargetTokens, *, first: First, usable: int, width: int) -> Places:
+def span_places(frame: SnapshotFrame, target: TargetTokens, *, first: First, usable: int, width: int | None) -> Places:
     """Return places that give every target token its causal partner, without those whose partner is missing.
 
-    `width` is that of one layer of the target. Raises InvalidInput where the spans of one side are unknown or
-    malformed, and DimensionMismatch for a first layer of another shape.
+    `width` is that of the first layers that the W-Matrix's correction takes; None where it has none. Raises
+    InvalidInput where the spans of one side are unknown or malformed, and DimensionMismatch for first layers that do
+    not suffice.
     """
     given = _checked("target_spans", target.spans)
     ids = _checked_ids(target.ids, len(given))
@@ -233,23 +235,25 @@ def _checked_ids(given: Array | None, tokens: int) -> Array | None:
     return ids
 
 
-def _checked_layer(given: Array | None, tokens: int, width: int) -> Array | None:
-    """Return the target's first layer as float32."""
+def _checked_layer(given: Array | None, tokens: int, width: int | None) -> Array | None:
+    """Return as many of the target's first layers as a correction takes, float32; more may be given."""
     if given is None:
         return None
-    layer, expected = np.asarray(given), (tokens, width)
-    if layer.shape != expected or layer.dtype not in (np.float16, np.float32):
+    layer = np.asarray(given)
+    expected = (tokens, width or 1)
+    fits = layer.ndim == len(expected) and layer.shape[0] == tokens and layer.shape[1] >= expected[1]
+    if not fits or layer.dtype not in (np.float16, np.float32):
         raise DimensionMismatch(
             f"target_first_layer has the shape {layer.shape} of {layer.dtype}; it must be {expected}, float16 or "
-            "float32: a row for each of target_spans, with the keys and values of the target's first layer",
-            resolution="Take it from awareness_sdk.first_layer.first_layer_of with the ids of the same tokens, or "
+            "float32: a row for each of target_spans, with the keys and values of the target's first layers",
+            resolution="Take it from awareness_sdk.first_layer.first_layers_of with the ids of the same tokens, or "
             "leave it out: the memory is then handed over without the correction.",
             field="target_first_layer",
             expected=list(expected),
             came=list(layer.shape),
         )
     require_finite("target_first_layer", layer)
-    return layer.astype(np.float32)
+    return layer[:, :width].astype(np.float32)
 
 
 def _checked(name: str, given: Spans) -> Array:

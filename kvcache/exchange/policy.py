@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from kvcache.exchange.quality import AlignmentQuality, Evidence
+from kvcache.exchange.quality import AlignmentQuality, Evidence, Use
 from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold
+from latentmas.protocol.quality import TokenMode
 from latentmas.protocol.w_matrix import WMatrixDocument
 
+BEST = "GET /api/w-matrices/best"
 GENERATE = "POST /api/latentmas/w-matrix/generate"
 CORRECT = "Give the target's tokens with their first layer (target_spans and target_first_layer)"
 
@@ -26,13 +28,15 @@ class Policy:
     """The receiver's requirements. Raises InvalidInput for a minimum outside [0, 1].
 
     `minimum_retention` is compared with the measured retention, `minimum_confidence` with the lower end of its 95 %
-    interval; a figure that was not measured meets neither. `allow_partial` takes the tokens that every source layer
+    interval; a figure that was not measured meets neither. `require_scope` refuses a context that is longer than its
+    certificate covers. `allow_partial` takes the tokens that every source layer
     holds where sliding windows have dropped older ones.
     """
 
     minimum_retention: float | None = None
     minimum_confidence: float | None = None
     require_certificate: bool = True
+    require_scope: bool = True
     require_inside: bool = True  # of the distribution that was calibrated, where the W-Matrix states it
     allow_partial: bool = False
 
@@ -44,21 +48,31 @@ class Policy:
 
 
 def require_acceptable(
-    document: WMatrixDocument, quality: AlignmentQuality, *, evidence: Evidence, policy: Policy, plain: bool = False
+    document: WMatrixDocument, quality: AlignmentQuality, *, evidence: Evidence, policy: Policy, use: Use
 ) -> None:
-    """Raise QualityBelowThreshold where certificate or figures do not meet the policy.
-
-    `plain`: the W-Matrix has a correction, and the figures are those without it.
-    """
+    """Raise QualityBelowThreshold where certificate, scope or figures do not meet the policy."""
     if policy.require_certificate and (reason := _uncertified(evidence)):
-        pair = f"source_model={document.source_model}&target_model={document.target_model}"
         raise fallback(
             document,
             quality,
             reason=reason,
-            resolution=f"Use a certified version: GET /api/w-matrices/best?{pair}, or {_reread(document)}; "
+            resolution=f"Use a certified version: {_best(document)}, or {_reread(document)}; "
             "require_certificate=false applies it all the same.",
         )
+    if policy.require_scope and (longest := beyond_scope(evidence, use)) is not None:
+        raise _too_long(document, quality, evidence=evidence, use=use, longest=longest)
+    _require_minima(document, quality, policy=policy, use=use)
+
+
+def beyond_scope(evidence: Evidence, use: Use) -> int | None:
+    """Return the longest context that the certificate covers where this one is longer, else None."""
+    scope = None if evidence.certificate is None else evidence.certificate.scope
+    if scope is None or use.tokens is None or scope.covering(use.tokens) is not None:
+        return None
+    return scope.longest
+
+
+def _require_minima(document: WMatrixDocument, quality: AlignmentQuality, *, policy: Policy, use: Use) -> None:
     for name, figure, what in (
         ("minimum_retention", quality.retention, "retention"),
         ("minimum_confidence", quality.confidence, "the lower end of the retention's interval"),
@@ -66,14 +80,46 @@ def require_acceptable(
         least = getattr(policy, name)
         if least is not None and (figure is None or figure < least):
             came = "was not measured" if figure is None else f"is {figure:.3f}"
-            without = " without the W-Matrix's correction" if plain else ""
-            instead = CORRECT if plain else f"Try a different method: {GENERATE}"
             raise fallback(
                 document,
                 quality,
-                reason=f"{what}{without} {came}; {name} asks for {least:g}",
-                resolution=f"{instead}, or {_reread(document)}, or lower {name}.",
+                reason=f"{what}{_how(quality, use)} {came}; {name} asks for {least:g}",
+                resolution=f"{_instead(use)}, or {_reread(document)}, or lower {name}.",
             )
+
+
+def _how(quality: AlignmentQuality, use: Use) -> str:
+    """Return what the figure is of, where that is not plain from its name."""
+    if use.mode is TokenMode.SOURCE_TOKENS:
+        how = " without the target's tokens"
+    else:
+        how = " without the W-Matrix's correction" if use.plain else ""
+    return how if quality.register is None else f"{how} of {quality.register} at {quality.length} tokens"
+
+
+def _instead(use: Use) -> str:
+    return CORRECT if use.plain or use.mode is TokenMode.SOURCE_TOKENS else f"Try a different method: {GENERATE}"
+
+
+def _too_long(
+    document: WMatrixDocument, quality: AlignmentQuality, *, evidence: Evidence, use: Use, longest: int
+) -> QualityBelowThreshold:
+    assert evidence.certificate is not None  # or it would cover anything
+    scope = evidence.certificate.scope
+    assert scope is not None
+    why = f", since {scope.failures[0]}" if scope.failures else ""
+    whose = f"tokens of {document.target_model}" if use.mode is TokenMode.TOKENS_KNOWN else "tokens"
+    return fallback(
+        document,
+        quality,
+        reason=f"the context has {use.tokens} {whose}; the certificate holds for at most {longest} on "
+        f"{scope.suite}{why}",
+        resolution=f"Hand over at most {longest} tokens, or {_reread(document)}, or look for a version that covers it: "
+        f"{_best(document)}&context_tokens={use.tokens}; require_scope=false applies this one all the same.",
+        field="target_spans" if use.mode is TokenMode.TOKENS_KNOWN else "kv_cache",
+        expected=longest,
+        came=use.tokens,
+    )
 
 
 def require_inside(document: WMatrixDocument, quality: AlignmentQuality, *, policy: Policy) -> None:
@@ -93,9 +139,9 @@ def require_inside(document: WMatrixDocument, quality: AlignmentQuality, *, poli
 
 
 def fallback(
-    document: WMatrixDocument, quality: AlignmentQuality, *, reason: str, resolution: str
+    document: WMatrixDocument, quality: AlignmentQuality, *, reason: str, resolution: str, **facts: Any
 ) -> QualityBelowThreshold:
-    """Return the error that tells a router to let the target read the text."""
+    """Return the error that tells a router to let the target read the text, with further `facts`."""
     return QualityBelowThreshold(
         f"the memory was not handed over: {reason}",
         resolution=resolution,
@@ -104,12 +150,22 @@ def fallback(
         source_model=document.source_model,
         target_model=document.target_model,
         quality=quality_facts(quality),
+        **facts,
     )
+
+
+def weights_finding(stated: str | None, measured: str | None) -> str | None:
+    """Return a sentence where the receiver states its weights and the figures are of others, or of unknown ones."""
+    if stated is None or stated == measured:
+        return None
+    if measured is None:
+        return f"the receiver's weights {stated} were not compared: nothing says which the figures were measured with"
+    return f"the receiver's weights {stated} are not those the figures were measured with, {measured}"
 
 
 def quality_facts(quality: AlignmentQuality) -> dict[str, Any]:
     """Return the figures as plain data."""
-    return {**asdict(quality), "basis": quality.basis.value}
+    return {**asdict(quality), "basis": quality.basis.value, "mode": quality.mode.value}
 
 
 def _uncertified(evidence: Evidence) -> str | None:
@@ -123,3 +179,7 @@ def _uncertified(evidence: Evidence) -> str | None:
 
 def _reread(document: WMatrixDocument) -> str:
     return f"let {document.target_model} read the text itself"
+
+
+def _best(document: WMatrixDocument) -> str:
+    return f"{BEST}?source_model={document.source_model}&target_model={document.target_model}"

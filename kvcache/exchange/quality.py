@@ -17,7 +17,8 @@ import numpy as np
 
 from latentmas.protocol.certification import Certification
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis, Interval, Quality
+from latentmas.protocol.expected import Expected, RegisterRetention, covering, expected
+from latentmas.protocol.quality import Basis, Interval, Quality, TokenMode
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Distribution, WMatrixDocument
 
@@ -43,6 +44,7 @@ class Evidence:
     quality: Quality | None = None
     certificate: Certification | None = None
     refusals: tuple[str, ...] = ()  # why there is no certificate, in sentences
+    target_weights: str | None = None  # digest of the target's weights that the figures were measured with
     at: datetime = field(default_factory=_now)
 
 
@@ -51,43 +53,61 @@ class AlignmentQuality:
     """The figures of specification 4.3.4 with their basis, and where this snapshot lies in the calibrated distribution.
 
     `information_retention` is the retention of the transfer contract where the target was run (`retention` repeats it
-    then, and is None otherwise), `confidence` the lower end of its 95 % interval, `euclidean_distance` relative. Where
-    a W-Matrix with a correction was applied without it, they are those of the plain map, or None. `distance` is this
-    snapshot's; `outside_share` is the share of its single tokens beyond the bounds of whole documents, which only
-    describes: tokens vary more than documents.
+    then, and is None otherwise), `confidence` the lower end of its 95 % interval, `euclidean_distance` relative. They
+    are of the `mode` in which the memory is handed over. With an evaluation `suite` on record they are those of its
+    worst `register` at `length`, the shortest context length of the suite that covers this context; `registers` are all
+    of them and `mean_retention` their mean. Where a W-Matrix with a correction was applied without it, they are those
+    of the plain map, or None. `distance` is this snapshot's; `outside_share` is the share of its single tokens beyond
+    the bounds of whole documents, which only describes: tokens vary more than documents.
     """
 
     basis: Basis
-    cosine_similarity: float | None
-    euclidean_distance: float | None
-    information_retention: float | None
-    confidence: float | None
-    retention: float | None
+    mode: TokenMode
+    cosine_similarity: float | None = None
+    euclidean_distance: float | None = None
+    information_retention: float | None = None
+    confidence: float | None = None
+    retention: float | None = None
+    suite: str | None = None
+    length: int | None = None
+    register: str | None = None
+    mean_retention: float | None = None
+    registers: tuple[RegisterRetention, ...] = ()
     distance: float | None = None
     inside: bool | None = None
     outside_share: float | None = None
 
 
-def quality_of(document: WMatrixDocument, evidence: Evidence, *, plain: bool = False) -> AlignmentQuality:
-    """Return the figures on record; without a record, those that the file itself states.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """How a memory is handed over, by which figures are chosen.
 
-    `plain`: the W-Matrix is applied without the correction that its figures were measured with.
+    `tokens` is the length of the context, in the target's tokens where they are known; None takes the suite's shortest
+    length. `plain`: the W-Matrix has a correction that is not applied.
+    """
+
+    mode: TokenMode = TokenMode.TOKENS_KNOWN
+    tokens: int | None = None
+    plain: bool = False
+
+
+def quality_of(document: WMatrixDocument, evidence: Evidence, use: Use) -> AlignmentQuality:
+    """Return the figures on record for this use; without a record, those that the file itself states.
+
+    No figure stands in for another: in source-token mode there are only those that were measured so.
     """
     known, stated = evidence.quality, document.quality_metrics
-    if plain:
-        retention = None if known is None else known.uncorrected
-        return _of_plain_map(stated.basis if known is None else known.basis, retention)
+    nothing = AlignmentQuality(basis=stated.basis if known is None else known.basis, mode=use.mode)
     if known is None:
-        return AlignmentQuality(
-            basis=stated.basis,
-            cosine_similarity=None,
-            euclidean_distance=None,
-            information_retention=stated.information_retention,
-            confidence=None,
-            retention=stated.expected_quality if stated.basis is Basis.FUNCTIONAL else None,
-        )
-    return AlignmentQuality(
-        basis=known.basis,
+        return nothing if use.plain or use.mode is TokenMode.SOURCE_TOKENS else _as_stated(document, nothing)
+    if use.mode is TokenMode.TOKENS_KNOWN and use.plain:
+        return _with(nothing, known.uncorrected) if _of_shortest_length(known, use) else nothing
+    if known.suite is not None:
+        return _of_suite(known, use, nothing)
+    if use.mode is TokenMode.SOURCE_TOKENS:
+        return nothing
+    return replace(
+        nothing,
         cosine_similarity=known.cosine_similarity,
         euclidean_distance=known.euclidean_distance,
         information_retention=known.information_retention,
@@ -96,17 +116,43 @@ def quality_of(document: WMatrixDocument, evidence: Evidence, *, plain: bool = F
     )
 
 
-def _of_plain_map(basis: Basis, retention: Interval | None) -> AlignmentQuality:
-    """Return the plain map's retention alone: similarity and distance on record are those of corrected rows."""
-    value = None if retention is None else retention.value
-    return AlignmentQuality(
-        basis=basis,
-        cosine_similarity=None,
-        euclidean_distance=None,
-        information_retention=value,
-        confidence=None if retention is None else retention.low,
-        retention=value,
+def _as_stated(document: WMatrixDocument, nothing: AlignmentQuality) -> AlignmentQuality:
+    stated = document.quality_metrics
+    return replace(
+        nothing,
+        information_retention=stated.information_retention,
+        retention=stated.expected_quality if stated.basis is Basis.FUNCTIONAL else None,
     )
+
+
+def _of_shortest_length(known: Quality, use: Use) -> bool:
+    """Return whether figures over the documents of a suite's shortest length hold for this context."""
+    return known.suite is None or covering(known.suite.lengths[:1], use.tokens) is not None
+
+
+def _of_suite(known: Quality, use: Use, nothing: AlignmentQuality) -> AlignmentQuality:
+    assert known.suite is not None
+    found: Expected | None = expected(known.suite, use.tokens, mode=use.mode)
+    if found is None:
+        return replace(nothing, suite=known.suite.name)
+    rows_alike = use.mode is TokenMode.TOKENS_KNOWN  # similarity and distance are of rows that were made so
+    return replace(
+        _with(nothing, found.worst.retention),
+        cosine_similarity=known.cosine_similarity if rows_alike else None,
+        euclidean_distance=known.euclidean_distance if rows_alike else None,
+        suite=known.suite.name,
+        length=found.length,
+        register=found.worst.register,
+        mean_retention=found.mean,
+        registers=found.registers,
+    )
+
+
+def _with(quality: AlignmentQuality, retention: Interval | None) -> AlignmentQuality:
+    if retention is None:
+        return quality
+    value = retention.value
+    return replace(quality, information_retention=value, retention=value, confidence=retention.low)
 
 
 def judged(

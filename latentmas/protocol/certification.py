@@ -1,11 +1,16 @@
-"""Certification tiers, quality grades and the rule by which a certificate is refused (specification 2.2 and 3.3)."""
+"""Certification tiers, quality grades and the rule by which a certificate is refused (specification 2.2 and 3.3).
+
+A certificate of KV-caches has a scope that nobody chooses. Every register of its evaluation suite counts; a register
+that fails at one context length ends the scope below that length and stands on the certificate by name. The tier
+follows from the worst cell within the scope, by the lower end of its interval.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from latentmas.protocol.errors import QualityBelowThreshold
-from latentmas.protocol.quality import MEASURED, Basis, Quality, Retention, Retrieval
+from latentmas.protocol.quality import MEASURED, Basis, Cell, Interval, Quality, Retention, Retrieval, SuiteFigures
 
 
 class Tier(StrEnum):
@@ -34,12 +39,55 @@ TIER_DESCRIPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
+class LengthTier:
+    """What holds for contexts of up to `length` tokens: the tier of the worst register at that length."""
+
+    length: int
+    tier: Tier
+    low: float  # lower end of the worst register's retention
+    register: str  # the worst one
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a certificate holds: the lengths at which every register of the suite passes, and what ends them."""
+
+    suite: str
+    mode: str  # a TokenMode
+    lengths: tuple[LengthTier, ...]  # ascending
+    failures: tuple[str, ...] = ()  # sentences that name register and length
+    unmeasured: tuple[str, ...] = ()  # registers of the suite with too few texts of a length within the scope
+
+    @property
+    def longest(self) -> int:
+        """The longest context in tokens of the target that the certificate covers."""
+        return self.lengths[-1].length
+
+    @property
+    def worst(self) -> LengthTier:
+        """The length whose worst register decides the tier."""
+        return min(self.lengths, key=lambda each: each.low)
+
+    @property
+    def epsilon(self) -> float:
+        """The alignment loss that the tier follows from: that of the worst cell, by the lower end of its interval."""
+        return _loss(self.worst.low)
+
+    def covering(self, tokens: int) -> LengthTier | None:
+        """Return what holds for contexts of so many tokens, or None beyond the scope."""
+        return next((each for each in self.lengths if each.length >= tokens), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Certification:
+    """A certificate; `scope` is None where the figures are not of a suite (vectors)."""
+
     tier: Tier
     grade: Grade
     epsilon: float
     issued_at: datetime
     expires_at: datetime
+    scope: Scope | None = None
 
 
 def tier_for(epsilon: float) -> Tier:
@@ -55,13 +103,34 @@ def certify(quality: Quality, *, at: datetime) -> Certification:
     """Return the certificate a measurement earns, valid for one year. Raises QualityBelowThreshold with the reasons."""
     if reasons := refusals(quality):
         raise QualityBelowThreshold("; ".join(reasons), reasons=list(reasons))
+    scope = None if quality.suite is None else scope_of(quality.suite)
+    epsilon = quality.epsilon if scope is None else scope.epsilon
     return Certification(
-        tier=tier_for(quality.epsilon),
-        grade=grade_for(quality.epsilon),
-        epsilon=quality.epsilon,
+        tier=tier_for(epsilon),
+        grade=grade_for(epsilon),
+        epsilon=epsilon,
         issued_at=at,
         expires_at=_a_year_after(at),
+        scope=scope,
     )
+
+
+def scope_of(suite: SuiteFigures) -> Scope:
+    """Return the lengths at which every register passes; no length, where one fails at the shortest."""
+    lengths: list[LengthTier] = []
+    failures: list[str] = []
+    unmeasured: list[str] = []
+    registers = sorted({cell.register for cell in suite.cells if cell.counts})
+    for length in suite.lengths:
+        cells = suite.at(length)
+        if failures := [reason for cell in cells for reason in failures_of(cell)]:
+            break
+        judged = {cell.register: cell.aligned.low for cell in cells if cell.aligned is not None}
+        if judged:
+            register = min(judged, key=judged.__getitem__)
+            lengths.append(LengthTier(length, tier_for(_loss(judged[register])), judged[register], register))
+            unmeasured += [f"{each} at {length} tokens" for each in registers if each not in judged]
+    return Scope(suite.name, suite.mode.value, tuple(lengths), tuple(failures), tuple(unmeasured))
 
 
 def refusals(quality: Quality) -> tuple[str, ...]:
@@ -72,19 +141,52 @@ def refusals(quality: Quality) -> tuple[str, ...]:
         return ("the target model was not run, so the memory was never compared with its controls",)
     if quality.retrieval is not None:
         return tuple(_below_controls(quality.retrieval))
+    if quality.suite is not None:
+        scope = scope_of(quality.suite)
+        return () if scope.lengths else scope.failures or (f"no cell of {scope.suite} was measured",)
     if quality.retention is None:
         return ("the retention is missing",)
     return tuple(_below_bars(quality.retention))
 
 
+def failures_of(cell: Cell) -> list[str]:
+    """Return which bars a cell does not clear, in sentences; none where it was not measured or never counts.
+
+    At least one control must have been measured.
+    """
+    if cell.aligned is None or not cell.counts:
+        return []
+    where = f"{cell.register} at {cell.length} tokens"
+    upper_ends = (
+        ("the wrong document's memory reaches up to", cell.wrong_document),
+        ("the target's own tokens with a stranger's memory reach up to", cell.own_tokens),
+        ("a map of the target's tokens alone reaches up to", cell.tokens_only),
+        ("a random W reaches up to", cell.random_w),
+    )
+    bars = [(what, interval.high) for what, interval in upper_ends if interval is not None]
+    if not bars:
+        return [f"{where}: no control was measured"]
+    if cell.text_eighth is not None:
+        bars.append(("the last eighth of the context as text reaches", cell.text_eighth.value))
+    return [f"{where}: {sentence}" for sentence in _not_above(cell.aligned, bars)]
+
+
+def _not_above(aligned: Interval, bars: list[tuple[str, float]]) -> list[str]:
+    floor = aligned.low
+    return [f"retention may be as low as {floor:.3f}, while {what} {bar:.3f}" for what, bar in bars if not floor > bar]
+
+
+def _loss(retention: float) -> float:
+    return min(max(1 - retention, 0.0), 1.0)
+
+
 def _below_bars(retention: Retention) -> list[str]:
-    floor = retention.aligned.low
-    bars = (
+    bars = [
         ("the wrong document's memory reaches up to", retention.wrong_document.high),
         ("a random W reaches up to", retention.random_w.high),
         ("the last eighth of the context as text reaches", retention.text_eighth.value),
-    )
-    return [f"retention may be as low as {floor:.3f}, while {what} {bar:.3f}" for what, bar in bars if not floor > bar]
+    ]
+    return _not_above(retention.aligned, bars)
 
 
 def _below_controls(retrieval: Retrieval) -> list[str]:

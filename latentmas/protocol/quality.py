@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-REREAD_TOKENS = 32  # an eighth of the longest context that is judged
+REREAD_TOKENS = 32  # an eighth of the shortest context of the evaluation suite
+SAMPLED = "sampled"  # the register of text that models sampled: shown, but part of no mean and of no certificate
 
 
 class Basis(StrEnum):
@@ -52,6 +53,68 @@ class Retention:
     text_eighth: Interval
 
 
+class TokenMode(StrEnum):
+    """What the receiver of a memory knows."""
+
+    TOKENS_KNOWN = "tokens-known"  # the text, and so the target's own tokens
+    SOURCE_TOKENS = "source-tokens"  # nothing: the memory keeps the source's tokens and positions
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Retention of one register's held-out groups at one context length; every figure is None where not measured.
+
+    `aligned` is with the target's tokens known, `source_tokens` without them, as such a memory is used: the source's
+    tokens at the source's positions. `left_out` is `aligned` of a map that was fitted without this register: what a
+    stranger's text may expect.
+
+    Controls: another document's memory with its own tokens (`wrong_document`) and with this document's tokens
+    (`own_tokens`), a map fitted to use the target's tokens alone (`tokens_only`), a random W, the last eighth of the
+    context as text. `reread` lets the target read the last REREAD_TOKENS tokens itself, after this memory, after
+    nothing (`reread_nothing`) and after a stranger's memory (`reread_stranger`).
+    """
+
+    register: str
+    length: int  # context in tokens of the target
+    documents: int
+    scored_tokens: int
+    aligned: Interval | None = None
+    source_tokens: Interval | None = None
+    left_out: Interval | None = None
+    wrong_document: Interval | None = None
+    own_tokens: Interval | None = None
+    tokens_only: Interval | None = None
+    random_w: Interval | None = None
+    text_eighth: Interval | None = None
+    reread: Interval | None = None
+    reread_nothing: Interval | None = None
+    reread_stranger: Interval | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the cell is part of means and certificates: sampled text is not."""
+        return self.register != SAMPLED
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteFigures:
+    """What was measured on a versioned evaluation suite: registers x context lengths."""
+
+    name: str  # such as suite/1-core
+    digest: str  # sha256:<hex> of the documents in it
+    mode: TokenMode
+    cells: tuple[Cell, ...]
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The context lengths, ascending."""
+        return tuple(sorted({cell.length for cell in self.cells}))
+
+    def at(self, length: int) -> tuple[Cell, ...]:
+        """Return the cells of one length that count."""
+        return tuple(cell for cell in self.cells if cell.length == length and cell.counts)
+
+
 @dataclass(frozen=True, slots=True)
 class Retrieval:
     """How often an aligned vector finds its own passage among the target's vectors of held-out passages, by cosine.
@@ -75,7 +138,8 @@ class Quality:
     `epsilon` is 1 - retention clamped to [0, 1], or 1 - top-1 retrieval, and 1 - information_retention elsewhere.
     `confidence` is the lower end of that figure's interval. Where a W-Matrix has a correction by the target's tokens,
     all figures are with it, and `uncorrected` is the retention without. `reread` is the retention where the target
-    reads the context's last REREAD_TOKENS tokens itself, after the aligned memory of those before.
+    reads the context's last REREAD_TOKENS tokens itself, after the aligned memory of those before. `suite` holds the
+    same by register and context length; with it, the other figures are over all its documents of the shortest length.
     """
 
     basis: Basis
@@ -92,6 +156,7 @@ class Quality:
     retrieval: Retrieval | None = None
     uncorrected: Interval | None = None
     reread: Interval | None = None
+    suite: SuiteFigures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +186,8 @@ class DocumentScore:
     document: str  # first 16 hex digits of the document's SHA-256
     scored_tokens: int
     nll: dict[str, float]
+    register: str | None = None  # the cell of the evaluation suite
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

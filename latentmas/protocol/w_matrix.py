@@ -143,15 +143,16 @@ class WMatrixDocument:
         encoder, decoder = (shapes[rule] for rule in CORRECTION)
         width = self.target_geometry.layer_width
         fits = (
-            len(encoder) == 2
-            and encoder[0]
-            and not encoder[0] % width
-            and decoder == (encoder[1], self.target_dimension)
+            len(encoder) in (2, 3)  # of two axes where one layer is known: [lags x width, rank]
+            and all(encoder)
+            and not encoder[-2] % width
+            and (len(encoder) == 2 or encoder[1] < self.target_dimension)
+            and decoder == (encoder[-1], self.target_dimension)
         )
         if not fits:
             raise DimensionMismatch(
-                f"correction_encoder {encoder} and correction_decoder {decoder} must be [n x {width}, rank] and "
-                f"[rank, {self.target_dimension}]",
+                f"correction_encoder {encoder} and correction_decoder {decoder} must be [lags, n x {width}, rank], n "
+                f"fewer than the target's layers, and [rank, {self.target_dimension}]",
                 field=CORRECTION[0],
             )
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 from django.conf import settings
 
 from kvcache.adapters import ModelAdapter
@@ -16,11 +17,10 @@ from kvcache.server.models import Operation
 from kvcache.server.queries import get_adapter
 from kvcache.server.recording import Clock, clocked
 from latentmas import blobs
-from latentmas.protocol.certification import Certification, Grade, Tier
 from latentmas.protocol.errors import ModelNotSupported, TooLarge
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.w_matrix import read_w_matrix
-from marketplace.listings.certificates import quality_of, reasons_of
+from marketplace.listings.certificates import certificate_of, quality_of, reasons_of
 from marketplace.listings.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
 
@@ -47,12 +47,16 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class KVCacheOrder:
-    """What is asked for: the target model, the W-Matrix (None: the best certified one), and the receiver's policy."""
+    """What is asked for: the target model, the W-Matrix (None: the best certified one), and the receiver's policy.
+
+    `target_weights` is the digest of the receiver's own weights, where it states them.
+    """
 
     target_model: str
     policy: Policy
     listing: str | None = None
     version: str | None = None
+    target_weights: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,12 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     frame, policy = handed.snapshot.frame, order.policy
     pair = {"source_model": handed.source.model, "target_model": target.model}
     row = named_for_cache(order.listing, order.version, **pair) or best_for_cache(
-        **pair, weights=frame.weights, at=at, require_certificate=policy.require_certificate
+        source_model=handed.source.model,
+        target_model=target.model,
+        weights=frame.weights,
+        at=at,
+        require_certificate=policy.require_certificate,
+        context_tokens=context_tokens(frame, handed.target_tokens),
     )
     tokens = frame.tokens if handed.target_tokens is None else len(handed.target_tokens.spans)
     _check_size(row, 1 + tokens)
@@ -87,7 +96,12 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
         require_unrotated(target, geometry)
     with clocked() as clock:
         exchanged = exchange(
-            handed.snapshot, w_matrix, target=handed.target_tokens, policy=policy, evidence=evidence_of(row, at=at)
+            handed.snapshot,
+            w_matrix,
+            target=handed.target_tokens,
+            policy=policy,
+            evidence=evidence_of(row, at=at),
+            target_weights=order.target_weights,
         )
     recording.record(
         Operation.ALIGN,
@@ -113,16 +127,25 @@ def adapter_of(spelling: str) -> ModelAdapter:
 
 def evidence_of(row: ListingVersion, *, at: datetime) -> Evidence:
     """Return a version's recorded quality and certificate, or the reasons why it has none."""
-    certificate = None
-    if row.tier and row.grade and row.certified_at and row.certified_until:
-        certificate = Certification(
-            tier=Tier(row.tier),
-            grade=Grade(row.grade),
-            epsilon=row.epsilon,
-            issued_at=row.certified_at,
-            expires_at=row.certified_until,
-        )
-    return Evidence(quality=quality_of(row), certificate=certificate, refusals=tuple(reasons_of(row)), at=at)
+    return Evidence(
+        quality=quality_of(row),
+        certificate=certificate_of(row),
+        refusals=tuple(reasons_of(row)),
+        target_weights=row.target_weights,
+        at=at,
+    )
+
+
+def context_tokens(frame: SnapshotFrame, target: TargetTokens | None) -> int:
+    """Return the length of a context, BOS not counted: in the target's tokens, or in the source's without those.
+
+    Where a memory does not say what its first entry is, that counts as BOS.
+    """
+    if target is None:
+        starts_with_bos = frame.positions[0] == 0 and (frame.offsets is None or not frame.offsets[0].any())
+        return frame.next_position - int(starts_with_bos)
+    spans = np.asarray(target.spans)
+    return len(spans) - int(spans.ndim == 2 and len(spans) > 0 and not spans[0].any())
 
 
 def _check_size(row: ListingVersion, tokens: int) -> None:

@@ -46,6 +46,7 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
         policy=inputs.policy_of(options),
         listing=options.get("w_matrix_listing"),
         version=options.get("w_matrix_version"),
+        target_weights=options.get("target_weights"),
     )
     done = align(_handed(request, options), order, at=now)
     # Through JSON, so that the header beside a file formats times as a JSON answer does.

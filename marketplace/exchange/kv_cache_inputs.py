@@ -22,7 +22,10 @@ from latentmas.rest.parameters import ArrayField, DigestField, StrictSerializer,
 from marketplace.exchange.kv_cache import Handed, adapter_of
 
 MAX_POSITION = (1 << 31) - 2
-POLICY = ("minimum_retention", "minimum_confidence", "require_certificate", "require_inside", "allow_partial")
+POLICY = (
+    *("minimum_retention", "minimum_confidence", "require_certificate", "require_scope", "require_inside"),
+    "allow_partial",
+)
 RANK = 4
 TARGET_TOKENS = "target-tokens"  # the kind of a file with the tensors below alone
 TOKENS = ("target_spans", "target_ids", "source_spans", "target_first_layer")  # further tensors of a raw snapshot file
@@ -38,9 +41,15 @@ class AlignOptions(StrictSerializer):
     memory = serializers.CharField(required=False, help_text="The id of one of your stored memories.")
     w_matrix_listing = serializers.CharField(required=False, help_text="A listing's id; the best certified by default.")
     w_matrix_version = serializers.CharField(required=False, help_text="MAJOR.MINOR.PATCH")
+    target_weights = DigestField(
+        required=False, help_text="Of the receiver; others than the figures were measured with are a finding."
+    )
     minimum_retention = serializers.FloatField(required=False, help_text="0 to 1; below it nothing is handed over.")
     minimum_confidence = serializers.FloatField(required=False, help_text="The same for the interval's lower end.")
     require_certificate = serializers.BooleanField(default=True)
+    require_scope = serializers.BooleanField(
+        default=True, help_text="Refuse a context that is longer than the certificate covers."
+    )
     require_inside = serializers.BooleanField(
         default=True, help_text="Refuse a memory outside of what the W-Matrix was calibrated on."
     )

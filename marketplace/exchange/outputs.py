@@ -12,7 +12,7 @@ from kvcache.server.outputs import MAX_JSON_NUMBERS
 from kvcache.server.recording import timing
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import TooLarge
-from latentmas.protocol.quality import Basis, Interval
+from latentmas.protocol.quality import Basis, Interval, TokenMode
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 from latentmas.rest.answers import CONTENT_TYPE
@@ -25,15 +25,28 @@ Json = dict[str, Any]
 VECTORS = "vectors"  # the kind of a file of vectors, and the name of its tensor
 
 
+class RegisterRetentionOutput(serializers.Serializer[Any]):
+    register = serializers.CharField()
+    retention = listings.IntervalOutput()
+
+
 class AlignmentQualityOutput(serializers.Serializer[Any]):
     """Null: not measured."""
 
     basis = serializers.ChoiceField([basis.value for basis in Basis])
+    mode = serializers.ChoiceField([mode.value for mode in TokenMode], help_text="In which the figures were measured.")
     cosine_similarity = serializers.FloatField(allow_null=True)
     euclidean_distance = serializers.FloatField(allow_null=True, help_text="Relative.")
     information_retention = serializers.FloatField(allow_null=True)
     confidence = serializers.FloatField(allow_null=True, help_text="Lower end of the retention's 95 % interval.")
-    retention = serializers.FloatField(allow_null=True, help_text="Where the target was run.")
+    retention = serializers.FloatField(
+        allow_null=True, help_text="Where the target was run; with a suite that of its worst register."
+    )
+    suite = serializers.CharField(allow_null=True, help_text="The evaluation suite that the figures are of.")
+    length = serializers.IntegerField(allow_null=True, help_text="Its shortest context length that covers this one.")
+    register = serializers.CharField(allow_null=True, help_text="The worst register at that length.")
+    mean_retention = serializers.FloatField(allow_null=True, help_text="Over the registers at that length.")
+    registers = RegisterRetentionOutput(many=True)
     distance = serializers.FloatField(allow_null=True, help_text="Of this very snapshot, about 1 in calibration.")
     inside = serializers.BooleanField(allow_null=True, help_text="Whether that is within the calibrated bounds.")
     outside_share = serializers.FloatField(allow_null=True, help_text="Share of its tokens beyond them.")

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from latentmas.admin_pages import ReadOnlyAdmin
 from marketplace.listings import admin_actions
+from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.timeline import timeline
 
@@ -56,7 +57,18 @@ class CuratedAdmin(ReadOnlyAdmin):
 
 @admin.register(Listing)
 class ListingAdmin(CuratedAdmin):
-    list_display = ("pair", "basis", "loss", "kept", "certificate", "version", "method", "seller", "updated_at")
+    list_display = (
+        "pair",
+        "basis",
+        "loss",
+        "kept",
+        "certificate",
+        "covers",
+        "version",
+        "method",
+        "seller",
+        "updated_at",
+    )
     list_filter = ("basis", "tier", "method", "source_model", "target_model")
     search_fields = ("id", "title", "source_model", "target_model", "seller", "file_digest")
     ordering = ("basis_rank", "epsilon", "id")
@@ -77,6 +89,10 @@ class ListingAdmin(CuratedAdmin):
     def certificate(self, row: Listing) -> str:
         return row.tier_at(timezone.now()) or ("expired" if row.tier else "none")
 
+    @admin.display(description="up to")
+    def covers(self, row: Listing) -> str:
+        return _covers(row)
+
     def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
         """An action on a listing concerns its newest version on offer."""
         keys = [f"{row.id}/{row.version}" for row in queryset if row.version]
@@ -85,7 +101,7 @@ class ListingAdmin(CuratedAdmin):
 
 @admin.register(ListingVersion)
 class ListingVersionAdmin(CuratedAdmin):
-    list_display = ("pair", "version", "basis", "loss", "tier", "refusal_code", "yanked_at", "published_at")
+    list_display = ("pair", "version", "basis", "loss", "tier", "covers", "refusal_code", "yanked_at", "published_at")
     list_filter = ("basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
     search_fields = ("id", "source_model", "target_model", "file_digest")
     ordering = ("-published_at", "id")
@@ -97,6 +113,10 @@ class ListingVersionAdmin(CuratedAdmin):
     @admin.display(description="epsilon", ordering="epsilon")
     def loss(self, row: ListingVersion) -> str:
         return _figure(row.epsilon)
+
+    @admin.display(description="up to")
+    def covers(self, row: ListingVersion) -> str:
+        return _covers(row)
 
     def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
         return list(queryset.order_by("source_model", "target_model", "id"))
@@ -110,6 +130,12 @@ def _people() -> dict[str, str]:
     """Return the user names of the staff by actor."""
     staff = get_user_model().objects.filter(is_staff=True)
     return {f"user:{user.pk}": user.get_username() for user in staff}
+
+
+def _covers(row: Listing | ListingVersion) -> str:
+    """Return the longest context that the certificate covers."""
+    scope = scope_of_row(row)
+    return f"{scope.longest} tokens" if scope else "not stated" if row.tier else "none"
 
 
 def _figure(value: float | None) -> str:

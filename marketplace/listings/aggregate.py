@@ -145,6 +145,7 @@ def _judge(published: VersionPublished, *, at: datetime) -> CertificationDecisio
         epsilon=certificate.epsilon,
         issued_at=certificate.issued_at,
         expires_at=certificate.expires_at,
+        scope=certificate.scope,
     )
 
 

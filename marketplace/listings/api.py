@@ -10,6 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from kvcache.exchange.policy import weights_finding
 from latentmas import blobs
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
@@ -17,7 +18,7 @@ from latentmas.registry.queries import get_model
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
-from marketplace.listings.certificates import require_certificate
+from marketplace.listings.certificates import certificate_of, require_certificate
 from marketplace.listings.choice import best
 from marketplace.listings.statistics import statistics
 
@@ -31,9 +32,14 @@ class CertificateOutput(serializers.Serializer[Any]):
     target_model = serializers.CharField()
     target_weights = serializers.CharField(allow_null=True)
     basis = serializers.ChoiceField([basis.value for basis in Basis])
-    epsilon = serializers.FloatField()
+    epsilon = serializers.FloatField(help_text="With a scope, by the lower end of its worst register.")
     issued_at = serializers.DateTimeField()
     certification = outputs.CertificationOutput()
+    targets = outputs.TargetOutput(many=True, help_text="The specification's own, and whether they are met.")
+
+
+class BestOutput(outputs.VersionOutput):
+    findings = serializers.ListField(child=serializers.CharField(), help_text="About `target_weights`.")
 
 
 class ManifestOutput(serializers.Serializer[Any]):
@@ -111,11 +117,16 @@ def certificate(request: Request, listing_id: str, version: str) -> Response:
     row, now = queries.offered_version(listing_id, version), timezone.now()
     require_certificate(row, at=now)
     same = ("listing_id", "version", "file_digest", "source_model", "source_weights", "target_model", "target_weights")
-    document = {name: getattr(row, name) for name in (*same, "basis", "epsilon")}
-    return Response(document | {"issued_at": row.certified_at, "certification": outputs.certification(row, at=now)})
+    held = certificate_of(row)
+    assert held is not None  # it was just required
+    return Response(
+        {name: getattr(row, name) for name in (*same, "basis")}
+        | {"epsilon": held.epsilon, "issued_at": held.issued_at}
+        | {"certification": outputs.certification(row, at=now), "targets": outputs.targets(row)}
+    )
 
 
-@reading("w_matrices_best", answer=outputs.VersionOutput, query=inputs.BestInput)
+@reading("w_matrices_best", answer=BestOutput, query=inputs.BestInput)
 def best_for_pair(request: Request) -> Response:
     """Return the best certified version for a pair of models; never a simulated one unless it is asked for."""
     now = timezone.now()
@@ -128,8 +139,10 @@ def best_for_pair(request: Request) -> Response:
         min_certification=inputs.tier_of(wanted),
         include_simulated=wanted["include_simulated"],
         space=Space(wanted["space"]),
+        context_tokens=wanted.get("context_tokens"),
     )
-    return Response(outputs.version(found, at=now))
+    finding = weights_finding(wanted.get("target_weights"), found.target_weights)
+    return Response(outputs.version(found, at=now) | {"findings": [finding] if finding else []})
 
 
 @reading("w_matrices_compatible", answer=CompatibleOutput, query=inputs.CompatibleInput)

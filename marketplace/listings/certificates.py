@@ -1,17 +1,18 @@
-"""The certification status of a version at a given time, and the reasons for a refusal."""
+"""The certificate of a version at a given time: its status, its scope, and the reasons for a refusal."""
 
 from datetime import datetime
 from typing import Literal
 
 import msgspec
 
-from latentmas.protocol.certification import refusals
+from latentmas.protocol.certification import Certification, Grade, Scope, Tier, refusals
 from latentmas.protocol.errors import QualityBelowThreshold
-from latentmas.protocol.quality import Quality
+from latentmas.protocol.quality import Quality, TokenMode
 from marketplace.listings.errors import NotCertified
-from marketplace.listings.models import ListingVersion
+from marketplace.listings.models import Listing, ListingVersion
 
 Status = Literal["certified", "expired", "refused", "pending"]
+MODES = {TokenMode.TOKENS_KNOWN: "the target's tokens known", TokenMode.SOURCE_TOKENS: "the target's tokens not known"}
 
 
 def status_of(row: ListingVersion, *, at: datetime) -> Status:
@@ -30,6 +31,37 @@ def reasons_of(row: ListingVersion) -> list[str]:
 
 def quality_of(row: ListingVersion) -> Quality:
     return msgspec.convert(row.quality, Quality)
+
+
+def scope_of_row(row: Listing | ListingVersion) -> Scope | None:
+    """Return where the row's certificate holds; None without one, or for figures of no evaluation suite."""
+    return None if row.scope is None else msgspec.convert(row.scope, Scope)
+
+
+def certificate_of(row: ListingVersion) -> Certification | None:
+    """Return the certificate on record, expired or not."""
+    if row.tier is None or row.grade is None or row.certified_at is None or row.certified_until is None:
+        return None
+    scope = scope_of_row(row)
+    return Certification(
+        tier=Tier(row.tier),
+        grade=Grade(row.grade),
+        epsilon=row.epsilon if scope is None else scope.epsilon,
+        issued_at=row.certified_at,
+        expires_at=row.certified_until,
+        scope=scope,
+    )
+
+
+def scope_sentence(scope: Scope) -> str:
+    """Return where a certificate holds, and for which register least, as a sentence."""
+    worst = scope.worst
+    but = f" but, for lack of texts, {', '.join(scope.unmeasured)}" if scope.unmeasured else ""
+    return (
+        f"Certified for contexts of up to {scope.longest} tokens in any register of {scope.suite}{but}, "
+        f"{MODES[TokenMode(scope.mode)]}; worst: {worst.register} at {worst.length} tokens, "
+        f"at least {worst.low:.3f}."
+    )
 
 
 def require_certificate(row: ListingVersion, *, at: datetime) -> None:

@@ -11,8 +11,10 @@ from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold, WMatr
 from latentmas.protocol.quality import MEASURED, Basis
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
+from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.queries import get_listing, offered_version
+from marketplace.listings.ranking import ranked, tier_for_context
 
 BROWSE = "GET /api/w-matrices"
 BEST = f"{BROWSE}/best"
@@ -27,26 +29,31 @@ def best(
     min_certification: Tier | None = None,
     include_simulated: bool = False,
     space: Space = Space.KV_CACHE,
+    context_tokens: int | None = None,
 ) -> ListingVersion:
-    """Return the version with a valid certificate of at least `min_certification` and the lowest epsilon.
+    """Return the version with a valid certificate of at least `min_certification` that ranks first.
 
     Without `min_certification` any tier will do, and with `include_simulated` a simulated version is the last resort.
-    Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same model.
+    With `context_tokens`, of the target, a certificate counts by its tier at that length, and not at all beyond its
+    scope. Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same
+    model.
     """
-    if source_model == target_model:
-        raise InvalidInput(
-            f"source and target are the same model, {source_model!r}",
-            resolution="Hand its memory over as it is: the same model needs no W-Matrix.",
-            field="target_model",
-        )
+    _require_two(source_model, target_model)
     offers = list(_offers(source_model, target_model, space))
-    floor = min_certification or Tier.BRONZE
-    certified = [offer for offer in offers if (tier := offer.tier_at(at)) and RANK[Tier(tier)] >= RANK[floor]]
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
     last_resort = simulated if include_simulated and min_certification is None else []
-    for offer in certified + last_resort:
+    certified = _certified(offers, at=at, floor=min_certification or Tier.BRONZE, tokens=context_tokens)
+    for offer in ranked(certified, tokens=context_tokens) + last_resort:
         return offer
-    raise _not_found(offers, source_model, target_model, min_certification=min_certification, at=at, space=space)
+    raise _not_found(
+        offers,
+        source_model,
+        target_model,
+        min_certification=min_certification,
+        at=at,
+        space=space,
+        tokens=context_tokens,
+    )
 
 
 def named_for_cache(
@@ -80,25 +87,32 @@ def named_for_cache(
 
 
 def best_for_cache(
-    *, source_model: str, target_model: str, weights: str | None, at: datetime, require_certificate: bool
+    *,
+    source_model: str,
+    target_model: str,
+    weights: str | None,
+    at: datetime,
+    require_certificate: bool,
+    context_tokens: int | None = None,
 ) -> ListingVersion:
     """Return the best certified version between KV-caches, preferably one made from exactly these source `weights`.
 
-    Where no certificate is asked for, a measured version without one will do. Raises WMatrixNotFound with the next
-    call, and InvalidInput where both are the same model.
+    Those whose scope covers a context of `context_tokens` come before the other certified ones; where no certificate is
+    asked for, a measured version without one will do. Raises WMatrixNotFound with the next call, and InvalidInput where
+    both are the same model.
     """
-    offers = _offers(source_model, target_model, Space.KV_CACHE)
-    try:
-        row = best(source_model=source_model, target_model=target_model, at=at)
-    except WMatrixNotFound as error:
-        measured = _measured(offers)
-        found = _of_weights(measured, weights) or measured.first()
-        if require_certificate or found is None:
-            raise _with_generate(error) from error
-        return found
-    if weights is None or row.source_weights in (None, weights):
-        return row
-    return _of_weights(offers.filter(certified_until__gt=at), weights) or row
+    _require_two(source_model, target_model)
+    offers = list(_offers(source_model, target_model, Space.KV_CACHE))
+    measured = [] if require_certificate else [offer for offer in offers if Basis(offer.basis) in MEASURED]
+    groups = (_certified(offers, at=at, tokens=context_tokens), _certified(offers, at=at), measured)
+    found = [offer for group in groups for offer in ranked(group, tokens=context_tokens)]
+    for offer in found:
+        if weights is None or offer.source_weights in (None, weights):
+            return offer
+    if found:
+        return found[0]
+    error = _not_found(offers, source_model, target_model, at=at, space=Space.KV_CACHE)
+    raise _with_generate(error)
 
 
 def for_vectors(
@@ -137,6 +151,32 @@ def for_vectors(
     return row
 
 
+def _require_two(source_model: str, target_model: str) -> None:
+    if source_model == target_model:
+        raise InvalidInput(
+            f"source and target are the same model, {source_model!r}",
+            resolution="Hand its memory over as it is: the same model needs no W-Matrix.",
+            field="target_model",
+        )
+
+
+def _certified(
+    offers: Sequence[ListingVersion], *, at: datetime, floor: Tier = Tier.BRONZE, tokens: int | None = None
+) -> list[ListingVersion]:
+    """Return the offers with a valid certificate of at least a tier, for contexts of so many tokens where given.
+
+    A certificate without a scope says nothing about lengths: it counts only where no other one states a scope.
+    """
+    valid = [(offer, tier) for offer in offers if (tier := offer.tier_at(at))]
+    stated = tokens is not None and any(offer.scope is not None for offer, _ in valid)
+    found = [
+        (offer, tier_for_context(offer, tier, tokens=tokens))
+        for offer, tier in valid
+        if offer.scope is not None or not stated
+    ]
+    return [offer for offer, tier in found if tier is not None and RANK[Tier(tier)] >= RANK[floor]]
+
+
 def _offers(source_model: str, target_model: str, space: Space) -> QuerySet[ListingVersion]:
     """Return the versions on offer between two models: measured first, then the lowest epsilon, then the newest."""
     return ListingVersion.objects.filter(
@@ -146,10 +186,6 @@ def _offers(source_model: str, target_model: str, space: Space) -> QuerySet[List
 
 def _measured(offers: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:
     return offers.filter(basis__in=[basis.value for basis in MEASURED])
-
-
-def _of_weights(rows: QuerySet[ListingVersion], weights: str | None) -> ListingVersion | None:
-    return None if weights is None else rows.filter(source_weights=weights).first()
 
 
 def _of_pair(version: str, source_model: str, target_model: str) -> ListingVersion:
@@ -179,18 +215,27 @@ def _not_found(
     source_model: str,
     target_model: str,
     *,
-    min_certification: Tier | None,
     at: datetime,
     space: Space,
+    min_certification: Tier | None = None,
+    tokens: int | None = None,
 ) -> WMatrixNotFound:
     within = "" if space is Space.KV_CACHE else f"&space={space.value}"
     pair = f"source_model={source_model}&target_model={target_model}{within}"
-    lower = [tier for offer in offers if (tier := offer.tier_at(at))]
+    valid = [(offer, tier) for offer in offers if (tier := offer.tier_at(at))]
     uncertified = [offer for offer in offers if Basis(offer.basis) in MEASURED and not offer.tier_at(at)]
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
-    if lower and min_certification:
-        top = max(lower, key=lambda tier: RANK[Tier(tier)])
-        advice = f"The best certificate for this pair is {top}: {BEST}?{pair}&min_certification={top}."
+    longest = max((scope.longest for offer, _ in valid if (scope := scope_of_row(offer))), default=None)
+    if tokens is not None and longest is not None and longest < tokens:
+        advice = (
+            f"The longest contexts that a certificate for this pair covers have {longest} tokens: {BEST}?{pair}"
+            f"&context_tokens={longest}. For longer ones let the target model read the text itself."
+        )
+    elif valid and min_certification:
+        there = [found for offer, tier in valid if (found := tier_for_context(offer, tier, tokens=tokens))]
+        top = max(there, key=lambda tier: RANK[Tier(tier)])
+        same = "" if tokens is None else f"&context_tokens={tokens}"
+        advice = f"The best certificate for this pair is {top}: {BEST}?{pair}&min_certification={top}{same}."
     elif uncertified:
         advice = (
             f"{len(uncertified)} measured version(s) carry no valid certificate; read why before use: {BROWSE}?{pair}. "
@@ -208,8 +253,9 @@ def _not_found(
         )
     what = "" if space is Space.KV_CACHE else f" of {space.value}s"
     wanted = f"certified {min_certification.value} or better" if min_certification else "with a valid certificate"
+    length = "" if tokens is None else f" for contexts of {tokens} tokens"
     return WMatrixNotFound(
-        f"no W-Matrix{what} from {source_model} to {target_model} {wanted}",
+        f"no W-Matrix{what} from {source_model} to {target_model} {wanted}{length}",
         resolution=advice,
         source_model=source_model,
         target_model=target_model,

@@ -18,6 +18,7 @@ from marketplace.listings.aggregate import (
     decide_publish,
     decide_yank,
 )
+from marketplace.listings.compact import compact
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
 
 
@@ -49,10 +50,13 @@ def publish_version(
 ) -> list[Recorded]:
     """Publish a version whose file and report are stored already; the same version again records nothing.
 
+    What is recorded has the suite's figures to four digits; the report has all of them.
+
     Raises NotFound, InvalidInput, Conflict or VersionConflict.
     """
     _check_stored(published.file, "file")
     _check_stored(published.report, "report")
+    published = replace(published, quality=compact(published.quality))
     return execute(
         LISTING,
         listing_id,

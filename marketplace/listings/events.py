@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from latentmas.events.types import Payload, event, upcaster
-from latentmas.protocol.certification import Grade, Tier
+from latentmas.protocol.certification import Grade, Scope, Tier
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import Space
 
@@ -64,7 +64,7 @@ class VersionPublished:
     space: Space = Space.KV_CACHE  # that of its listing
 
 
-@event("listing.version_certified")
+@event("listing.version_certified", schema=2)
 @dataclass(frozen=True, slots=True)
 class VersionCertified:
     version: str
@@ -73,6 +73,7 @@ class VersionCertified:
     epsilon: float
     issued_at: datetime
     expires_at: datetime
+    scope: Scope | None = None  # where it holds; None where the figures are of no evaluation suite
 
 
 @event("listing.version_refused")
@@ -95,3 +96,9 @@ class VersionYanked:
 def _of_kv_caches(payload: Payload) -> Payload:
     """Every W-Matrix of the first schema maps KV-caches."""
     return {**payload, "space": Space.KV_CACHE.value}
+
+
+@upcaster("listing.version_certified", from_schema=1)
+def _without_scope(payload: Payload) -> Payload:
+    """No figure of the first schema is of an evaluation suite."""
+    return {**payload, "scope": None}

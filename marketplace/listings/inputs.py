@@ -11,11 +11,12 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.queries import get_model
-from latentmas.rest.parameters import StrictSerializer, read, snake_keys
+from latentmas.rest.parameters import DigestField, StrictSerializer, read, snake_keys
 from marketplace.listings.queries import Filters
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
+MAX_CONTEXT = (1 << 31) - 2
 SPACES = [space.value for space in Space]
 ANY = "any"
 # Shorter and older names of the same parameters.
@@ -55,6 +56,22 @@ class BestInput(StrictSerializer):
         required=False, default=False, help_text="Return a simulated version where nothing certified exists."
     )
     space = serializers.ChoiceField(SPACES, required=False, default=Space.KV_CACHE.value)
+    context_tokens = serializers.IntegerField(
+        required=False, min_value=1, max_value=MAX_CONTEXT, help_text="Length of the contexts, in the target's tokens."
+    )
+    target_weights = DigestField(
+        required=False, help_text="Of the receiver; others than the figures were measured with are a finding."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "context_tokens" in attrs and attrs["space"] != Space.KV_CACHE:
+            raise serializers.ValidationError({"context_tokens": "only a KV-cache has a context"})
+        return super().validate(attrs)
+
+
+class PairEstimateInput(StrictSerializer):
+    source_model = serializers.CharField(help_text="Name, hub id or alias.")
+    target_model = serializers.CharField(help_text="Name, hub id or alias.")
 
 
 class CompatibleInput(StrictSerializer):

@@ -49,6 +49,7 @@ class Listing(models.Model):
     top1_high = models.FloatField(null=True)
     tier = models.CharField(max_length=20, choices=TIERS, null=True)  # noqa: DJ001
     grade = models.CharField(max_length=20, null=True)  # noqa: DJ001
+    scope = models.JSONField(null=True, help_text="Where the certificate holds; null where no suite was measured.")
     certified_until = models.DateTimeField(null=True)
     file_digest = models.CharField(max_length=71, null=True)  # noqa: DJ001
     file_size = models.BigIntegerField(null=True)
@@ -100,6 +101,7 @@ class ListingVersion(models.Model):
     quality = models.JSONField()
     tier = models.CharField(max_length=20, choices=TIERS, null=True)  # noqa: DJ001
     grade = models.CharField(max_length=20, null=True)  # noqa: DJ001
+    scope = models.JSONField(null=True, help_text="Where the certificate holds; null where no suite was measured.")
     certified_at = models.DateTimeField(null=True)
     certified_until = models.DateTimeField(null=True)
     refusal_code = models.CharField(max_length=50, null=True)  # noqa: DJ001

@@ -1,14 +1,16 @@
 """JSON documents of the catalogue. No figure appears without its basis and its `certification`, null or not."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
 from latentmas.protocol.certification import Tier
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import Basis, TokenMode
+from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.certificates import reasons_of, status_of
+from marketplace.listings.certificates import quality_of, reasons_of, scope_of_row, scope_sentence, status_of
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.statistics import Statistics
 
@@ -31,10 +33,37 @@ class FileOutput(serializers.Serializer[Any]):
     size = serializers.IntegerField(help_text="Bytes.")
 
 
+class LengthTierOutput(serializers.Serializer[Any]):
+    length = serializers.IntegerField()
+    tier = serializers.ChoiceField([tier.value for tier in Tier])
+    low = serializers.FloatField(help_text="Lower end of the worst register's retention.")
+    register = serializers.CharField(help_text="The worst one.")
+
+
+class ScopeOutput(serializers.Serializer[Any]):
+    """Where a certificate holds."""
+
+    suite = serializers.CharField()
+    mode = serializers.ChoiceField([mode.value for mode in TokenMode])
+    longest = serializers.IntegerField(help_text="The longest context, in tokens of the target.")
+    lengths = LengthTierOutput(many=True)
+    failures = serializers.ListField(child=serializers.CharField(), help_text="What ends the scope, by register.")
+    unmeasured = serializers.ListField(child=serializers.CharField(), help_text="Registers without enough texts.")
+    sentence = serializers.CharField()
+
+
 class CertificationOutput(serializers.Serializer[Any]):
     tier = serializers.ChoiceField([tier.value for tier in Tier])
     grade = serializers.CharField()
     expires_at = serializers.DateTimeField()
+    scope = ScopeOutput(allow_null=True, help_text="Null: the figures are of no evaluation suite.")
+
+
+class TargetOutput(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    target = serializers.CharField(help_text="Such as > 0.90.")
+    measured = serializers.FloatField(allow_null=True)
+    met = serializers.BooleanField(allow_null=True)
 
 
 class SummaryOutput(serializers.Serializer[Any]):
@@ -201,7 +230,14 @@ def version(row: ListingVersion, *, at: datetime) -> Json:
 def certification(row: Listing | ListingVersion, *, at: datetime) -> Json | None:
     """Return the certificate that is valid at the moment, or None."""
     tier = row.tier_at(at)
-    return None if tier is None else {"tier": tier, "grade": row.grade, "expires_at": row.certified_until}
+    if tier is None:
+        return None
+    return {"tier": tier, "grade": row.grade, "expires_at": row.certified_until, "scope": _scope(row)}
+
+
+def targets(row: ListingVersion) -> list[Json]:
+    """Return whether the specification's targets of quality are met."""
+    return [asdict(verdict) for verdict in target_verdicts(quality_of(row))]
 
 
 def applied_w_matrix(row: ListingVersion, *, at: datetime) -> Json:
@@ -225,6 +261,11 @@ def statistics_document(totals: Statistics) -> Json:
         if each["basis"] == Basis.SIMULATED:
             each["certification"] = None
     return {name: getattr(totals, name) for name in names} | {"epsilon": epsilons}
+
+
+def _scope(row: Listing | ListingVersion) -> Json | None:
+    scope = scope_of_row(row)
+    return None if scope is None else asdict(scope) | {"longest": scope.longest, "sentence": scope_sentence(scope)}
 
 
 def _interval(row: Listing, name: str) -> Json | None:

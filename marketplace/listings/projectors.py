@@ -53,10 +53,11 @@ def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, Li
             row = versions[f"{identifier}/{certified.version}"]
             row.tier, row.grade = certified.tier.value, certified.grade.value
             row.certified_at, row.certified_until = certified.issued_at, certified.expires_at
+            row.scope = None if certified.scope is None else msgspec.to_builtins(certified.scope)
             row.refusal_code, row.refusal_reasons = None, []
         case VersionRefused() as refused:
             row = versions[f"{identifier}/{refused.version}"]
-            row.tier = row.grade = row.certified_at = row.certified_until = None
+            row.tier = row.grade = row.scope = row.certified_at = row.certified_until = None
             row.refusal_code, row.refusal_reasons = refused.code, list(refused.reasons)
         case VersionYanked() as yanked:
             row = versions[f"{identifier}/{yanked.version}"]
@@ -123,6 +124,7 @@ SHOWN = (
     "epsilon",
     "tier",
     "grade",
+    "scope",
     "certified_until",
     "file_digest",
     "file_size",

@@ -13,9 +13,11 @@ from marketplace.listings import inputs
 
 VALID_FOR_DAYS = 365
 RULE = (
-    "A certificate is due only where the lower end of the retention interval is above the upper ends of both controls "
-    "(wrong document, random W) and above the last eighth of the context given as text. Simulated and declared figures "
-    "are never certified."
+    "A certificate is due only where the lower end of the retention interval is above the upper ends of all controls "
+    "(wrong document, random W, the target's own tokens with a stranger's memory, a map of those tokens alone) and "
+    "above the last eighth of the context given as text. It holds for contexts up to the length at which every "
+    "register of its evaluation suite passes; the tier follows from the worst register there, by the lower end of its "
+    "interval. Simulated and declared figures are never certified."
 )
 
 

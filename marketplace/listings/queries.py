@@ -1,5 +1,6 @@
 """Reads of the catalogue. The time is a parameter, because certificates expire."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,10 +10,11 @@ from django.db.models import Q, QuerySet
 from latentmas import blobs
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import NotFound, StorageUnavailable
-from latentmas.protocol.quality import Basis, EvaluationReport
+from latentmas.protocol.quality import Basis, EvaluationReport, Interval
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
 from marketplace.listings.errors import VersionYankedError
+from marketplace.listings.estimates import MeasuredPair
 from marketplace.listings.models import Listing, ListingVersion
 
 NUL = "\x00"
@@ -105,6 +107,28 @@ def targets_of(source_model: str, *, at: datetime, space: Space = Space.KV_CACHE
     return list(first.values())
 
 
+def measured_listings(*, at: datetime) -> list[Listing]:
+    """Return what is on offer with a retention measured on the target model: one listing a pair, certified before not.
+
+    Refused ones count too: an estimate that left them out would flatter.
+    """
+    rows = browse(Filters(basis=Basis.FUNCTIONAL), at=at).filter(retention__isnull=False)
+    first: dict[tuple[str, str], Listing] = {}
+    for row in sorted(rows, key=lambda row: row.tier_at(at) is None):
+        first.setdefault((row.source_model, row.target_model), row)
+    return list(first.values())
+
+
+def measured_pairs(listings: Iterable[Listing]) -> list[MeasuredPair]:
+    """Return measured listings as the pairs that an estimate can rest on."""
+    models = RegisteredModel.objects.only("name", "family", "kv_width").in_bulk()
+    return [
+        MeasuredPair(models[row.source_model], models[row.target_model], _retention(row), row.id)
+        for row in listings
+        if row.source_model in models and row.target_model in models
+    ]
+
+
 def models_on_offer() -> tuple[list[str], list[str]]:
     """Return the names of all source and of all target models on offer, in order."""
     pairs = Listing.objects.filter(version__isnull=False).order_by().values_list("source_model", "target_model")
@@ -128,3 +152,10 @@ def report_of(row: ListingVersion) -> EvaluationReport:
         return msgspec.convert(msgspec.json.decode(content), EvaluationReport, strict=False)
     except msgspec.DecodeError as error:
         raise StorageUnavailable(f"the report {row.report_digest} cannot be read: {error}") from error
+
+
+def _retention(row: Listing) -> Interval:
+    assert row.retention is not None
+    assert row.retention_low is not None
+    assert row.retention_high is not None
+    return Interval(row.retention, row.retention_low, row.retention_high)

@@ -45,7 +45,10 @@ def _sentence(data: object) -> str:
             basis = data.quality.basis.value
             return f"Version {data.version} published: {data.method}, {basis}, epsilon {data.quality.epsilon:.3f}."
         case VersionCertified():
-            return f"Version {data.version} certified {data.tier.value}, valid until {data.expires_at:%Y-%m-%d}."
+            within = "" if data.scope is None else f" for contexts of up to {data.scope.longest} tokens"
+            return (
+                f"Version {data.version} certified {data.tier.value}{within}, valid until {data.expires_at:%Y-%m-%d}."
+            )
         case VersionRefused():
             return f"Version {data.version} refused a certificate: {'; '.join(data.reasons)}."
         case VersionYanked():

@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from marketplace.listings import api, files_api, protocol_api
+from marketplace.listings import api, estimate_api, files_api, protocol_api
 
 VERSION = "w-matrices/<str:listing_id>/versions/<str:version>"
 
 urlpatterns = [
     path("w-matrices", api.browse, name="w-matrices"),
     path("w-matrices/best", api.best_for_pair, name="w-matrix-best"),
+    path("w-matrices/estimate", estimate_api.estimate_quality, name="w-matrix-estimate"),
     path("w-matrices/compatible", api.compatible, name="w-matrix-compatible"),
     path("w-matrices/statistics", api.totals, name="w-matrix-statistics"),
     path("w-matrices/verify", files_api.verify, name="w-matrix-verify"),

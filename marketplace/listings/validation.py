@@ -2,10 +2,11 @@
 
 import math
 import re
+from dataclasses import fields
 
 from latentmas.blobs import DIGEST
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis, Interval, Quality, Retrieval
+from latentmas.protocol.quality import Basis, Cell, Interval, Quality, Retrieval, SuiteFigures
 from latentmas.protocol.w_matrix import STANDARDS, Method
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
 
@@ -81,9 +82,44 @@ def check_quality(quality: Quality) -> None:
         raise InvalidInput("a quality figure is not a finite number", field="quality")
     if quality.retention is not None:
         _check_loss(quality, quality.retention.aligned, "retention")
+    if quality.suite is not None:
+        _check_suite(quality, quality.suite)
     if quality.retrieval is not None:
         _check_loss(quality, quality.retrieval.top1, "retrieval")
         _check_retrieval(quality.retrieval)
+
+
+def _check_suite(quality: Quality, suite: SuiteFigures) -> None:
+    if quality.retention is None:
+        raise InvalidInput("figures of an evaluation suite need a retention beside them", field="quality.suite")
+    if DIGEST.fullmatch(suite.digest) is None:
+        raise InvalidInput(
+            f"{suite.digest!r} is not a digest of the suite {suite.name!r}", field="quality.suite.digest"
+        )
+    places = [(cell.register, cell.length) for cell in suite.cells]
+    if twice := sorted({place for place in places if places.count(place) > 1}):
+        register, length = twice[0]
+        raise InvalidInput(f"there are two cells of {register} at {length} tokens", field="quality.suite.cells")
+    for cell in suite.cells:
+        _check_cell(cell)
+
+
+def _check_cell(cell: Cell) -> None:
+    where = f"{cell.register} at {cell.length} tokens"
+    if cell.length < 1 or not cell.register.strip():
+        raise InvalidInput(f"{where!r} is not a cell of a suite", field="quality.suite.cells")
+    for name in (field.name for field in fields(cell)):
+        figure = getattr(cell, name)
+        if isinstance(figure, Interval) and not _is_interval(figure):
+            raise InvalidInput(
+                f"{name} of {where} is {figure.value} [{figure.low}, {figure.high}]; it must be a finite figure with "
+                "the lower end first",
+                field="quality.suite.cells",
+            )
+
+
+def _is_interval(figure: Interval) -> bool:
+    return all(map(math.isfinite, (figure.value, figure.low, figure.high))) and figure.low <= figure.high
 
 
 def check_reason(reason: str) -> str:

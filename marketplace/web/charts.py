@@ -72,14 +72,14 @@ def _bar(arm: Arm, index: int, x: Scale, shown: tuple[float, float]) -> SafeStri
         kind=arm.kind,
         label=arm.label,
         label_x=LABELS - 12,
-        y=_px(middle),
-        left=_px(left),
-        bar_y=_px(middle - 8),
-        width=_px(max(1.0, right - left)),
-        a=_px(ends[0]),
-        b=_px(ends[1]),
-        w0=_px(middle - 5),
-        value_x=_px(WIDTH - RIGHT + 12),
+        y=px(middle),
+        left=px(left),
+        bar_y=px(middle - 8),
+        width=px(max(1.0, right - left)),
+        a=px(ends[0]),
+        b=px(ends[1]),
+        w0=px(middle - 5),
+        value_x=px(WIDTH - RIGHT + 12),
         value=f"{arm.interval.value:.3f}".replace("-", "\N{MINUS SIGN}"),
     )
 
@@ -117,8 +117,8 @@ def _line(series: Series, x: Scale, y: Scale) -> SafeString:
     return format_html(
         '<g class="line {}"><polyline points="{}"/>{}</g>',
         series.kind,
-        " ".join(f"{_px(left)},{_px(top)}" for left, top in places),
-        format_html_join("", '<circle cx="{}" cy="{}" r="2.2"/>', ((_px(left), _px(top)) for left, top in places)),
+        " ".join(f"{px(left)},{px(top)}" for left, top in places),
+        format_html_join("", '<circle cx="{}" cy="{}" r="2.2"/>', ((px(left), px(top)) for left, top in places)),
     )
 
 
@@ -132,15 +132,15 @@ def _end_labels(shown: Sequence[Series], y: Scale) -> SafeString:
     return format_html_join(
         "",
         '<text class="end {}" x="{}" y="{}" dy=".35em">{}</text>',
-        ((each.kind, WIDTH - PLOT_RIGHT + 12, _px(place), each.label) for each, place in placed),
+        ((each.kind, WIDTH - PLOT_RIGHT + 12, px(place), each.label) for each, place in placed),
     )
 
 
 def _layer_axes(ticks: Sequence[float], layers: int, x: Scale, y: Scale) -> SafeString:
     step = max(1, ceil(layers / 12))
     bottom = PLOT_HEIGHT - PLOT_BOTTOM
-    across = ((PLOT_LEFT, _px(y(tick)), WIDTH - PLOT_RIGHT, PLOT_LEFT - 10, f"{tick:.1f}") for tick in ticks)
-    below = ((_px(x(layer)), bottom + 18, layer) for layer in range(0, layers, step))
+    across = ((PLOT_LEFT, px(y(tick)), WIDTH - PLOT_RIGHT, PLOT_LEFT - 10, f"{tick:.1f}") for tick in ticks)
+    below = ((px(x(layer)), bottom + 18, layer) for layer in range(0, layers, step))
     return format_html(
         '<g class="axis">{}{}<text x="{}" y="{}" text-anchor="middle">target layer</text></g>',
         format_html_join(
@@ -149,7 +149,7 @@ def _layer_axes(ticks: Sequence[float], layers: int, x: Scale, y: Scale) -> Safe
             across,
         ),
         format_html_join("", '<text x="{}" y="{}" text-anchor="middle">{}</text>', below),
-        _px((PLOT_LEFT + WIDTH - PLOT_RIGHT) / 2),
+        px((PLOT_LEFT + WIDTH - PLOT_RIGHT) / 2),
         bottom + 35,
     )
 
@@ -167,9 +167,9 @@ def interval_bar(interval: Interval) -> SafeString:
         '<rect class="mark" x="{mark}" y="1" width="2.5" height="12"/></svg>',
         w=MINI_WIDTH,
         h=MINI_HEIGHT,
-        low=_px(low),
-        span=_px(max(1.0, high - low)),
-        mark=_px(min(MINI_WIDTH - 2.5, max(0.0, value - 1.25))),
+        low=px(low),
+        span=px(max(1.0, high - low)),
+        mark=px(min(MINI_WIDTH - 2.5, max(0.0, value - 1.25))),
     )
 
 
@@ -180,8 +180,8 @@ def _grid(ticks: Iterable[float], x: Scale, top: float, bottom: float) -> SafeSt
         (
             (
                 " zero" if abs(tick) < 1e-9 else " one" if abs(tick - 1) < 1e-9 else "",
-                *(_px(x(tick)), _px(top), _px(bottom)),
-                *(_px(x(tick)), _px(bottom + 18)),
+                *(px(x(tick)), px(top), px(bottom)),
+                *(px(x(tick)), px(bottom + 18)),
                 f"{tick:.1f}".replace("-", "\N{MINUS SIGN}"),
             )
             for tick in ticks
@@ -211,7 +211,7 @@ def _tenth_above(value: float) -> float:
     return ceil(value * 10) / 10
 
 
-def _px(value: float) -> str:
+def px(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 

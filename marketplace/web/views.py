@@ -12,15 +12,25 @@ from rest_framework.exceptions import ValidationError
 
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import LatentMASError, NotFound
-from latentmas.protocol.quality import REREAD_TOKENS, Basis, LayerFidelity, Quality, Retention
+from latentmas.protocol.quality import (
+    MEASURED,
+    REREAD_TOKENS,
+    Basis,
+    LayerFidelity,
+    Quality,
+    Retention,
+    SuiteFigures,
+)
+from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.parameters import read
 from marketplace.listings import inputs, queries
-from marketplace.listings.certificates import quality_of, reasons_of, status_of
+from marketplace.listings.certificates import quality_of, reasons_of, scope_of_row, scope_sentence, status_of
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
 from marketplace.web.charts import Arm, Series, layer_chart, retention_chart
+from marketplace.web.heat_table import COLUMNS, heat_table, table_of
 
 ROWS = 25
 
@@ -89,7 +99,12 @@ def _figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
         "certification_status": status_of(row, at=at),
         "reasons": reasons_of(row),
         "tier": row.tier_at(at),
+        "targets": target_verdicts(quality) if quality.basis in MEASURED else (),
     }
+    if scope := scope_of_row(row):
+        figures |= {"scope": scope, "scope_sentence": scope_sentence(scope)}
+    if quality.suite is not None:
+        figures |= _suite_of(quality.suite)
     if quality.retention is not None:
         figures["arms"] = arms = _arms_of(quality, quality.retention)
         figures["retention_chart"] = retention_chart(arms)
@@ -100,6 +115,16 @@ def _figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
     if layers:
         figures |= {"layers": layers, "layer_chart": layer_chart(_series_of(layers))}
     return figures
+
+
+def _suite_of(suite: SuiteFigures) -> dict[str, Any]:
+    """Return the picture of a suite's cells, and the same as a table."""
+    return {
+        "suite": suite,
+        "heat_table": heat_table(suite),
+        "columns": [label for label, _ in COLUMNS],
+        "cells": table_of(suite),
+    }
 
 
 def _arms_of(quality: Quality, retention: Retention) -> list[Arm]:

@@ -10,7 +10,7 @@ from kvcache.exchange.placement import TargetTokens
 from kvcache.server.queries import get_adapter
 from latentmas.rest.scopes import SCOPES
 from tests.marketplace.exchange.sample import certified_listing, memory
-from tests.marketplace.sample import SOURCE, TARGET
+from tests.marketplace.sample import SOURCE, TARGET, with_suite
 
 
 @pytest.fixture
@@ -19,12 +19,13 @@ def client(sdk_with):
 
 
 def test_the_call_of_the_migration_guide(client):
-    listing = certified_listing()
-    done = client.align_kv_cache(memory(), SOURCE, TARGET)
+    listing = certified_listing(quality=with_suite())
+    done = client.align_kv_cache(memory(), SOURCE, TARGET, target_weights="sha256:" + "d" * 64)
     aligned = done["aligned_kv_cache"]
     assert aligned.frame.model == TARGET
     assert aligned.frame.tokens == done["tokens"] == 21
-    assert done["alignment_quality"]["confidence"] == pytest.approx(0.95)
+    assert done["alignment_quality"]["confidence"] == pytest.approx(0.63)  # the worst register, source tokens
+    assert any("receiver's weights" in finding for finding in done["findings"])
     assert done["w_matrix"]["listing_id"] == listing
     assert done["decision"] == "applied"
 

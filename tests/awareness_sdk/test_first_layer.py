@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from awareness_sdk.configurations import geometry_of
-from awareness_sdk.first_layer import first_layer_of
+from awareness_sdk.first_layer import first_layer_of, first_layers_of
 from awareness_sdk.transformers_bridge import snapshot_of, target_tokens
 from kvcache.rows import pack_rows
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
@@ -61,15 +61,15 @@ def tokens(count: int = 30) -> np.ndarray:
     return np.random.default_rng(3).integers(1, VOCABULARY, count)
 
 
-def read(network: Any, ids: np.ndarray) -> np.ndarray:
-    """The first layer's rows of a prefill, their rotation undone."""
+def read(network: Any, ids: np.ndarray, *, layers: int = 1) -> np.ndarray:
+    """The first layers' rows of a prefill, their rotation undone."""
     cache = transformers.DynamicCache()
     with torch.inference_mode():
         network(torch.from_numpy(ids)[None], past_key_values=cache)
     snapshot = snapshot_of(cache, config=network.config)
     geometry = snapshot.frame.geometry
     rows = pack_rows(snapshot.keys, snapshot.values, geometry=geometry)
-    return rows[:, : geometry.layer_width]
+    return rows[:, : layers * geometry.layer_width]
 
 
 def test_the_first_layer_is_what_a_prefill_caches(network: Any) -> None:
@@ -78,6 +78,18 @@ def test_the_first_layer_is_what_a_prefill_caches(network: Any) -> None:
     assert rows.dtype == np.float32
     assert rows.shape == (30, geometry_of(network.config).layer_width)
     np.testing.assert_allclose(rows, read(network, ids), atol=1e-5)
+
+
+def test_the_first_layers_are_what_a_prefill_after_bos_caches(network: Any) -> None:
+    ids, layers = tokens(), geometry_of(network.config).layers
+    rows = first_layers_of(network, ids, layers=layers, bos=1)
+    np.testing.assert_allclose(rows, read(network, np.array([1, *ids]), layers=layers)[1:], atol=1e-4)
+    np.testing.assert_allclose(first_layers_of(network, ids, layers=1, bos=1), first_layer_of(network, ids), atol=1e-6)
+
+
+def test_more_layers_than_the_model_has_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="layers is 9"):
+        first_layers_of(llama(), tokens(), layers=9, bos=1)
 
 
 def test_a_token_has_the_same_row_wherever_it_stands(network: Any) -> None:

@@ -31,7 +31,7 @@ def test_two_uploaded_packs_become_a_w_matrix(client, packs):
     made = client.generate_w_matrix(
         "gpt-4", "claude-3-opus", method="orthogonal", timeout=SECONDS, progress=lambda *far: heard.append(far)
     )
-    assert (made["version"], made["basis"], made["method"]) == ("1.0.0", "activation", "orthogonal")
+    assert (made["version"], made["basis"], made["method"]) == ("1.0.0", "declared", "orthogonal")
     assert [made["source_pack"], made["target_pack"]] == [each["digest"] for each in packs]
     stage, done, total = heard[-1]
     assert stage

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
-ELSEWHERE = {"benchmarks.compression.kvpress"}  # run by an interpreter that has kvpress
+ELSEWHERE = {"benchmarks.compression.press_scores"}  # run by an interpreter that has kvpress
 
 
 def modules() -> set[str]:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from django.test import Client
 
-from factory.corpora import Document, Split, corpus_with
-from factory.packs.pack import MAX_CHARACTERS, PackDocument
+from factory.corpora import Split, corpus_with
+from factory.corpora.documents import split_of
+from factory.packs.pack import PackDocument
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.geometry import KVGeometry
@@ -26,11 +27,15 @@ def chosen() -> list[str]:
     left = dict(DOCUMENTS)
     found = []
     for digest in sorted(LEE.documents):
-        split = Document("", digest).split
+        split = split_in_lee(digest)
         if left[split]:
             left[split] -= 1
             found.append(digest)
     return found
+
+
+def split_in_lee(digest: str) -> Split:
+    return split_of(LEE.groups.get(digest, digest))
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Synthetic:
         documents = chosen()
         rows, spans, starts = [], [], [0]
         for digest in documents:
-            length = min(LEE.documents[digest], MAX_CHARACTERS)
+            length = min(LEE.documents[digest], LEE.cut)
             ends = np.arange(self.characters, length + 1, self.characters)
             rows.append(factors(digest, ends) @ mix + 0.05 * rng.normal(size=(len(ends), width)))
             spans += [(end - self.characters, end) for end in ends]
@@ -70,7 +75,7 @@ class Synthetic:
                 corpus_digest=LEE.digest,
                 geometry=self.geometry,
                 documents=tuple(documents),
-                splits=tuple(Document("", digest).split for digest in documents),
+                splits=tuple(split_in_lee(digest) for digest in documents),
             )
         )
 

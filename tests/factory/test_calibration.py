@@ -33,7 +33,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def calibrate(*options: str) -> str:
     out = StringIO()
-    call_command("calibrate", *options, stdout=out)
+    call_command("calibrate", "--corpus", "lee", *options, stdout=out)
     return out.getvalue()
 
 

@@ -6,19 +6,23 @@ import json
 import pytest
 from django.test import Client
 
-from factory import jobs
+from factory import contributed, jobs
+from factory.corpora import TextCorpus
 from factory.models import CalibrationPack
 from factory.packs.pack import open_pack
+from factory.progress import silent
 from factory.recipes import functional
 from factory.recipes.from_packs import fit_packs, store
 from factory.runners.weights import Weights
+from factory.session import FactorySession
 from latentmas import blobs
+from latentmas.events.types import Metadata
 from latentmas.jobs import working
 from latentmas.jobs.models import Job
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method, read_w_matrix
 from marketplace.listings.models import ListingVersion
-from tests.factory.synthetic import GEOMETRY, Synthetic, upload
+from tests.factory.synthetic import GEOMETRY, LEE, Synthetic, upload
 
 pytestmark = pytest.mark.django_db
 PAIR = {"protocol": "LatentMAS/2.0", "source_model": "gpt-4", "target_model": "claude-3-opus"}
@@ -48,7 +52,7 @@ def made(client: Client, **changes):
 @pytest.mark.parametrize("method", list(Method))
 def test_two_contributed_packs_become_a_listed_w_matrix(api, packs, method):
     result = made(api, method=method.value)
-    assert (result["version"], result["basis"], result["method"]) == ("1.0.0", "activation", method.value)
+    assert (result["version"], result["basis"], result["method"]) == ("1.0.0", "declared", method.value)
     metrics = result["quality_metrics"]
     assert 0.5 < metrics["information_retention"] == metrics["expected_quality"] <= 1
     assert metrics["computational_cost"] == 2 * GEOMETRY.width * result["unified_dimension"]
@@ -57,14 +61,15 @@ def test_two_contributed_packs_become_a_listed_w_matrix(api, packs, method):
     assert listed["file"]["digest"] == result["digest"]
     assert listed["quality"]["documents"] == 4
     document = read_w_matrix(blobs.local_path(result["digest"])).document
-    assert (document.method, document.quality_metrics.basis) == (method, Basis.ACTIVATION)
+    assert (document.method, document.quality_metrics.basis) == (method, Basis.DECLARED)
     assert document.distribution is not None
     assert {"source_bos", "target_bos", "latent_scale"} <= set(document.transformation_rules)
 
 
 def test_what_was_not_run_on_the_target_is_never_certified(api, packs):
+    CalibrationPack.objects.update(contributor=None)
     result = made(api)
-    assert result["certificate"]["decision"] == "refused"
+    assert (result["basis"], result["certificate"]["decision"]) == ("activation", "refused")
     assert "was not run" in result["certificate"]["reasons"][0]
     assert ListingVersion.objects.get().tier is None
     best = api.get("/api/w-matrices/best?source_model=gpt-4&target_model=claude-3-opus")
@@ -101,7 +106,6 @@ def test_asking_twice_before_it_is_done_is_one_job(api, packs):
 
 
 def test_a_withdrawn_version_is_not_given_again(api, packs):
-    from latentmas.events.types import Metadata
     from marketplace.listings.commands import yank_version
 
     result = made(api)
@@ -198,16 +202,24 @@ def test_a_rank_above_the_shared_rows_is_refused(api, own_files):
     assert "needs more than 4096 paired rows" in answer["detail"]
 
 
-def test_models_at_hand_with_the_packs_own_weights_are_measured_on_the_target(api, own_files, packs, monkeypatch):
+def test_models_at_hand_with_the_packs_own_weights_and_their_text_can_be_run(own_files, packs, monkeypatch):
     at_hand = {name: f"sha256:{hashlib.sha256(name.encode()).hexdigest()}" for name in ("gpt-4", "claude-3-opus")}
-    monkeypatch.setattr(jobs, "PACKAGED", at_hand)
-    monkeypatch.setattr(jobs, "find_weights", lambda name, cache: Weights(name, own_files, at_hand[name]))
-    source, target = (open_pack(blobs.local_path(packs[name])) for name in at_hand)
-    assert jobs._can_run(source, target)
+    opened = {name: open_pack(blobs.local_path(packs[name])) for name in at_hand}
+    monkeypatch.setattr(contributed, "PACKAGED", at_hand)
+    monkeypatch.setattr(
+        "factory.session.find_weights", lambda name, **_options: Weights(name, own_files, at_hand[name])
+    )
+
+    def runnable(digest=LEE.digest):
+        text = TextCorpus(LEE.name, digest, ())
+        return contributed.runnable(FactorySession(lambda: text, own_files, Metadata("test"), silent, packs=opened))
+
+    assert runnable() == set(at_hand)
+    assert runnable("sha256:" + "1" * 64) == set()  # another text
     at_hand["gpt-4"] = "sha256:" + "0" * 64  # another revision
-    assert not jobs._can_run(source, target)
-    del at_hand["gpt-4"]
-    assert not jobs._can_run(source, target)
+    assert runnable() == {"claude-3-opus"}
+    del at_hand["claude-3-opus"]
+    assert runnable() == set()
 
 
 def test_a_version_that_another_run_took_meanwhile_is_not_confused_with_ones_own(api, packs, monkeypatch):
@@ -224,13 +236,14 @@ def test_the_measured_path_gets_these_very_packs_and_their_corpus(api, packs, mo
     def measure(order, session):
         given.update(order=order, corpus=session.corpus, packs=session.packs)
         source, target = (session.pack(name) for name in (order.source, order.target))
-        fitted = fit_packs(source, target, method=order.method, unified_dimension=4, stage=session.stage)
+        options = {"method": order.method, "unified_dimension": 4, "basis": Basis.ACTIVATION}
+        fitted = fit_packs(source, target, **options, stage=session.stage)
         return store(fitted, version=order.version, provenance={})
 
-    monkeypatch.setattr(jobs, "_can_run", lambda source, target: True)
-    monkeypatch.setattr(jobs, "load_corpus", lambda location: location)
+    monkeypatch.setattr(jobs, "runnable", lambda session: set(session.packs))
+    monkeypatch.setattr(contributed, "load_corpus", lambda location: TextCorpus(location, LEE.digest, ()))
     monkeypatch.setattr(functional, "generate_measured", measure)
     assert made(api, method="hybrid")["unified_dimension"] == 4
     assert (given["order"].method, given["order"].unified_dimension) == (Method.HYBRID, None)
-    assert given["corpus"] == "lee"
+    assert given["corpus"].name == "lee"
     assert {name: pack.document.model for name, pack in given["packs"].items()} == {name: name for name in packs}

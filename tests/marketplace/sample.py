@@ -9,7 +9,9 @@ from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.canonical import canonical, plain
 from latentmas.protocol.quality import (
+    SAMPLED,
     Basis,
+    Cell,
     Corpus,
     DocumentScore,
     EvaluationReport,
@@ -18,6 +20,8 @@ from latentmas.protocol.quality import (
     ModelIdentity,
     Quality,
     Retention,
+    SuiteFigures,
+    TokenMode,
 )
 from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.commands import certify_version, create_listing, publish_version
@@ -55,6 +59,52 @@ def functional(retention: float = 0.97, *, wrong: float = -0.2, eighth: float = 
         ),
         corpus=CORPUS,
     )
+
+
+def cell(register: str, length: int, retention: float | None, **figures: object) -> Cell:
+    """A cell above its controls where `retention` is above 0.55; None leaves it unmeasured."""
+    if retention is None:
+        return Cell(register, length, documents=4, scored_tokens=0)
+    measured = Cell(
+        register,
+        length,
+        documents=24,
+        scored_tokens=1536,
+        aligned=interval(retention),
+        source_tokens=interval(retention - 0.1),
+        left_out=interval(retention - 0.05),
+        wrong_document=interval(-0.2),
+        own_tokens=interval(0.1),
+        tokens_only=interval(0.2),
+        random_w=interval(-0.4),
+        text_eighth=interval(0.5),
+        reread=interval(retention + 0.05),
+        reread_nothing=interval(0.45),
+        reread_stranger=interval(0.4),
+    )
+    return replace(measured, **figures)
+
+
+def suite(*cells: Cell, name: str = "suite/1") -> SuiteFigures:
+    return SuiteFigures(name, "sha256:" + "e" * 64, TokenMode.TOKENS_KNOWN, cells)
+
+
+SUITE = suite(
+    cell("news", 256, 0.86),
+    cell("code", 256, 0.75),
+    cell(SAMPLED, 256, 0.4),
+    cell("news", 1024, None),
+    cell("code", 1024, 0.71),
+    cell(SAMPLED, 1024, 0.35),
+    cell("news", 2048, 0.66),
+    cell("code", 2048, 0.51),  # its last eighth as text is as good
+    cell(SAMPLED, 2048, None),
+)
+
+
+def with_suite(figures: SuiteFigures = SUITE) -> Quality:
+    """Figures by register and length: by default certified for up to 1 024 tokens, at 2 048 code fails."""
+    return replace(functional(0.86), suite=figures)
 
 
 def unmeasured(basis: Basis = Basis.SIMULATED, epsilon: float = 0.03) -> Quality:

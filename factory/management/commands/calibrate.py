@@ -10,7 +10,7 @@ from rich.console import Console
 
 from factory.calibration import Calibrated, CalibrationOrder, calibrate, write_pack
 from factory.console import bars, stage_in
-from factory.corpora import LEE, load_corpus
+from factory.corpora import BROAD, load_corpus
 from factory.packs.capture import CALIBRATION_TOKENS
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model", help="Name, hub id or alias of a model in the registry.")
         parser.add_argument(
-            "--corpus", default=LEE, help="lee, wikipedia, lee+wikipedia, a text file, folder or JSONL."
+            "--corpus", default=BROAD, help="broad, lee, wikipedia, lee+wikipedia, a text file, folder or JSONL."
         )
         parser.add_argument("--weights", help="Folder, GGUF file or hub id; default: the packaged weights.")
         parser.add_argument("--tokens", type=int, default=CALIBRATION_TOKENS, help="Of calibration text, at most.")

@@ -1,6 +1,7 @@
 """One agent reads a document, another continues from its memory."""
 
 from argparse import ArgumentParser
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -18,7 +19,8 @@ from kvcache.server import queries
 from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix
-from marketplace.listings.choice import best
+from marketplace.listings.certificates import reasons_of
+from marketplace.listings.choice import best_for_cache
 
 LOG_WIDTH = 140  # characters, where the output is no terminal
 MAX_DOCUMENT_BYTES = 1 << 20
@@ -34,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--document", type=Path, help="Text file to read; default: a short invented report.")
         parser.add_argument("--question", action="append", help="Line for the model to complete; may be repeated.")
         parser.add_argument("--tokens", type=int, default=16, help="Tokens of each answer.")
-        parser.add_argument("--w-matrix", type=Path, help="W-Matrix file; default: the best certified one listed.")
+        parser.add_argument("--w-matrix", type=Path, help="W-Matrix file; default: the best one that is listed.")
         parser.add_argument("--same-model", action="store_true", help="Hand over to the same model, bit by bit.")
         parser.add_argument("--latent-steps", type=int, default=0, help="With --same-model: thoughts after reading.")
 
@@ -71,27 +73,35 @@ def _shown(options: dict[str, Any]) -> Demonstration:
             tokens=options["tokens"],
             steps=options["latent_steps"],
         )
-    w_matrix = _w_matrix(options["source"], options["target"], options["w_matrix"])  # before any model is loaded
+    w_matrix, notes = _w_matrix(options["source"], options["target"], options["w_matrix"])  # before any model is loaded
     source, target = _model(options["source"]), _model(options["target"])
     row = queries.profile_for(source.name, source.weights)
-    return show.two_models(
+    shown = show.two_models(
         show.Pair(source, target, w_matrix, None if row is None else queries.open_profile(row)),
         text,
         stranger=STRANGER,
         questions=asked,
         tokens=options["tokens"],
     )
+    return replace(shown, facts=(*notes, *shown.facts))
 
 
 def _model(name: str) -> RunningModel:
     return load_model(find_weights(name, cache=settings.CACHE_DIR))
 
 
-def _w_matrix(source: str, target: str, path: Path | None) -> OpenedWMatrix:
-    """Return the W-Matrix of a file, or the best certified one of the pair. Raises WMatrixNotFound or InvalidInput."""
+def _w_matrix(source: str, target: str, path: Path | None) -> tuple[OpenedWMatrix, tuple[str, ...]]:
+    """Return the W-Matrix of a file, or the pair's best listed one, and why it carries no certificate, if it does not.
+
+    Raises WMatrixNotFound or InvalidInput.
+    """
     if path is None:
-        listed = best(source_model=source, target_model=target, at=timezone.now())
-        return open_w_matrix(read_w_matrix(blobs.local_path(listed.file_digest)))
+        listed = best_for_cache(
+            source_model=source, target_model=target, weights=None, at=timezone.now(), require_certificate=False
+        )
+        opened = open_w_matrix(read_w_matrix(blobs.local_path(listed.file_digest)))
+        reasons = reasons_of(listed)
+        return opened, (f"This W-Matrix carries no certificate: {'; '.join(reasons)}",) if reasons else ()
     if not path.is_file():
         raise InvalidInput(f"there is no file {str(path)!r}", field="w_matrix")
     found = open_w_matrix(read_w_matrix(path))
@@ -101,7 +111,7 @@ def _w_matrix(source: str, target: str, path: Path | None) -> OpenedWMatrix:
             resolution=f"Name these models with --source and --target, or a file from {source} to {target}.",
             field="w_matrix",
         )
-    return found
+    return found, ()
 
 
 def _text(path: Path) -> str:

@@ -6,17 +6,21 @@ from typing import Any, TextIO, cast
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 from rich.console import Console
 
 from factory.cold_start import planner, report
-from factory.cold_start.run import ColdStartOptions, Outcome, candidates, measured_listings, run
+from factory.cold_start.run import ColdStartOptions, Outcome, candidates, run
 from factory.console import bars, stage_in
-from factory.corpora import load_corpus
+from factory.corpora import BROAD, corpus_with, load_corpus
+from factory.corpora.suite import CORE, LENGTHS, load_suite
 from factory.packs.capture import CALIBRATION_TOKENS
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError, ModelNotSupported
 from latentmas.protocol.w_matrix import Method
+from marketplace.listings.estimates import estimate
+from marketplace.listings.queries import measured_listings, measured_pairs
 
 METADATA = Metadata(actor="command:generate_cold_start")
 INTERRUPTED = 130
@@ -36,8 +40,9 @@ class Command(BaseCommand):
         parser.add_argument("--models", help="Only pairs of these models, comma-separated.")
         parser.add_argument("--no-simulated", action="store_true", help="Only pairs that are measured.")
         parser.add_argument(
-            "--corpus", help="lee (the default), wikipedia, lee+wikipedia, a text file, folder or JSONL."
+            "--corpus", help="broad (the default), lee, wikipedia, lee+wikipedia, a text file, folder or JSONL."
         )
+        parser.add_argument("--suite", choices=list(LENGTHS), default=CORE, help="What measured pairs are judged on.")
         parser.add_argument("--unified-dimension", type=int, help="Default: chosen on the selection documents.")
         parser.add_argument("--calibration-tokens", type=int, default=CALIBRATION_TOKENS)
         methods = [method.value for method in Method]
@@ -67,8 +72,8 @@ class Command(BaseCommand):
         console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
         pairs = self._plan(options)
         if options["dry_run"]:
-            measured = measured_listings()
-            estimates = [planner.estimate(pair, measured) for pair in pairs]
+            measured = measured_pairs(measured_listings(at=timezone.now()))
+            estimates = [estimate(pair.source, pair.target, measured) for pair in pairs]
             console.print(report.plan_table(pairs, estimates, rows=options["calibration_tokens"]))
             return
         started = time.monotonic()
@@ -104,11 +109,13 @@ class Command(BaseCommand):
         corpus = load_corpus(options["corpus"]) if options["corpus"] else None
         with bars(console) as display:
             session = FactorySession(
-                read_corpus=lambda: corpus or load_corpus(),
+                read_corpus=lambda: corpus or load_corpus(BROAD),
+                recorded_digest=None if corpus or (known := corpus_with(name=BROAD)) is None else known.digest,
                 cache=settings.CACHE_DIR,
                 metadata=METADATA,
                 stage=stage_in(display),
                 calibration_tokens=options["calibration_tokens"],
+                read_suite=lambda: load_suite(options["suite"]),
             )
             wanted = ColdStartOptions(
                 options["test_samples"],

@@ -36,6 +36,14 @@ def figure(value: float | None, digits: int = 3) -> str:
 
 
 @register.filter
+def ends(interval: Interval | None) -> str:
+    """Return a figure with its interval, or a dash where it was not measured."""
+    if interval is None:
+        return figure(None)
+    return f"{figure(interval.value)} [{figure(interval.low)}, {figure(interval.high)}]"
+
+
+@register.filter
 def money(amount: int, currency: str) -> str:
     """Return minor units as a price, and "free" for 0."""
     return f"{amount // 100}.{amount % 100:02d} {currency}" if amount else "free"

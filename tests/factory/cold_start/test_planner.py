@@ -1,7 +1,6 @@
-import pytest
-
-from factory.cold_start.planner import Candidate, Limits, MeasuredPair, estimate, fit_cost, plan
-from latentmas.protocol.quality import Basis
+from factory.cold_start.planner import Candidate, Limits, fit_cost, plan
+from latentmas.protocol.quality import Basis, Interval
+from marketplace.listings.estimates import Known, MeasuredPair, Relation, estimate
 
 
 def candidate(name: str, family: str, popularity: int | None = 80, *, can_run: bool = False, latent: int | None = 64):
@@ -62,22 +61,12 @@ def test_the_batch_is_cut_at_its_size() -> None:
     assert len(plan(ALL, Limits(max_pairs=3))) == 3
 
 
-def test_an_estimate_is_the_mean_of_measured_pairs_of_the_same_families() -> None:
-    (pair, _) = plan([GPT4, LLAMA], Limits())
-    measured = [
-        MeasuredPair("gpt-3.5", "llama-3-70b", "GPT", "LLaMA", 0.8),
-        MeasuredPair("gpt-4o", "llama-2-7b", "GPT", "LLaMA", 0.6),
-        MeasuredPair("llama-2-7b", "gpt-4o", "LLaMA", "GPT", 0.1),
-    ]
-    guess = estimate(pair, measured)
-    assert guess is not None
-    assert guess.retention == pytest.approx(0.7)
-    assert guess.pairs == ("gpt-3.5 -> llama-3-70b", "gpt-4o -> llama-2-7b")
-
-
-def test_without_a_measured_pair_there_is_no_estimate() -> None:
-    (pair, _) = plan([GPT4, LLAMA], Limits())
-    assert estimate(pair, [MeasuredPair("a", "b", "A", "B", 0.9)]) is None
+def test_a_planned_pair_is_estimated_by_the_same_rule_as_over_rest() -> None:
+    (pair, _) = plan([SMOL, GEMMA], Limits())
+    assert estimate(pair.source, pair.target, []).known is Known.NOTHING
+    measured = [MeasuredPair(pair.target, pair.source, Interval(0.86, 0.81, 0.91), "a listing")]
+    found = estimate(pair.source, pair.target, measured)
+    assert (found.known, found.rests_on[0].relation) == (Known.ALMOST_NOTHING, Relation.REVERSED)
 
 
 def test_the_cost_counts_gram_matrices_and_solve() -> None:

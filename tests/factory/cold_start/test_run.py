@@ -7,6 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from factory.cold_start import run as cold_start
+from factory.corpora import LEE, Split, load_corpus
+from factory.corpora.suite import EvaluationSuite, SuiteCell
+from factory.management.commands import generate_cold_start
 from factory.models import CalibrationPack
 from factory.recipes import functional
 from latentmas import blobs
@@ -14,6 +17,7 @@ from latentmas.events.models import Event
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import read_w_matrix
 from marketplace.listings.models import Listing, ListingVersion
+from tests.marketplace import sample
 
 SIMULATED = ("--models", "gpt-4,llama-3-8b", "--test-samples", "64")
 
@@ -29,14 +33,30 @@ def generate(*options: str) -> str:
     return out.getvalue()
 
 
+def flat(table: str) -> str:
+    """Return the last column's text, and what stands below, without its line breaks."""
+    return " ".join(line.strip("│ ").split("│")[-1].strip() for line in table.splitlines())
+
+
 def test_a_dry_run_prints_the_plan_and_makes_nothing() -> None:
     before = Event.objects.count()
     plan = generate("--dry-run", "--max-pairs", "3")
     assert "smollm2-135m → gemma-3-270m" in plan
     assert "functional" in plan
     assert "simulated" in plan
-    assert "no estimate" in plan
+    assert "No pair was measured" in plan
+    assert "[0.00, 1.00]: nothing is known" in flat(plan)
     assert Event.objects.count() == before
+
+
+@pytest.mark.usefixtures("own_files")
+def test_a_dry_run_estimates_from_two_measured_pairs_and_says_how_little_that_is() -> None:
+    sample.make_listing(sample.SOURCE, sample.TARGET, quality=sample.functional(0.866))
+    sample.make_listing(sample.TARGET, sample.SOURCE, quality=sample.functional(0.859))
+    plan = generate("--dry-run", "--models", "smollm2-135m,gemma-3-270m,llama-3-8b", "--min-popularity", "1")
+    assert "almost nothing is known from 2 measured pairs" in flat(plan)
+    assert "itself measured: 0.866 [0.846, 0.886]" in flat(plan)
+    assert "The estimates rest on gemma-3-270m → smollm2-135m 0.859" in flat(plan)
 
 
 @pytest.mark.usefixtures("own_files")
@@ -128,13 +148,20 @@ def test_it_says_what_is_wrong_with_its_options(options: tuple[str, ...], reason
         generate(*options)
 
 
+def news(name: str) -> EvaluationSuite:
+    """One cell of eight news items."""
+    documents = [each for each in load_corpus(LEE).part(Split.HELD_OUT) if len(each.text) > 1600][:8]
+    cell = SuiteCell("news", 256, lambda: tuple(documents), len(documents), wanted=8)
+    return EvaluationSuite(name, "sha256:" + "0" * 64, (cell,))
+
+
 @pytest.mark.models
 def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main job in small: a tenth of the calibration text and few documents, everything else as in production."""
-    monkeypatch.setattr(functional, "HELD_OUT_PASSAGES", 8)
     monkeypatch.setattr(functional, "SELECTION_PASSAGES", 4)
+    monkeypatch.setattr(generate_cold_start, "load_suite", news)
     options = ("--models", "smollm2-135m,gemma-3-270m", "--max-pairs", "1", "--no-simulated", "--publish")
-    small = ("--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "300")
+    small = ("--corpus", "lee", "--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "300")
     output = generate(*options, *small)
     listing = Listing.objects.get()
     version = ListingVersion.objects.get()
@@ -145,9 +172,10 @@ def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(mon
     assert float(retention["aligned"]["value"]) > float(retention["wrong_document"]["high"])
     assert float(quality["epsilon"]) == pytest.approx(1 - float(retention["aligned"]["value"]))
     assert quality["documents"] == 8
-    floor = float(retention["aligned"]["low"])
-    bars = (retention["wrong_document"]["high"], retention["random_w"]["high"], retention["text_eighth"]["value"])
-    unreached = [float(bar) for bar in bars if not floor > float(bar)]
+    (cell,) = quality["suite"]["cells"]
+    floor = float(cell["aligned"]["low"])
+    bars = [float(cell[arm]["high"]) for arm in ("wrong_document", "own_tokens", "tokens_only", "random_w")]
+    unreached = [bar for bar in (*bars, float(cell["text_eighth"]["value"])) if not floor > bar]
     certificate = (version.tier is not None, version.refusal_code, len(version.refusal_reasons))
     assert certificate == ((False, "QUALITY_BELOW_THRESHOLD", len(unreached)) if unreached else (True, None, 0))
     assert len(version.source_weights) == len("sha256:") + 64

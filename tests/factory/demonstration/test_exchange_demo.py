@@ -152,7 +152,7 @@ def test_the_command_fails_where_it_is_not(loaded, monkeypatch) -> None:
         run("--same-model", "--question", QUESTIONS[0], "--tokens", "4")
 
 
-def test_it_refuses_a_pair_without_a_certified_w_matrix(registry, loaded) -> None:
+def test_it_refuses_a_pair_without_a_measured_w_matrix(registry, loaded) -> None:
     with pytest.raises(CommandError, match=r"W_MATRIX_NOT_FOUND.*/api/w-matrices"):
         run("--source", SOURCE, "--target", TARGET)
 

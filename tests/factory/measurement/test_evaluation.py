@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 
 from factory.alignment.correction import fit_correction
+from factory.measurement.arms import evaluate
 from factory.measurement.evaluation import (
-    _nll,
     aligned_retention,
     bounds_of,
-    evaluate,
+    by_source_tokens,
     handed_over,
     mapped_by,
     memory_of,
+    nll_of,
+    with_memory_of,
 )
 from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
 from factory.progress import silent
@@ -92,7 +94,8 @@ def test_a_map_that_loses_nothing_keeps_everything(model, passages) -> None:
 
 def test_every_arm_is_scored_on_every_document(model, passages) -> None:
     found = evaluate(identity(model), passages, target=model, progress=silent("score"))
-    arms = {"nothing", "own", "aligned", "wrong_document", "random_w", "text_half", "text_quarter", "text_eighth"}
+    arms = {"nothing", "own", "aligned", "source_tokens", "wrong_document", "own_tokens", "random_w"}
+    arms |= {"text_half", "text_quarter", "text_eighth", "reread", "reread_nothing", "reread_stranger"}
     assert [score.document for score in found.documents] == [each.document for each in passages]
     for score in found.documents:
         assert set(score.nll) == arms
@@ -133,6 +136,20 @@ def test_it_is_judged_by_what_exchange_hands_over(model, passage) -> None:
     assert memory.frame.positions.tolist() == list(range(1 + len(passage.context)))
 
 
+def test_a_receiver_who_does_not_know_the_text_keeps_the_sources_tokens_and_positions(model, passage) -> None:
+    memory = by_source_tokens(open_w_matrix(identity(model)))(passage)
+    assert memory.frame.positions.tolist() == passage.source.frame.positions.tolist()
+    np.testing.assert_allclose(rows_in(memory), rows_in(passage.source), atol=1e-4)
+
+
+def test_the_targets_own_tokens_with_a_strangers_memory_are_a_control_that_fails(model, passages) -> None:
+    mixed = with_memory_of(passages[0], passages[1])
+    assert mixed.context == passages[0].context
+    np.testing.assert_allclose(rows_in(mixed.source)[1:], rows_in(passages[1].source)[1:], atol=1e-4)
+    memory = handed_over(open_w_matrix(identity(model)))
+    assert nll_of(model, memory(mixed), passages[0]) > nll_of(model, memory(passages[0]), passages[0])
+
+
 def test_while_a_map_is_made_it_is_tried_as_it_will_be_served(model, passage) -> None:
     arrays = identity(model).arrays
     tried, served = mapped_by(open_map(arrays))(passage), handed_over(open_w_matrix(identity(model)))(passage)
@@ -168,17 +185,17 @@ def test_nothing_is_worse_than_ones_own_memory(model, passages) -> None:
 
 
 def test_reading_the_last_tokens_after_ones_own_memory_of_the_others_changes_nothing(model, passage) -> None:
-    whole = _nll(model, passage.own, passage)
+    whole = nll_of(model, passage.own, passage)
     others = handed_over(open_w_matrix(identity(model)), leave=READ)(passage)
     assert others.frame.next_position == 1 + len(passage.context) - READ
-    assert _nll(model, others, passage, leave=READ) == pytest.approx(whole, rel=1e-4)
+    assert nll_of(model, others, passage, leave=READ) == pytest.approx(whole, rel=1e-4)
 
 
 def test_what_is_read_again_is_not_taken_from_the_memory(model, passage) -> None:
     rows = passage.own_rows[1:].copy()
     rows[-READ:] = np.random.default_rng(0).normal(size=rows[-READ:].shape)
-    own = _nll(model, passage.own, passage)
-    harmed = _nll(model, memory_of(passage, rows), passage)
-    read = _nll(model, memory_of(passage, rows[:-READ]), passage, leave=READ)
+    own = nll_of(model, passage.own, passage)
+    harmed = nll_of(model, memory_of(passage, rows), passage)
+    read = nll_of(model, memory_of(passage, rows[:-READ]), passage, leave=READ)
     assert harmed != pytest.approx(own, rel=1e-3)
     assert read == pytest.approx(own, rel=1e-4)

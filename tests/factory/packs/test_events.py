@@ -48,6 +48,8 @@ def test_the_known_corpora_are_the_ones_that_are_loaded():
         corpus = load_corpus(known.location)
         assert (corpus.name, corpus.digest) == (known.name, known.digest)
         assert {each.digest: len(each.text) for each in corpus.documents} == known.documents
+        assert {each.digest: each.group for each in corpus.documents if each.group != each.digest} == known.groups
+        assert corpus.cut == known.cut
 
 
 @pytest.mark.django_db

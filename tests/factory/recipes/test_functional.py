@@ -1,6 +1,5 @@
 """A W-Matrix measured with its target: the figures on record are those of the file that is stored."""
 
-import functools as ft
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +9,19 @@ import pytest
 
 from benchmarks.walks import corpus, save_model
 from factory.corpora import Split, TextCorpus, load_corpus
-from factory.measurement.evaluation import aligned_retention, bounds_of, evaluate, handed_over
-from factory.measurement.passages import Passage, read_passages
+from factory.corpora.suite import EvaluationSuite, SuiteCell
+from factory.measurement.arms import judged
+from factory.measurement.journal import Journal
+from factory.measurement.suite import measure
 from factory.progress import silent
 from factory.recipes import functional
 from factory.recipes.functional import FunctionalOrder, generate_measured
 from factory.recipes.results import Generated
 from factory.session import FactorySession
-from kvcache.exchange.mapping import open_w_matrix
 from latentmas import blobs
 from latentmas.events.types import Metadata
-from latentmas.protocol.quality import REREAD_TOKENS, EvaluationReport
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import EvaluationReport, TokenMode
 from latentmas.protocol.w_matrix import WMatrix, read_w_matrix
 
 pytest.importorskip("torch")
@@ -28,6 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_files")]
 
 SOURCE, TARGET = "one", "two"
 PASSAGES = 5
+LENGTHS = (96, 128)  # tokens of context
 ORDER = FunctionalOrder(SOURCE, TARGET, version="1.0.0", test_samples=300, unified_dimension=24)
 
 
@@ -48,35 +50,80 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> TextCorpus:
 @pytest.fixture
 def session(folders: dict[str, str], texts: TextCorpus, own_files: Path, monkeypatch) -> FactorySession:
     monkeypatch.setattr(functional, "SELECTION_PASSAGES", 3)
-    monkeypatch.setattr(functional, "HELD_OUT_PASSAGES", PASSAGES)
     metadata, cache = Metadata(actor="test"), own_files / "cache"
-    return FactorySession(lambda: texts, cache, metadata, silent, calibration_tokens=4000, locations=folders)
+    return FactorySession(
+        lambda: texts,
+        cache,
+        metadata,
+        silent,
+        calibration_tokens=4000,
+        locations=folders,
+        read_suite=lambda: suite_of(texts),
+    )
 
 
-def held_out(session: FactorySession) -> list[Passage]:
-    source, target = session.model(SOURCE), session.model(TARGET)
-    documents = session.corpus.part(Split.HELD_OUT)
-    return read_passages(documents, source=source, target=target, wanted=PASSAGES, progress=silent("read"))
+def suite_of(texts: TextCorpus) -> EvaluationSuite:
+    """One register, held-out documents of the corpus, at two lengths."""
+    documents = texts.part(Split.HELD_OUT)[:PASSAGES]
+    cells = [SuiteCell("words", length, lambda: documents, len(documents), wanted=PASSAGES) for length in LENGTHS]
+    return EvaluationSuite("suite/test", "sha256:" + "0" * 64, tuple(cells))
 
 
 def require_that_the_file_earns_its_figures(made: Generated, session: FactorySession) -> None:
     stored = read_w_matrix(blobs.local_path(made.file))
-    passages, target = held_out(session), session.model(TARGET)
-    judged = evaluate(stored, passages, target=target, progress=silent("score"))
+    found = measure(
+        judged(stored),
+        session.suite,
+        source=session.model(SOURCE),
+        target=session.model(TARGET),
+        journal=Journal(),
+        progress=silent("score"),
+    )
     report = msgspec.json.decode(blobs.open_blob(made.report).read(), type=EvaluationReport, strict=False)
-    assert judged.retention == made.quality.retention == report.quality.retention
-    assert judged.documents == report.documents
-    assert judged.layers == report.layers
-    assert stored.document.quality_metrics.information_retention == judged.retention.aligned.value
-    opened, bounds = open_w_matrix(stored), bounds_of(passages, target=target)
-    judge = ft.partial(aligned_retention, passages=passages, target=target, bounds=bounds)
-    assert judge(handed_over(opened, by_tokens=False)) == made.quality.uncorrected != judged.retention.aligned
-    assert judge(handed_over(opened, leave=REREAD_TOKENS), leave=REREAD_TOKENS) == made.quality.reread
+    assert found.retention == made.quality.retention == report.quality.retention
+    assert found.layers == report.layers
+    assert stored.document.quality_metrics.information_retention == found.retention.aligned.value
+    assert [without_control(each.nll) for each in report.documents] == [each.nll for each in found.documents]
+    assert made.quality.suite == report.quality.suite
+    assert [replace(cell, tokens_only=None) for cell in made.quality.suite.cells] == list(found.figures.cells)
+
+
+def without_control(nll: dict[str, float]) -> dict[str, float]:
+    return {arm: value for arm, value in nll.items() if arm != "tokens_only"}
+
+
+def test_every_cell_has_its_controls_and_both_modes(session) -> None:
+    made = generate_measured(ORDER, session)
+    figures = made.quality.suite
+    assert (figures.name, figures.mode, figures.lengths) == ("suite/test", TokenMode.TOKENS_KNOWN, LENGTHS)
+    for cell in figures.cells:
+        assert (cell.register, cell.documents) == ("words", PASSAGES)
+        wanted = (cell.aligned, cell.source_tokens, cell.own_tokens, cell.tokens_only, cell.wrong_document, cell.reread)
+        assert None not in wanted
+        assert cell.left_out is None
+
+
+def test_a_cell_with_too_few_texts_has_no_figures(session) -> None:
+    suite = suite_of(session.corpus)
+    session.read_suite = lambda: replace(suite, cells=(suite.cells[0], replace(suite.cells[1], wanted=PASSAGES + 1)))
+    _, longer = generate_measured(ORDER, session).quality.suite.cells
+    assert (longer.documents, longer.aligned, longer.text_eighth) == (PASSAGES, None, None)
+
+
+def test_an_interrupted_measurement_goes_on_where_it_stopped(session, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = generate_measured(ORDER, session)
+    monkeypatch.setattr("factory.measurement.suite.scored", None)  # what would score again fails
+    assert generate_measured(ORDER, session).quality == whole.quality
+
+
+def test_a_suite_that_gives_too_few_scored_tokens_is_refused(session) -> None:
+    with pytest.raises(InvalidInput, match="scored tokens in 10 passages, not 9999"):
+        generate_measured(replace(ORDER, test_samples=9999), session)
 
 
 def test_the_figures_are_those_of_the_stored_file(session) -> None:
     made = generate_measured(ORDER, session)
-    assert (made.source.name, made.target.name, made.quality.documents) == (SOURCE, TARGET, PASSAGES)
+    assert (made.source.name, made.target.name, made.quality.documents) == (SOURCE, TARGET, 2 * PASSAGES)
     require_that_the_file_earns_its_figures(made, session)
 
 
@@ -98,10 +145,11 @@ def test_what_writing_changes_is_judged_too(session, monkeypatch: pytest.MonkeyP
 
 
 def rounded(w_matrix: WMatrix) -> WMatrix:
-    """Return a W-Matrix whose numbers keep four bits; rounding it again changes nothing."""
+    """Return a W-Matrix of four-bit numbers, but for the models' own sinks; rounding it again changes nothing."""
 
     def four_bits(array: np.ndarray) -> np.ndarray:
         fraction, exponent = np.frexp(array)
         return np.ldexp(np.round(fraction * 16) / 16, exponent).astype(array.dtype)
 
-    return WMatrix(w_matrix.document, {name: four_bits(array) for name, array in w_matrix.arrays.items()})
+    arrays = {name: array if "_bos" in name else four_bits(array) for name, array in w_matrix.arrays.items()}
+    return WMatrix(w_matrix.document, arrays)

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from factory.alignment.correction import LAGS, fit_correction
+from factory.alignment.correction import fit_correction
 from factory.progress import silent
 from factory.refinement.descent import Refinement, gradients_of, refine
 from factory.refinement.lessons import CONTINUATION_TOKENS, Lesson, read_lesson, stretches
@@ -125,22 +125,19 @@ def test_folded_in_the_scales_predict_the_same_rows(model, lessons, corrected_ar
     generator = np.random.default_rng(5)
     for scale in scaled.learnt.values():
         scale += generator.normal(0, 0.1, scale.shape)
-    width = len(corrected_arrays["correction_encoder"]) // LAGS
-    first_layer = lessons[0].own_rows[1:, :width]
     folded = ScaledMap(scaled.arrays(scaled.learnt), model.geometry)
-    for known in (first_layer, None):
+    for known in (lessons[0].own_rows[1:], None):
         rows, same = (each.predict(lessons[0].source_rows, known).rows for each in (scaled, folded))
         np.testing.assert_allclose(same, rows, atol=1e-4)
 
 
 def test_without_any_scale_it_predicts_what_is_served(model, lessons, corrected_arrays) -> None:
     scaled, served = ScaledMap(corrected_arrays, model.geometry), open_map(corrected_arrays, target=model.geometry)
-    width = model.geometry.layer_width
-    source, first_layer = lessons[0].source_rows, lessons[0].own_rows[1:, :width]
+    source, own = lessons[0].source_rows, lessons[0].own_rows[1:]
     plain = served.apply(source)
     np.testing.assert_allclose(scaled.predict(source, None).rows, plain, atol=1e-5)
-    expected = served.corrected(plain, first_layer)
-    np.testing.assert_allclose(scaled.predict(source, first_layer).rows, expected, atol=1e-4)
+    expected = served.corrected(plain, own[:, : corrected_arrays["correction_encoder"].shape[1]])
+    np.testing.assert_allclose(scaled.predict(source, own).rows, expected, atol=1e-4)
 
 
 def test_steps_lower_the_divergence_of_a_corrected_map_too(model, lessons, corrected_arrays) -> None:

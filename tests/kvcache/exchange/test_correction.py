@@ -71,6 +71,22 @@ def test_the_innovations_of_the_first_layer_correct_the_others() -> None:
     assert np.abs(expected - rows_in(plain.snapshot)[1:]).min(axis=0)[WIDTH:].max() > 0.1
 
 
+def test_a_correction_may_take_several_layers() -> None:
+    """`[lags, layers * w, r]`: the innovations of all of them count, and all of them become exact."""
+    generator = np.random.default_rng(8)
+    one = correcting()
+    width = 2 * WIDTH
+    encoder = generator.normal(size=(2, width, RANK)).astype("f2")
+    matrix = WMatrix(one.document, one.arrays | {"correction_encoder": encoder})
+    layers = generator.normal(size=(TOKENS, width + 3)).astype("f4")  # more than it takes do no harm
+    rows = rows_in(handed(one, layer=None).snapshot)[1:]
+    scale, decoder = one.arrays["target_scale"], one.arrays["correction_decoder"].astype("f4")
+    innovations = lagged((layers[:, :width] - rows[:, :width]) / scale[:width], 2)
+    rows = rows + innovations @ encoder.reshape(2 * width, RANK).astype("f4") @ decoder * scale
+    rows[:, :width] = layers[:, :width]
+    np.testing.assert_allclose(rows_in(handed(matrix, layer=layers).snapshot)[1:], rows, atol=1e-3)
+
+
 def test_rows_are_corrected_as_a_memory_is() -> None:
     matrix, layer = correcting(), first_layer()
     rows = rows_in(handed(matrix, layer=None).snapshot)[1:]
@@ -202,12 +218,8 @@ def test_the_figures_on_record_are_those_of_the_corrected_map() -> None:
     assert not any("plain map" in finding for finding in done.findings)
 
 
-@pytest.mark.parametrize("spans", [True, False])
-def test_without_the_first_layer_they_are_those_of_the_plain_map(spans: bool) -> None:
-    if spans:
-        done = handed(correcting(), layer=None, evidence=on_record(), policy=STRICT)
-    else:
-        done = exchange(cache(), correcting(), evidence=on_record(), policy=STRICT)
+def test_without_the_first_layer_they_are_those_of_the_plain_map() -> None:
+    done = handed(correcting(), layer=None, evidence=on_record(), policy=STRICT)
     quality = done.quality
     assert (quality.retention, quality.information_retention, quality.confidence) == (0.83, 0.83, 0.81)
     assert (quality.cosine_similarity, quality.euclidean_distance) == (None, None)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from kvcache.exchange.exchange import exchange
+from kvcache.exchange.placement import TargetTokens
 from kvcache.exchange.policy import Policy
 from kvcache.exchange.quality import Evidence
 from latentmas.protocol.errors import (
@@ -22,11 +23,12 @@ from tests.kvcache.exchange.sample import ANY, CERTIFICATE, GEOMETRY, OTHER, bos
 from tests.marketplace.sample import functional
 
 NEVER = datetime(2500, 1, 1, tzinfo=UTC)
+KNOWN = TargetTokens(np.array([(2 * i, 2 * i + 2) for i in range(20)]))  # the target's tokens are the source's
 
 
 def test_without_a_certificate_nothing_is_handed_over() -> None:
     with pytest.raises(QualityBelowThreshold, match="carries no certificate: too bad") as refused:
-        exchange(cache(), w_matrix(), evidence=Evidence(refusals=("too bad",)))
+        exchange(cache(), w_matrix(), target=KNOWN, evidence=Evidence(refusals=("too bad",)))
     facts = refused.value.facts
     assert facts["decision"] == "fallback_reprefill"
     assert facts["quality"]["information_retention"] == 0.8
@@ -40,14 +42,14 @@ def test_an_expired_certificate_counts_as_none() -> None:
 
 def test_the_quality_is_that_of_the_record() -> None:
     record = Evidence(quality=functional(0.9), certificate=CERTIFICATE)
-    quality = exchange(cache(), w_matrix(), evidence=record).quality
+    quality = exchange(cache(), w_matrix(), target=KNOWN, evidence=record).quality
     assert (quality.cosine_similarity, quality.euclidean_distance) == (0.91, 0.4)
     assert (quality.retention, quality.confidence) == (0.9, pytest.approx(0.88))
     assert quality.basis is Basis.FUNCTIONAL
 
 
 def test_what_was_not_measured_is_none() -> None:
-    quality = exchange(cache(), w_matrix(), policy=ANY).quality
+    quality = exchange(cache(), w_matrix(), target=KNOWN, policy=ANY).quality
     assert (quality.cosine_similarity, quality.euclidean_distance, quality.confidence) == (None, None, None)
     assert quality.retention == 0.8
 
@@ -56,22 +58,22 @@ def test_what_was_not_measured_is_none() -> None:
 def test_the_minimum_retention_is_the_callers(policy: float, passes: bool) -> None:
     record = Evidence(quality=functional(0.9), certificate=CERTIFICATE)
     if passes:
-        exchange(cache(), w_matrix(), policy=Policy(minimum_retention=policy), evidence=record)
+        exchange(cache(), w_matrix(), target=KNOWN, policy=Policy(minimum_retention=policy), evidence=record)
         return
     with pytest.raises(QualityBelowThreshold, match=r"retention is 0\.900; minimum_retention asks for 0\.91"):
-        exchange(cache(), w_matrix(), policy=Policy(minimum_retention=policy), evidence=record)
+        exchange(cache(), w_matrix(), target=KNOWN, policy=Policy(minimum_retention=policy), evidence=record)
 
 
 def test_the_lower_end_of_the_interval_can_be_asked_for() -> None:
     record = Evidence(quality=functional(0.9), certificate=CERTIFICATE)
     with pytest.raises(QualityBelowThreshold, match=r"minimum_confidence asks for 0\.89"):
-        exchange(cache(), w_matrix(), policy=Policy(minimum_confidence=0.89), evidence=record)
+        exchange(cache(), w_matrix(), target=KNOWN, policy=Policy(minimum_confidence=0.89), evidence=record)
 
 
 def test_an_unmeasured_retention_reaches_no_minimum() -> None:
     stated = QualityMetrics(Basis.ACTIVATION, 0.95, 0.95, 1)
     with pytest.raises(QualityBelowThreshold, match="retention was not measured"):
-        exchange(cache(), w_matrix(quality_metrics=stated), policy=replace(ANY, minimum_retention=0.1))
+        exchange(cache(), w_matrix(quality_metrics=stated), target=KNOWN, policy=replace(ANY, minimum_retention=0.1))
 
 
 @pytest.mark.parametrize("least", [-0.1, 1.1, float("nan")])

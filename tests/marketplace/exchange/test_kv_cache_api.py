@@ -20,7 +20,7 @@ from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_WRITE
 from marketplace.listings.commands import yank_version
 from tests.marketplace.exchange.sample import certified_listing, memory, w_matrix
-from tests.marketplace.sample import METADATA, SOURCE, TARGET, unmeasured
+from tests.marketplace.sample import METADATA, SOURCE, TARGET, cell, suite, unmeasured, with_suite
 
 pytestmark = pytest.mark.django_db
 ALIGN = "/api/latentmas/kv-cache/align"
@@ -48,17 +48,18 @@ def arrays(tokens: int = 1) -> dict[str, Any]:
 
 
 def test_a_file_goes_in_and_the_targets_file_comes_out(api):
-    listing = certified_listing()
+    listing = certified_listing(quality=with_suite())
     response = sent(api)
     assert response.status_code == 200, response.content
     assert response["LatentMAS-Protocol"] == "LatentMAS/2.0"
     result = json.loads(response["LatentMAS-Result"])
     assert (result["decision"], result["mode"]) == ("applied", "source-tokens")
-    assert result["alignment_quality"]["information_retention"] == 0.7
-    assert result["alignment_quality"]["retention"] == 0.97
-    assert result["alignment_quality"]["basis"] == "functional"
+    quality = result["alignment_quality"]
+    assert quality["retention"] == quality["information_retention"] == pytest.approx(0.65)
+    assert (quality["basis"], quality["mode"]) == ("functional", "source-tokens")
+    assert (quality["suite"], quality["length"], quality["register"]) == ("suite/1", 256, "code")
     assert (result["w_matrix"]["listing_id"], result["w_matrix"]["version"]) == (listing, "1.0.0")
-    assert result["w_matrix"]["certification"]["tier"] == "gold"
+    assert result["w_matrix"]["certification"]["scope"]["longest"] == 1024
     snapshot = from_file(response.content).snapshot
     assert snapshot.frame.model == TARGET
     assert snapshot.frame.geometry == get_adapter(TARGET).geometry
@@ -224,9 +225,40 @@ def test_a_refused_version_is_applied_only_on_request(api):
 
 def test_below_the_minimum_nothing_is_handed_over(api):
     certified_listing()
-    document = problem(sent(api, query="&minimum_retention=0.98"), "QUALITY_BELOW_THRESHOLD", 422)
+    asks = {"source_model": SOURCE, "kv_cache": arrays(), "target_spans": [[0, 1]], "minimum_retention": 0.98}
+    document = problem(asked(api, **asks), "QUALITY_BELOW_THRESHOLD", 422)
     assert document["facts"]["quality"]["retention"] == 0.97
     assert "a different method" in document["resolution"]
+
+
+def test_without_the_targets_tokens_no_minimum_is_reached_by_figures_that_need_them(api):
+    certified_listing()
+    document = problem(sent(api, query="&minimum_retention=0.1"), "QUALITY_BELOW_THRESHOLD", 422)
+    assert document["facts"]["quality"]["retention"] is None
+    assert "target_spans" in document["resolution"]
+
+
+def test_a_context_beyond_the_certificates_scope_is_for_the_target_to_read(api):
+    certified_listing(quality=with_suite(suite(cell("news", 10, 0.9))))
+    document = problem(sent(api), "QUALITY_BELOW_THRESHOLD", 422)
+    assert document["facts"]["decision"] == "fallback_reprefill"
+    assert (document["field"], document["facts"]["came"], document["facts"]["expected"]) == ("kv_cache", 20, 10)
+    assert "require_scope=false" in document["resolution"]
+    insisted = json.loads(sent(api, query="&require_scope=false")["LatentMAS-Result"])
+    assert any("more than the 10 that the certificate covers" in finding for finding in insisted["findings"])
+    assert insisted["alignment_quality"]["retention"] is None
+
+
+def test_a_receiver_of_other_weights_than_measured_is_told(api):
+    certified_listing()
+    other, measured = ("sha256:" + digit * 64 for digit in "db")
+    told, same = (
+        json.loads(sent(api, query=f"&target_weights={stated}")["LatentMAS-Result"])["findings"]
+        for stated in (other, measured)
+    )
+    assert f"the receiver's weights {other} are not those the figures were measured with, {measured}" in told
+    assert not any("receiver's weights" in finding for finding in same)
+    assert sent(api, query="&target_weights=q4").json()["field"] == "target_weights"
 
 
 def test_outside_of_what_was_calibrated_nothing_is_handed_over(api):

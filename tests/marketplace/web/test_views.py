@@ -3,12 +3,14 @@ from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from latentmas import blobs
 from latentmas.protocol.quality import Interval
 from marketplace.listings.commands import publish_version, yank_version
 from marketplace.listings.events import StoredFile
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.web.heat_table import DASH
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db
@@ -103,6 +105,31 @@ def test_a_listing_shows_the_other_ways_to_use_it_where_they_were_measured(clien
     page = read(client, f"/w-matrices/{sample.make_listing(quality=more)}")
     for words in ("... last 32 tokens read 0.950 0.930 0.970", "... tokens unknown 0.800 0.780 0.820"):
         assert words in page
+
+
+def test_a_listing_shows_its_cells_its_scope_and_the_specifications_targets(client, registry):
+    identifier = sample.make_listing(quality=sample.with_suite(), at=timezone.now())
+    page = read(client, f"/w-matrices/{identifier}")
+    for words in (
+        "Certified for contexts of up to 1024 tokens in any register of suite/1",
+        "worst: code at 1024 tokens, at least 0.690.",
+        "What ends the scope: code at 2048 tokens: retention may be as low as 0.490",
+        "Retention by register and context length on suite/1",
+        "code 256 24 0.750 [0.730, 0.770] 0.700 [0.680, 0.720]",
+        f"news 1 024 4 {' '.join([DASH] * 11)} not measured",
+        "sampled 256 24 0.400 [0.380, 0.420]",
+        "cosine similarity > 0.90 0.910 met",
+        "euclidean distance < 0.15 0.400 not met",
+        "information retention > 0.92 0.750 not met",
+    ):
+        assert words in page
+    assert page.count("fails") == 3  # in the picture, in its description, in the table
+
+
+def test_a_listing_without_a_suite_has_no_such_table(client, certified, simulated):
+    assert "By register and length" not in read(client, f"/w-matrices/{certified}")
+    assert "The specification's targets" in read(client, f"/w-matrices/{certified}")
+    assert "The specification's targets" not in read(client, f"/w-matrices/{simulated}")
 
 
 def test_a_refused_listing_shows_the_reasons(client, registry):

@@ -4,19 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from factory import corpora
-from factory.corpora import Document, Split, load_corpus
+from factory.corpora import Document, Split, load_corpus, loading
 from latentmas.protocol.errors import InvalidInput, TooLarge
 
 TEXTS = [f"Document number {index} says something of its own." for index in range(40)]
 
 
-def test_the_default_corpus_is_lee_and_its_splits_are_what_they_were() -> None:
+def test_the_default_corpus_is_lee_and_its_near_duplicates_share_a_split() -> None:
     corpus = load_corpus()
     assert corpus.name == "lee-background"
     assert corpus.digest == "sha256:44a91e5f20ab9e12352cd6405559390fdf43d800185ef50b27e8f8e2894351bd"
     sizes = {split: len(corpus.part(split)) for split in Split}
-    assert sizes == {Split.CALIBRATION: 156, Split.SELECTION: 31, Split.HELD_OUT: 106}
+    assert sizes == {Split.CALIBRATION: 158, Split.SELECTION: 29, Split.HELD_OUT: 106}
 
 
 def test_every_form_of_the_same_documents_is_the_same_corpus(tmp_path: Path) -> None:
@@ -61,13 +60,19 @@ def test_it_says_why_a_corpus_cannot_be_used(tmp_path: Path, name: str, content:
         load_corpus(str(tmp_path / name))
 
 
+def test_it_names_the_registers_that_the_broad_corpus_can_leave_out() -> None:
+    with pytest.raises(InvalidInput, match="no corpus 'broad-without-poetry'") as raised:
+        load_corpus("broad-without-poetry")
+    assert "speeches" in str(raised.value.advice)
+
+
 def test_it_refuses_a_corpus_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="neither a file nor a folder"):
         load_corpus(str(tmp_path / "absent"))
 
 
 def test_it_refuses_a_file_beyond_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpora, "MAX_CORPUS_BYTES", 10)
+    monkeypatch.setattr(loading, "MAX_CORPUS_BYTES", 10)
     (tmp_path / "large.txt").write_text("\n".join(TEXTS))
     with pytest.raises(TooLarge):
         load_corpus(str(tmp_path / "large.txt"))

@@ -1,0 +1,102 @@
+"""Measure a W-Matrix file on an evaluation suite, or on texts of your own that are in nobody's list.
+
+    python -m benchmarks.alignment.suite --w-matrix FILE                      # suite/1-core
+    python -m benchmarks.alignment.suite --w-matrix FILE --texts essays=FOLDER --texts tales=FILE.txt --documents 10
+
+A folder holds one document a .txt file; a file holds one document, cut into pieces that are long enough. Each is a
+register; without `--texts` the registers are those of the suite. The last line is JSON.
+"""
+
+import argparse
+import functools as ft
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.session import set_up_django
+
+if TYPE_CHECKING:
+    from factory.corpora.suite import EvaluationSuite
+    from factory.measurement.suite import Measured
+
+CHARACTERS_PER_TOKEN = 6  # more than English needs: a piece must be long enough
+CONTINUATION = 64
+COLUMNS = ("aligned", "own_tokens", "wrong_document", "text_eighth", "reread", "reread_nothing", "source_tokens")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--w-matrix", type=Path, required=True)
+    parser.add_argument("--suite", default="suite/1-core")
+    parser.add_argument("--texts", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("--lengths", type=int, nargs="+", default=[256, 1024])
+    parser.add_argument("--documents", type=int, default=10, help="of each register of your own")
+    options = parser.parse_args()
+    set_up_django()
+    found = _measure(options, _suite(options))
+    _print(found)
+
+
+def _suite(options: argparse.Namespace) -> "EvaluationSuite":
+    from factory.corpora.suite import load_suite
+
+    if not options.texts:
+        return load_suite(options.suite)
+    return _of_texts(options)
+
+
+def _of_texts(options: argparse.Namespace) -> "EvaluationSuite":
+    from factory.corpora.documents import Document, digest_of
+    from factory.corpora.suite import EvaluationSuite, SuiteCell
+
+    cells = []
+    for given in options.texts:
+        name, _, path = given.partition("=")
+        for length in sorted(options.lengths):
+            pieces = _pieces(Path(path), (length + CONTINUATION) * CHARACTERS_PER_TOKEN)[: options.documents]
+            documents = tuple(Document(piece, digest_of(piece)) for piece in pieces)
+            cells.append(SuiteCell(name, length, ft.partial(tuple, documents), len(documents), wanted=1))
+    return EvaluationSuite("texts of your own", "-", tuple(sorted(cells, key=lambda cell: cell.length)))
+
+
+def _pieces(path: Path, characters: int) -> list[str]:
+    """Return one piece of each file of a folder, or all pieces of a single file."""
+    if path.is_dir():
+        texts = [file.read_text(encoding="utf-8", errors="replace") for file in sorted(path.rglob("*.txt"))]
+        return [text[:characters] for text in texts if len(text) >= characters]
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [text[start : start + characters] for start in range(0, len(text) - characters, characters)]
+
+
+def _measure(options: argparse.Namespace, suite: "EvaluationSuite") -> "Measured":
+    from django.conf import settings
+
+    from factory.measurement.arms import judged
+    from factory.measurement.journal import Journal
+    from factory.measurement.suite import measure
+    from factory.progress import silent
+    from factory.runners.model import load_model
+    from factory.runners.weights import find_weights
+    from latentmas.protocol.w_matrix import read_w_matrix
+
+    w_matrix = read_w_matrix(options.w_matrix)
+    names = w_matrix.document.source_model, w_matrix.document.target_model
+    source, target = (load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in names)
+    return measure(judged(w_matrix), suite, source=source, target=target, journal=Journal(), progress=silent("score"))
+
+
+def _print(found: "Measured") -> None:
+    rows = []
+    for cell in found.figures.cells:
+        row: dict[str, object] = {"register": cell.register, "length": cell.length, "documents": cell.documents}
+        for arm in COLUMNS:
+            interval = getattr(cell, arm)
+            if interval is not None:
+                row[arm] = [round(each, 3) for each in (interval.value, interval.low, interval.high)]
+        rows.append(row)
+        print(" ".join(f"{value}" for value in row.values()))
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Measure a W-Matrix on an evaluation suite: every register at every context length, one passage after the other.
+
+Both models read a passage when it is its turn and forget it afterwards, so that memory does not grow with the suite.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from factory.corpora import Document
+from factory.corpora.suite import EvaluationSuite, SuiteCell
+from factory.measurement.arms import Judged, Scored, fidelity_of, interval_of, retention_of, scored
+from factory.measurement.journal import Journal
+from factory.measurement.passages import Passage, read_passage
+from factory.progress import Progress
+from factory.runners.model import RunningModel
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import (
+    SAMPLED,
+    Cell,
+    DocumentScore,
+    Interval,
+    LayerFidelity,
+    Retention,
+    SuiteFigures,
+    TokenMode,
+)
+
+LEAST_SHARE = 0.75  # of a cell's length: the shortest context that counts
+ARMS = (
+    "aligned",
+    "source_tokens",
+    "wrong_document",
+    "own_tokens",
+    "tokens_only",
+    "random_w",
+    "text_eighth",
+    "reread",
+    "reread_nothing",
+    "reread_stranger",
+)
+
+Reader = Callable[[Document, int], Passage | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The suite's figures; retention and layers over all documents of the shortest length that count."""
+
+    figures: SuiteFigures
+    retention: Retention
+    reread: Interval | None
+    layers: tuple[LayerFidelity, ...]
+    documents: tuple[DocumentScore, ...]
+
+
+def measure(
+    matrix: Judged,
+    suite: EvaluationSuite,
+    *,
+    source: RunningModel,
+    target: RunningModel,
+    journal: Journal,
+    progress: Progress,
+) -> Measured:
+    """Score every cell of the suite. What the journal holds is not measured again.
+
+    Raises InvalidInput where no register has two documents of the shortest length.
+    """
+    read = reader(source, target)
+    shortest = min(cell.length for cell in suite.cells)
+    total, done = sum(len(cell.documents) for cell in suite.cells), 0
+    found: list[Scored] = []
+    cells: list[Cell] = []
+    for cell in suite.cells:
+        of_cell: list[Scored] = []
+        for one in _scores(cell, matrix, target, read, journal, whole=cell.length == shortest):
+            of_cell.append(one)
+            progress(done + len(of_cell), total)
+        done += len(cell.documents)
+        progress(done, total)
+        found += of_cell
+        cells.append(cell_of(cell.register, cell.length, [each.score for each in of_cell], wanted=cell.wanted))
+    basic = [each for each in found if each.score.length == shortest and each.score.register != SAMPLED]
+    if not basic:
+        raise InvalidInput(f"{suite.name} gives no passage of {shortest} tokens to measure on", field="suite")
+    return Measured(
+        figures=SuiteFigures(suite.name, suite.digest, TokenMode.TOKENS_KNOWN, tuple(cells)),
+        retention=retention_of([each.score for each in basic]),
+        reread=interval_of([each.score for each in basic], "reread"),
+        layers=fidelity_of(basic),
+        documents=tuple(each.score for each in found),
+    )
+
+
+def cell_of(register: str, length: int, scores: Sequence[DocumentScore], *, wanted: int) -> Cell:
+    """Return a cell's figures; where fewer documents than `wanted` were scored, only their number."""
+    tokens = sum(each.scored_tokens for each in scores)
+    if len(scores) < wanted or not scores:
+        return Cell(register, length, len(scores), tokens)
+    return Cell(register, length, len(scores), tokens, **{arm: interval_of(scores, arm) for arm in ARMS})
+
+
+def reader(source: RunningModel, target: RunningModel) -> Reader:
+    """Return a function that reads a document's passage of a length with both models; None if it is too short."""
+
+    def read(document: Document, length: int) -> Passage | None:
+        return read_passage(document, source=source, target=target, longest=length, shortest=int(LEAST_SHARE * length))
+
+    return read
+
+
+def _scores(
+    cell: SuiteCell, matrix: Judged, target: RunningModel, read: Reader, journal: Journal, *, whole: bool
+) -> Iterator[Scored]:
+    """Yield a cell's scores. A passage's stranger is the one before it; the first one's is the last."""
+    previous: Passage | None = None
+    for number, document in enumerate(cell.documents):
+        if known := journal.get((cell.register, cell.length, document.digest[:16])):
+            previous = None
+            yield known
+            continue
+        passage = read(document, cell.length)
+        if passage is None:
+            continue
+        stranger = previous or read(cell.documents[number - 1], cell.length)
+        if stranger is None or stranger.document == passage.document:
+            continue
+        one = scored(passage, stranger, matrix, target=target, whole=whole)
+        one = replace(one, score=replace(one.score, register=cell.register, length=cell.length))
+        journal.add(one)
+        previous = passage
+        yield one
