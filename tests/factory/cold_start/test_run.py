@@ -149,9 +149,9 @@ def test_it_says_what_is_wrong_with_its_options(options: tuple[str, ...], reason
 
 
 def news(name: str) -> EvaluationSuite:
-    """One cell of eight news items."""
-    documents = [each for each in load_corpus(LEE).part(Split.HELD_OUT) if len(each.text) > 1600][:8]
-    cell = SuiteCell("news", 256, lambda: tuple(documents), len(documents), wanted=8)
+    """One cell of four news items."""
+    documents = [each for each in load_corpus(LEE).part(Split.HELD_OUT) if len(each.text) > 1600][:4]
+    cell = SuiteCell("news", 256, lambda: tuple(documents), len(documents), wanted=4)
     return EvaluationSuite(name, "sha256:" + "0" * 64, (cell,))
 
 
@@ -161,7 +161,7 @@ def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(mon
     monkeypatch.setattr(functional, "SELECTION_PASSAGES", 4)
     monkeypatch.setattr(generate_cold_start, "load_suite", news)
     options = ("--models", "smollm2-135m,gemma-3-270m", "--max-pairs", "1", "--no-simulated", "--publish")
-    small = ("--corpus", "lee", "--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "300")
+    small = ("--corpus", "lee", "--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "200")
     output = generate(*options, *small)
     listing = Listing.objects.get()
     version = ListingVersion.objects.get()
@@ -171,7 +171,7 @@ def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(mon
     assert float(retention["aligned"]["value"]) > float(retention["random_w"]["high"])
     assert float(retention["aligned"]["value"]) > float(retention["wrong_document"]["high"])
     assert float(quality["epsilon"]) == pytest.approx(1 - float(retention["aligned"]["value"]))
-    assert quality["documents"] == 8
+    assert quality["documents"] == 4
     (cell,) = quality["suite"]["cells"]
     floor = float(cell["aligned"]["low"])
     bars = [float(cell[arm]["high"]) for arm in ("wrong_document", "own_tokens", "tokens_only", "random_w")]
