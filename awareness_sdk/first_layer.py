@@ -38,6 +38,11 @@ class _Written(Exception):
         self.parts = parts
 
 
+def known_layers(geometry: KVGeometry) -> int:
+    """Return how many first layers the W-Matrices made here take of a target."""
+    return min(KNOWN_LAYERS, geometry.layers - 1)
+
+
 def first_layers_of(model: Any, token_ids: object, *, layers: int, bos: int) -> Array:
     """Return the rows `[tokens, layers * w]`, float32, that a model's first layers cache of tokens read after BOS.
 

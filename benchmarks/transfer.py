@@ -52,13 +52,16 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
         made = generate_measured(order, session)
         retention = made.quality.retention
         assert retention is not None
-        assert made.quality.uncorrected is not None
+        assert made.quality.suite is not None
         assert made.quality.reread is not None
         arms = {arm: getattr(retention, arm) for arm in retention.__dataclass_fields__}
-        arms["without the target's tokens"] = made.quality.uncorrected
         arms["the last tokens read by the target"] = made.quality.reread
         figures[f"{pair.source.name} -> {pair.target.name}"] = {
             **{arm: [round(each.value, 4), round(each.low, 4), round(each.high, 4)] for arm, each in arms.items()},
+            "cells": {
+                f"{cell.register}, {cell.length}": None if cell.aligned is None else round(cell.aligned.value, 4)
+                for cell in made.quality.suite.cells
+            },
             "documents": made.quality.documents,
             "scored_tokens": made.quality.test_samples,
             "unified_dimension": made.unified_dimension,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from awareness_sdk.first_layer import KNOWN_LAYERS, first_layers_of
+from awareness_sdk.first_layer import first_layers_of, known_layers
 from awareness_sdk.latent_rollout import Realignment, roll_out
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
@@ -61,8 +61,7 @@ def target_tokens(model: RunningModel, text: str) -> TargetTokens:
 
 
 def _first_layers(model: RunningModel, ids: Array) -> Array:
-    layers = min(KNOWN_LAYERS, model.geometry.layers - 1)
-    return first_layers_of(model.network, ids, layers=layers, bos=model.bos)
+    return first_layers_of(model.network, ids, layers=known_layers(model.geometry), bos=model.bos)
 
 
 def read_memory(model: RunningModel, text: str) -> KVSnapshot:

@@ -33,7 +33,6 @@ def handed_over(w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int =
 
     The target's tokens are known to it and, unless `by_tokens` is False, their first layers for the correction.
     """
-
     correction = w_matrix.map.correction
     width = correction.width if by_tokens and correction is not None else None
 

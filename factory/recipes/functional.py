@@ -9,19 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from awareness_sdk.first_layer import KNOWN_LAYERS
-from factory.alignment.correction import fit_correction, fit_tokens_only
-from factory.alignment.fit import LinearMap, fit_linear_map
+from factory.alignment.correction import fit_tokens_only
+from factory.alignment.fit import LinearMap
 from factory.corpora import BROAD, Split
 from factory.measurement.arms import judged
 from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
 from factory.measurement.journal import Journal
 from factory.measurement.passages import Passage, read_passages, require_enough
 from factory.measurement.suite import Measured, measure
-from factory.packs.pairs import Part, paired_documents, paired_rows, require_same_corpus, target_rows
+from factory.packs.pairs import require_same_corpus, target_rows
 from factory.packs.spot_check import require_sink
 from factory.recipes import results
 from factory.recipes.assembly import (
-    RIDGE,
     Origin,
     arrays_digest,
     assemble,
@@ -30,6 +29,7 @@ from factory.recipes.assembly import (
     smallest_good,
     with_quality,
 )
+from factory.recipes.closed_form import fit_its_correction, fit_map, known_width
 from factory.recipes.left_out import LeftOut, with_left_out
 from factory.recipes.results import Generated
 from factory.refinement.descent import Refinement, refined
@@ -74,7 +74,8 @@ def generate_measured(order: FunctionalOrder, session: FactorySession) -> Genera
     trials = _try_dimensions(order, fitted, choices, session)
     dimension = smallest_good(trials)
     chosen = fitted.truncated(dimension)
-    arrays = chosen.arrays() | _correction(chosen.arrays(), order, session)
+    arrays = chosen.arrays()
+    arrays |= fit_its_correction((session.pack(order.source), session.pack(order.target)), arrays)
     if order.refinement is not None:
         arrays |= refined(arrays, order.refinement, session, source=order.source, target=order.target)
     arrays |= sinks_of(session.pack(order.source), session.pack(order.target))
@@ -100,9 +101,8 @@ def _fit(order: FunctionalOrder, session: FactorySession) -> LinearMap:
     source, target = session.pack(order.source), session.pack(order.target)
     require_same_corpus(source, target)
     session.unload_models()
-    return fit_linear_map(
-        lambda: paired_rows(source, target, Split.CALIBRATION, Part.MAP.holds),
-        penalty=RIDGE,
+    return fit_map(
+        (source, target),
         rank=order.unified_dimension or max(UNIFIED_DIMENSIONS),
         method=order.method,
         progress=session.stage(f"fit {order.source} -> {order.target}"),
@@ -136,18 +136,6 @@ def _selection_passages(order: FunctionalOrder, session: FactorySession) -> list
     )
 
 
-def _correction(arrays: Mapping[str, Array], order: FunctionalOrder, session: FactorySession) -> dict[str, Array]:
-    source, target = session.pack(order.source), session.pack(order.target)
-    documents = paired_documents(source, target, Split.CALIBRATION, Part.CORRECTION.holds)
-    return fit_correction(documents, arrays, width=_known_width(order, session))
-
-
-def _known_width(order: FunctionalOrder, session: FactorySession) -> int:
-    """Return the width of the target's first layers that a receiver computes, all but one at most."""
-    geometry = session.pack(order.target).of_cache()[0]
-    return min(KNOWN_LAYERS, geometry.layers - 1) * geometry.layer_width
-
-
 def _draft(
     arrays: Mapping[str, Array], order: FunctionalOrder, choices: list[Passage], session: FactorySession, *, kept: float
 ) -> WMatrix:
@@ -177,7 +165,8 @@ def _cost(arrays: Mapping[str, Array]) -> int:
 def _measure(draft: WMatrix, fitted: LinearMap, order: FunctionalOrder, session: FactorySession) -> Measured:
     """Return the figures on the suite; passages that an interrupted run has scored are not scored again."""
     suite = session.suite
-    control = fit_tokens_only(_control_rows(order, session), standard=fitted.target, width=_known_width(order, session))
+    width = known_width(session.pack(order.target))
+    control = fit_tokens_only(_control_rows(order, session), standard=fitted.target, width=width)
     scores = results.inputs_digest(
         evaluation=EVALUATION,
         suite=suite.digest,

@@ -7,18 +7,14 @@ import functools as ft
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from awareness_sdk.first_layer import KNOWN_LAYERS
-from factory.alignment.correction import fit_correction
-from factory.alignment.fit import fit_linear_map
-from factory.corpora import Document, Split
+from factory.corpora import Document
 from factory.corpora.broad import registers_of_pieces
 from factory.corpora.suite import EvaluationSuite, SuiteCell
 from factory.measurement.arms import Scored, interval_of
 from factory.measurement.evaluation import Memory, mapped_by, nll_of
 from factory.measurement.journal import Journal
 from factory.measurement.suite import reader
-from factory.packs.pairs import Keep, Part, paired_documents, paired_rows
-from factory.recipes.assembly import RIDGE
+from factory.recipes.closed_form import fit_its_correction, fit_map
 from factory.session import FactorySession
 from kvcache.exchange.mapping import open_map
 from latentmas.protocol.quality import Cell, DocumentScore, Interval, SuiteFigures
@@ -95,23 +91,14 @@ def _scorer(register: str, pair: LeftOut, session: FactorySession) -> Score:
 
 
 def _fitted_without(register: str, pair: LeftOut, session: FactorySession) -> Memory:
-    source, target = session.pack(pair.source), session.pack(pair.target)
-    geometry = target.of_cache()[0]
+    packs = session.pack(pair.source), session.pack(pair.target)
     registers = registers_of_pieces()
 
-    def kept(part: Part) -> Keep:
-        return lambda digest: part.holds(digest) and registers.get(digest) != register
+    def keep(digest: str) -> bool:
+        return registers.get(digest) != register
 
     session.unload_models()
-    fitted = fit_linear_map(
-        lambda: paired_rows(source, target, Split.CALIBRATION, kept(Part.MAP)),
-        penalty=RIDGE,
-        rank=pair.rank,
-        method=pair.method,
-        progress=session.stage(f"fit without {register}"),
-    )
-    arrays = fitted.arrays()
-    width = min(KNOWN_LAYERS, geometry.layers - 1) * geometry.layer_width
-    documents = paired_documents(source, target, Split.CALIBRATION, kept(Part.CORRECTION))
-    arrays |= fit_correction(documents, arrays, width=width)
-    return mapped_by(open_map(arrays, target=geometry))
+    progress = session.stage(f"fit without {register}")
+    arrays = fit_map(packs, rank=pair.rank, method=pair.method, progress=progress, keep=keep).arrays()
+    arrays |= fit_its_correction(packs, arrays, keep=keep)
+    return mapped_by(open_map(arrays, target=packs[1].of_cache()[0]))

@@ -18,14 +18,6 @@ from tests.tiny import NAME, corpus
 CORPUS = corpus()
 
 
-@pytest.fixture(scope="module")
-def path(tiny: RunningModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("packs") / "tiny.safetensors"
-    with path.open("wb") as file:
-        capture_pack(tiny, CORPUS, file, calibration_tokens=5_000, progress=silent("capture"))
-    return path
-
-
 @pytest.fixture
 def pack(path: Path) -> OpenedPack:
     return open_pack(path)

@@ -9,7 +9,6 @@ import pytest
 
 from factory.corpora import Split
 from factory.packs import spot_check as module
-from factory.packs.capture import capture_pack
 from factory.packs.pack import OpenedPack, open_pack
 from factory.packs.spot_check import require_sink, spot_check
 from factory.progress import silent
@@ -21,14 +20,6 @@ from tests.tiny import corpus
 CORPUS = corpus()  # its documents are equally long, and a token is a character: spans tell nothing
 Arrays = dict[str, np.ndarray]
 Spoil = Callable[[Arrays, dict[str, Any], Callable[[Split, int], slice]], None]
-
-
-@pytest.fixture(scope="module")
-def path(tiny: RunningModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("packs") / "tiny.safetensors"
-    with path.open("wb") as file:
-        capture_pack(tiny, CORPUS, file, calibration_tokens=5_000, progress=silent("capture"))
-    return path
 
 
 @pytest.fixture

@@ -75,5 +75,5 @@ def test_a_register_that_was_fitted_on_is_left_out_and_another_is_not(session) -
 def test_what_the_journal_holds_is_not_fitted_again(session, monkeypatch: pytest.MonkeyPatch) -> None:
     found, journal = measured(session), Journal()
     once = with_left_out(found.figures, found.documents, PAIR, session, journal=journal)
-    monkeypatch.setattr(left_out, "fit_linear_map", None)  # what would fit again fails
+    monkeypatch.setattr(left_out, "fit_map", None)  # what would fit again fails
     assert with_left_out(found.figures, found.documents, PAIR, session, journal=journal) == once
