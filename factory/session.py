@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from factory.commands import record_pack
 from factory.corpora import TextCorpus
-from factory.corpora.suite import EvaluationSuite, load_suite
+from factory.corpora.selection import load_selection
+from factory.corpora.suite import EvaluationSuite, SuiteCell, load_suite
 from factory.events import PackRecorded
 from factory.models import CalibrationPack
 from factory.packs.capture import CALIBRATION_TOKENS, capture_pack
@@ -38,6 +39,7 @@ class FactorySession:
     packs: Mapping[str, OpenedPack] = field(default_factory=dict)  # model -> pack to use instead of its own
     recorded_digest: str | None = None  # of the corpus, where it is known without reading it
     read_suite: Callable[[], EvaluationSuite] = load_suite  # the core, where nothing else is asked for
+    read_selection: Callable[[], tuple[SuiteCell, ...]] = load_selection  # what is chosen and forecast on
     _corpus: TextCorpus | None = None
     _suite: EvaluationSuite | None = None
     _weights: dict[str, Weights] = field(default_factory=dict)
@@ -69,6 +71,11 @@ class FactorySession:
             self._suite = self.read_suite()
         return self._suite
 
+    @property
+    def selection(self) -> tuple[SuiteCell, ...]:
+        """The documents that ranks are chosen on and forecasts are fitted on, whatever the corpus is."""
+        return self.read_selection()
+
     def weights(self, name: str) -> Weights:
         """Return a model's weights. Raises ModelNotSupported or StorageUnavailable."""
         if name not in self._weights:
@@ -87,10 +94,17 @@ class FactorySession:
         return self._models[name]
 
     def learner(self, name: str) -> "RunningModel":
-        """Load the model anew in bfloat16, with gradients through its cache. Raises ModelNotSupported."""
+        """Load the model anew, with gradients through its cache. Raises ModelNotSupported.
+
+        In bfloat16 where the processor computes with it; where it only emulates it, that is many times slower.
+        """
+        import torch
+
         from factory.runners.model import load_model
 
-        return load_model(self.weights(name), differentiable=True, half=True)
+        known = torch.cpu.get_capabilities()
+        half = bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+        return load_model(self.weights(name), differentiable=True, half=half)
 
     def unload_models(self, *, keep: str | None = None) -> None:
         """Free the memory of all models except `keep`; they load again in seconds when they are asked for."""

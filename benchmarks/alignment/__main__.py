@@ -164,16 +164,13 @@ def corrections(
     fitted: "LinearMap", packs: "tuple[OpenedPack, OpenedPack]", row: Row
 ) -> "Iterator[tuple[Row, Memory]]":
     """Yield the map with the correction by the target's tokens, and what that makes of a blank source memory."""
-    from factory.alignment.correction import fit_correction
-    from factory.corpora import Split
     from factory.measurement.evaluation import mapped_by
-    from factory.packs.pairs import paired_documents
+    from factory.recipes.closed_form import fit_its_correction
     from kvcache.exchange.mapping import open_map
 
     started = time.monotonic()
-    arrays = fitted.arrays()
+    arrays = fitted.arrays() | fit_its_correction(packs, fitted, progress=lambda _done, _total: None)
     geometry = packs[1].of_cache()[0]
-    arrays |= fit_correction(paired_documents(*packs, Split.CALIBRATION), arrays, width=geometry.layer_width)
     latent_map = open_map(arrays, target=geometry)
     common = row | {"du": max(DIMENSIONS), "correction": True, "MB": _megabytes(arrays)}
     yield common | {"solve s": round(time.monotonic() - started, 1)}, mapped_by(latent_map)

@@ -1,7 +1,8 @@
 """Fit how the innovation of a target's first layers corrects the prediction of the other layers.
 
 How it is used: `kvcache.exchange.mapping`. This is reduced-rank ridge (Izenman 1975) of a W-Matrix's residuals on
-the innovations of a token and of the one before it. The features are few, so all is float64 on the host.
+the innovations of a token and of the one before it. The residuals must be those of text that the map has not seen
+(`LinearMap.unseen`), as a receiver's will be.
 
 The same fit without any W-Matrix is the *tokens-only* control: what the first layers alone tell of the others.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from factory.alignment.standardise import Standard
-from kvcache.exchange.mapping import lagged, open_map
+from kvcache.exchange.mapping import lagged
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION
@@ -23,16 +24,14 @@ PENALTY = 0.03  # on the Gram matrix of standardised innovations
 LEAST_VALUE = 1e-9  # of the largest eigenvalue: smaller ones are rounding error
 
 
-def fit_correction(
-    documents: Iterable[tuple[Array, Array]], arrays: Mapping[str, Array], *, width: int
-) -> dict[str, Array]:
+def fit_correction(residuals: Iterable[Array], *, width: int) -> dict[str, Array]:
     """Return `correction_encoder` `[LAGS, width, RANK]` and `correction_decoder` `[RANK, dt]`, float16.
 
-    A document is its paired rows `[n, ds]` and `[n, dt]` in the order of the text; `width` is that of the target's
-    first layers that the receiver knows, whose own columns need no correction. Raises InvalidInput without rows.
+    `residuals` are the standardised `[n, dt]` of each document in the order of its text; `width` is that of the
+    target's first layers that the receiver knows, whose own columns need no correction. Raises InvalidInput without
+    rows.
     """
-    latent_map, scale = open_map(arrays), arrays["target_scale"]
-    encoder, decoder = _fitted(((others - latent_map.apply(mine)) / scale for mine, others in documents), width)
+    encoder, decoder = _fitted(residuals, width)
     return dict(zip(CORRECTION, (encoder.astype(np.float16), decoder.astype(np.float16)), strict=True))
 
 

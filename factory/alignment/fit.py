@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import blas
 
 from factory.alignment import ridge
 from factory.alignment.gram import gram_matrices
@@ -24,7 +25,8 @@ LEAST_SCALE = 1e-6  # of the largest latent's scale: scales are divided by and m
 class LinearMap:
     """Encoder `[ds, rank]` and decoder `[rank, dt]` in standardised space, strongest direction first.
 
-    `latent_scale` `[rank]` is the root mean square of every latent over the calibration rows.
+    `latent_scale` `[rank]` is the root mean square of every latent over the calibration rows. `factor` `[ds, ds]` is
+    the lower Cholesky factor of their penalised Gram matrix, which `unseen` needs; only ridge has one.
     """
 
     source: Standard
@@ -35,11 +37,32 @@ class LinearMap:
     rows: int
     ridge: float
     method: Method = Method.LEARNED
+    factor: Array | None = None
 
     def truncated(self, rank: int) -> "LinearMap":
         return replace(
             self, encoder=self.encoder[:, :rank], decoder=self.decoder[:rank], latent_scale=self.latent_scale[:rank]
         )
+
+    def unseen(self, mine: Array, others: Array) -> Array:
+        """Return the standardised residuals `[n, dt]` of a calibration document, as if it had not been fitted on.
+
+        Leaving a document out of ridge needs no second fit (Allen 1974, here for blocks of rows): with the document's
+        rows X, B the penalised sum of all rows' products and H = X B^-1 X^T, they are (I - H)^-1 times the residuals
+        of the fit. It holds for the directions that the map keeps, which are taken as given; what lies outside of them
+        was never fitted. Procrustes has no factor and fits so little that its residuals are returned as they are.
+        """
+        x = self.source.apply(mine)
+        residuals: Array = self.target.apply(others) - x @ self.encoder @ self.decoder
+        if self.factor is None:
+            return residuals
+        whitened = blas.strsm(1.0, self.factor.T, x.T, trans_a=1)
+        leverage = (whitened.T @ whitened).astype(np.float64) / self.rows
+        directions = self.decoder / np.linalg.norm(self.decoder, axis=1, keepdims=True)
+        within = residuals @ directions.T
+        lifted = np.linalg.solve(np.eye(len(x)) - leverage, within)
+        residuals += (lifted - within).astype(np.float32) @ directions
+        return residuals
 
     def arrays(self) -> dict[str, Array]:
         """Return the map as a W-Matrix's arrays, in the precision of its file."""
@@ -95,8 +118,9 @@ def solve(statistics: PairStatistics, *, penalty: float, rank: int, method: Meth
     with jax.enable_x64(True):
         if method is Method.ORTHOGONAL:
             factors = procrustes(statistics.gram, statistics.cross, rank=rank)
+            lower = None
         else:
-            factors = _shrunken(statistics, penalty=penalty, rank=rank, method=method)
+            factors, lower = _shrunken(statistics, penalty=penalty, rank=rank, method=method)
         encoder, decoder, scale = balanced(*factors)
     return LinearMap(
         source=statistics.source,
@@ -107,6 +131,7 @@ def solve(statistics: PairStatistics, *, penalty: float, rank: int, method: Meth
         rows=statistics.rows,
         ridge=0.0 if method is Method.ORTHOGONAL else penalty,
         method=method,
+        factor=None if lower is None else np.asarray(lower),
     )
 
 
@@ -153,8 +178,11 @@ def require_penalty(penalty: float) -> None:
 
 def _shrunken(
     statistics: PairStatistics, *, penalty: float, rank: int, method: Method
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return encoder, decoder and mean-square latents of ridge, shrunk to zero (learned) or Procrustes (hybrid)."""
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], jax.Array]:
+    """Return encoder, decoder and mean-square latents of ridge, shrunk to zero (learned) or Procrustes (hybrid).
+
+    Beside them the Cholesky factor.
+    """
     require_penalty(penalty)
     cross = statistics.cross
     if method is Method.HYBRID:
@@ -172,4 +200,4 @@ def _shrunken(
     encoder = ridge.encode(lower, whitened, directions)
     # E^T (G + lambda I) E is V^T A^T A V, which gives the latents' mean squares without G; its memory was donated.
     image, own = (jnp.square(each.astype(jnp.float64)).sum(axis=0) for each in (whitened @ directions, encoder))
-    return encoder, directions.T, image - penalty * own
+    return (encoder, directions.T, image - penalty * own), lower

@@ -3,6 +3,7 @@
 Every arm of the transfer contract is one mean NLL of the passage's continuation. Retention follows from them.
 """
 
+import functools as ft
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -65,10 +66,11 @@ def judged(w_matrix: WMatrix, *, tokens_only: Mapping[str, Array] | None = None)
     """Return a W-Matrix ready to be judged, as read from its file; `tokens_only` is what `fit_tokens_only` returned."""
     opened = open_w_matrix(w_matrix)
     control = open_w_matrix(WMatrix(w_matrix.document, random_like(w_matrix.arrays)))
+    once = ft.lru_cache(maxsize=2)  # a passage's memory is the next one's stranger
     return Judged(
-        aligned=handed_over(opened),
+        aligned=once(handed_over(opened)),
         source_tokens=by_source_tokens(opened),
-        reread=handed_over(opened, leave=REREAD_TOKENS),
+        reread=once(handed_over(opened, leave=REREAD_TOKENS)),
         random_w=handed_over(control),
         tokens_only=None if tokens_only is None else _by_tokens_only(tokens_only),
     )

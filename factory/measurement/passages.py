@@ -20,7 +20,7 @@ MAX_CONTEXT_TOKENS = 256
 MIN_CONTEXT_TOKENS = 96
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Passage:
     """One document's context, as both models cached it, and the continuation that is scored.
 
@@ -70,13 +70,14 @@ def read_passage(
     target: RunningModel,
     longest: int = MAX_CONTEXT_TOKENS,
     shortest: int = MIN_CONTEXT_TOKENS,
+    continuation: int = CONTINUATION_TOKENS,
 ) -> Passage | None:
     """Return the passage of a document's last tokens, read by both models; None if the document is too short.
 
     Its context has `shortest` to `longest` of the target's tokens.
     """
     encoding = target.encode(document.text)
-    end = len(encoding.ids) - CONTINUATION_TOKENS
+    end = len(encoding.ids) - continuation
     if end < shortest:
         return None
     start = max(0, end - longest)

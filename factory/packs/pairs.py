@@ -1,7 +1,6 @@
 """Rows of two packs paired by causal character spans: document by document, or in chunks of one size to fit on."""
 
 from collections.abc import Callable, Iterator
-from enum import Enum
 
 import numpy as np
 
@@ -12,28 +11,16 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
 CHUNK_ROWS = 2048
-CORRECTION_EVERY = 3  # documents, of which one is kept for the correction
+
+Keep = Callable[[str], bool]  # whether a document, by its digest, is wanted
 
 
-class Part(Enum):
-    """Which documents of a split: a correction is fitted on others than the map, whose errors it is to know."""
-
-    WHOLE = "whole"
-    MAP = "map"
-    CORRECTION = "correction"
-
-    def holds(self, digest: str) -> bool:
-        """Return whether a document is in this part; its digest decides."""
-        if self is Part.WHOLE:
-            return True
-        return (int(digest[:8], 16) % CORRECTION_EVERY == 0) is (self is Part.CORRECTION)
-
-
-Keep = Callable[[str], bool]
+def every(_digest: str) -> bool:
+    return True
 
 
 def paired_rows(
-    source: OpenedPack, target: OpenedPack, split: Split, keep: Keep = Part.WHOLE.holds
+    source: OpenedPack, target: OpenedPack, split: Split, keep: Keep = every
 ) -> Iterator[tuple[Array, Array]]:
     """Yield `(source rows [n, ds], target rows [n, dt])` of the documents that both packs hold; n is CHUNK_ROWS.
 
@@ -52,7 +39,7 @@ def paired_rows(
 
 
 def paired_documents(
-    source: OpenedPack, target: OpenedPack, split: Split, keep: Keep = Part.WHOLE.holds
+    source: OpenedPack, target: OpenedPack, split: Split, keep: Keep = every
 ) -> Iterator[tuple[Array, Array]]:
     """Yield `(source rows [n, ds], target rows [n, dt])` of every document that both packs hold, BOS left out.
 

@@ -1,25 +1,27 @@
-"""The closed form of a pair: the map from one part of the calibration documents, its correction from the other."""
+"""The closed form of a pair: the map of its calibration documents, and the correction of what it gets wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 
 from awareness_sdk.first_layer import known_layers
 from factory.alignment.correction import fit_correction
 from factory.alignment.fit import LinearMap, fit_linear_map
 from factory.corpora import Split
 from factory.packs.pack import OpenedPack
-from factory.packs.pairs import Keep, Part, paired_documents, paired_rows
+from factory.packs.pairs import Keep, every, paired_documents, paired_rows
 from factory.progress import Progress
 from factory.recipes.assembly import RIDGE
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Method
 
+CORRECTION_ROWS = 40_000
+
 Packs = tuple[OpenedPack, OpenedPack]  # of the source and of the target
 
 
-def fit_map(packs: Packs, *, rank: int, method: Method, progress: Progress, keep: Keep = Part.WHOLE.holds) -> LinearMap:
+def fit_map(packs: Packs, *, rank: int, method: Method, progress: Progress, keep: Keep = every) -> LinearMap:
     """Return the map of the documents that `keep` wants. Raises as `fit_linear_map` does."""
     return fit_linear_map(
-        lambda: paired_rows(*packs, Split.CALIBRATION, _both(Part.MAP.holds, keep)),
+        lambda: paired_rows(*packs, Split.CALIBRATION, keep),
         penalty=RIDGE,
         rank=rank,
         method=method,
@@ -27,17 +29,25 @@ def fit_map(packs: Packs, *, rank: int, method: Method, progress: Progress, keep
     )
 
 
-def fit_its_correction(packs: Packs, arrays: Mapping[str, Array], *, keep: Keep = Part.WHOLE.holds) -> dict[str, Array]:
-    """Return the correction of a map's arrays, from documents that `keep` wants and the map has not seen."""
-    documents = paired_documents(*packs, Split.CALIBRATION, _both(Part.CORRECTION.holds, keep))
-    return fit_correction(documents, arrays, width=known_width(packs[1]))
+def fit_its_correction(packs: Packs, fitted: LinearMap, *, progress: Progress, keep: Keep = every) -> dict[str, Array]:
+    """Return the correction of a map that was fitted on the same documents, each as if the map had not seen it.
+
+    The first documents of about CORRECTION_ROWS tokens are enough for it.
+    """
+
+    def residuals() -> Iterator[Array]:
+        rows, wanted = 0, min(CORRECTION_ROWS, fitted.rows)
+        for mine, others in paired_documents(*packs, Split.CALIBRATION, keep):
+            progress(rows, wanted)
+            yield fitted.unseen(mine, others)
+            if (rows := rows + len(mine)) >= wanted:
+                break
+        progress(wanted, wanted)
+
+    return fit_correction(residuals(), width=known_width(packs[1]))
 
 
 def known_width(target: OpenedPack) -> int:
     """Return the width of the target's first layers that a receiver computes."""
     geometry = target.of_cache()[0]
     return known_layers(geometry) * geometry.layer_width
-
-
-def _both(one: Keep, other: Keep) -> Keep:
-    return lambda digest: one(digest) and other(digest)

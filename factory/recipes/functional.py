@@ -3,6 +3,7 @@
 Steps: calibration packs, closed-form fit, choice of du, correction, optional refinement, evaluation, stored files.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,8 +16,8 @@ from factory.corpora import BROAD, Split
 from factory.measurement.arms import judged
 from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
 from factory.measurement.journal import Journal
-from factory.measurement.passages import Passage, read_passages, require_enough
-from factory.measurement.suite import Measured, measure
+from factory.measurement.passages import Passage, require_enough
+from factory.measurement.suite import Measured, measure, reader
 from factory.packs.pairs import require_same_corpus, target_rows
 from factory.packs.spot_check import require_sink
 from factory.recipes import results
@@ -30,19 +31,19 @@ from factory.recipes.assembly import (
     with_quality,
 )
 from factory.recipes.closed_form import fit_its_correction, fit_map, known_width
+from factory.recipes.forecast import Example, examples_of, fit_forecasts
 from factory.recipes.left_out import LeftOut, with_left_out
 from factory.recipes.results import Generated
 from factory.refinement.descent import Refinement, refined
 from factory.session import FactorySession
-from kvcache.exchange.mapping import open_map
+from kvcache.exchange.mapping import open_map, open_w_matrix
 from kvcache.exchange.quality import calibrated, snapshot_distance
 from latentmas.protocol.eight_bit import MATRICES, to_eight_bit
 from latentmas.protocol.quality import Basis, Corpus, Quality, SuiteFigures
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION, Method, QualityMetrics, TokenAlignment, WMatrix
 
-UNIFIED_DIMENSIONS = (256, 512, 768)
-SELECTION_PASSAGES = 16
+UNIFIED_DIMENSIONS = (512, 768, 1024)
 CONTROL_TOKENS = 10_000  # that are captured for the tokens-only control where the packs are contributed
 EVALUATION = "suite/1"  # changes whenever the same W-Matrix would get other scores on the same suite
 
@@ -70,17 +71,17 @@ def generate_measured(order: FunctionalOrder, session: FactorySession) -> Genera
     Raises ModelNotSupported, InvalidInput (corpus or suite too small) or StorageUnavailable.
     """
     fitted = _fit(order, session)
-    choices = _selection_passages(order, session)
+    choices = _choices(order, session)
     trials = _try_dimensions(order, fitted, choices, session)
     dimension = smallest_good(trials)
     chosen = fitted.truncated(dimension)
-    arrays = chosen.arrays()
-    arrays |= fit_its_correction((session.pack(order.source), session.pack(order.target)), arrays)
+    arrays = chosen.arrays() | _correction(chosen, order, session)
     if order.refinement is not None:
         arrays |= refined(arrays, order.refinement, session, source=order.source, target=order.target)
     arrays |= sinks_of(session.pack(order.source), session.pack(order.target))
     arrays = to_eight_bit(arrays) if order.eight_bit else arrays
     draft = _draft(arrays, order, choices, session, kept=trials[dimension])
+    draft = _with_forecasts(draft, choices, order, session)
     require_sink(draft.arrays["source_bos"], session.model(order.source), field="source_bos")
     require_sink(draft.arrays["target_bos"], session.model(order.target), field="target_bos")
     measured = _measure(draft, fitted, order, session)
@@ -109,11 +110,19 @@ def _fit(order: FunctionalOrder, session: FactorySession) -> LinearMap:
     )
 
 
+def _correction(chosen: LinearMap, order: FunctionalOrder, session: FactorySession) -> dict[str, Array]:
+    session.unload_models()
+    progress = session.stage(f"correct {order.source} -> {order.target}")
+    return fit_its_correction((session.pack(order.source), session.pack(order.target)), chosen, progress=progress)
+
+
 def _try_dimensions(
     order: FunctionalOrder, fitted: LinearMap, passages: list[Passage], session: FactorySession
 ) -> dict[int, float]:
     """Return the retention on the selection documents for each candidate du."""
     dimensions = UNIFIED_DIMENSIONS if order.unified_dimension is None else (order.unified_dimension,)
+    shortest = min(len(each.context) for each in passages)
+    passages = [each for each in passages if len(each.context) < 2 * shortest]
     target = session.model(order.target)
     progress = session.stage(f"choose du for {order.source} -> {order.target}")
     bounds = bounds_of(passages, target=target)
@@ -126,14 +135,30 @@ def _try_dimensions(
     return trials
 
 
-def _selection_passages(order: FunctionalOrder, session: FactorySession) -> list[Passage]:
-    return read_passages(
-        session.corpus.part(Split.SELECTION),
-        source=session.model(order.source),
-        target=session.model(order.target),
-        wanted=SELECTION_PASSAGES,
-        progress=session.stage(f"read {Split.SELECTION.value} documents"),
-    )
+def _choices(order: FunctionalOrder, session: FactorySession) -> list[Passage]:
+    """Return the selection passages of all registers, the shortest first, read by both models."""
+    read = reader(session.model(order.source), session.model(order.target))
+    cells = session.selection
+    progress = session.stage(f"read {Split.SELECTION.value} documents")
+    found: list[Passage] = []
+    for number, cell in enumerate(cells):
+        progress(number, len(cells))
+        passages = (passage for document in cell.documents if (passage := read(document, cell.length)))
+        found += itertools.islice(passages, cell.wanted)
+    progress(len(cells), len(cells))
+    return found
+
+
+def _with_forecasts(draft: WMatrix, choices: list[Passage], order: FunctionalOrder, session: FactorySession) -> WMatrix:
+    """Return the W-Matrix with what its document says of single memories."""
+    opened, target = open_w_matrix(draft, explain=True), session.model(order.target)
+    progress = session.stage(f"forecast {order.source} -> {order.target}")
+    examples: list[Example] = []
+    for number, passage in enumerate(choices):
+        progress(number, len(choices))
+        examples += examples_of(passage, opened, target=target)
+    progress(len(choices), len(choices))
+    return WMatrix(replace(draft.document, forecasts=fit_forecasts(examples)), draft.arrays)
 
 
 def _draft(

@@ -99,6 +99,6 @@ def _fitted_without(register: str, pair: LeftOut, session: FactorySession) -> Me
 
     session.unload_models()
     progress = session.stage(f"fit without {register}")
-    arrays = fit_map(packs, rank=pair.rank, method=pair.method, progress=progress, keep=keep).arrays()
-    arrays |= fit_its_correction(packs, arrays, keep=keep)
-    return mapped_by(open_map(arrays, target=packs[1].of_cache()[0]))
+    fitted = fit_map(packs, rank=pair.rank, method=pair.method, progress=progress, keep=keep)
+    correction = fit_its_correction(packs, fitted, progress=progress, keep=keep)
+    return mapped_by(open_map(fitted.arrays() | correction, target=packs[1].of_cache()[0]))

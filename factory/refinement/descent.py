@@ -5,6 +5,7 @@ bias to lower KL(target after its own memory || target after the aligned one) al
 its form and size. Descent on the matrices themselves overfits single lessons (docs/alignment.md).
 """
 
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import numpy as np
 from factory.corpora import load_corpus
 from factory.progress import Progress
 from factory.refinement.lessons import Lesson, read_lesson, stretches
+from factory.refinement.recall import RECALL_EVERY, for_recall
 from factory.refinement.scales import BIAS, ScaledMap
 from factory.runners.gradients import divergence_and_gradient, own_log_probabilities
 from factory.runners.model import RunningModel
@@ -55,8 +57,10 @@ def refined(
     student, teacher = session.learner(source), session.learner(target)
 
     def lessons() -> Iterator[Lesson]:
-        for stretch in stretches(distinct, seed=settings.seed):
-            if lesson := read_lesson(stretch, source=student, target=teacher):
+        generator = random.Random(settings.seed)  # noqa: S311 - an order, not a secret
+        for number, stretch in enumerate(stretches(distinct, seed=settings.seed)):
+            chosen = for_recall(stretch, generator) if number % RECALL_EVERY == 0 else stretch
+            if lesson := read_lesson(chosen, source=student, target=teacher):
                 yield lesson
 
     arrays = refine(

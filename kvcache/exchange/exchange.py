@@ -4,6 +4,7 @@ RoPE is removed at the source's positions and applied at the target's, the targe
 and its sliding-window layers keep the tokens in their windows. Time grows linearly with the number of tokens.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,9 @@ from kvcache.exchange.compatibility import UNSUPPORTED, check_document, check_he
 from kvcache.exchange.findings import Handover, findings_of
 from kvcache.exchange.mapping import Corrector, OpenedWMatrix, open_w_matrix
 from kvcache.exchange.placement import First, Mode, Places, TargetTokens, first_entry
-from kvcache.exchange.policy import GENERATE, Decision, Policy, require_acceptable, require_inside
-from kvcache.exchange.quality import AlignmentQuality, Evidence, Use, judged, quality_of
+from kvcache.exchange.policy import GENERATE, Decision, Policy, require_acceptable, require_likely
+from kvcache.exchange.quality import AlignmentQuality, Evidence, Use, judged, latent_distances, quality_of
+from kvcache.exchange.signs import Seen
 from kvcache.kernels.tiles import TILE
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.errors import DimensionMismatch
@@ -31,7 +33,7 @@ class Exchanged:
     """The target's memory with its quality; `findings` are sentences for the receiver.
 
     `dropped`: how many tokens are not in the memory. `corrected`: whether the target's first layer was given and the
-    W-Matrix corrected the other layers by it.
+    W-Matrix corrected the other layers by it. `signs` are what a forecast rests on.
     """
 
     snapshot: KVSnapshot
@@ -41,6 +43,7 @@ class Exchanged:
     dropped: int
     findings: tuple[str, ...]
     corrected: bool
+    signs: Mapping[str, float]
 
 
 def exchange(
@@ -75,10 +78,12 @@ def exchange(
     use = _use(placed, opened)
     quality = quality_of(document, evidence, use)
     require_acceptable(document, quality, evidence=evidence, policy=policy, use=use)
-    latents = _latents(snapshot, opened, start=_first_mapped(placed))
-    quality = judged(quality, latents[1:], document=document, latent_scale=opened.map.latent_scale)
-    require_inside(document, quality, policy=policy)
-    aligned = _built(latents, placed, opened, sink=sink, frame=frame)
+    latents, unexplained = _latents(snapshot, opened, start=_first_mapped(placed))
+    corrector = _corrector(placed, opened)
+    aligned = _built(latents, placed, opened, corrector, sink=sink, frame=frame)
+    seen = _seen(latents[1:], unexplained, corrector, opened, tokens=placed.next_position - 1)
+    quality = judged(quality, seen, document=document, use=use)
+    require_likely(document, quality, policy=policy, use=use)
     done = Handover(
         frame=frame,
         opened=opened,
@@ -96,7 +101,8 @@ def exchange(
         mode=placed.mode,
         dropped=placed.dropped,
         findings=findings_of(done),
-        corrected=opened.map.correction is not None and placed.first_layer is not None,
+        corrected=corrector is not None,
+        signs=seen.signs(),
     )
 
 
@@ -146,27 +152,50 @@ def _first_mapped(placed: Places) -> int:
     return int(tokens.min()) if len(tokens) else 0
 
 
-def _latents(snapshot: KVSnapshot, opened: OpenedWMatrix, *, start: int) -> Array:
+def _latents(snapshot: KVSnapshot, opened: OpenedWMatrix, *, start: int) -> tuple[Array, Array | None]:
     """Return the latents `[1 + tokens, du]` of BOS and of every token of the snapshot from `start` on.
 
-    Tokens before `start` are left out, so row i + 1 is token start + i.
+    Tokens before `start` are left out, so row i + 1 is token start + i. Beside them the share `[tokens]` of each
+    token's row that the encoder does not see, where a forecast needs it.
     """
     frame = snapshot.frame
     bos = np.zeros_like(opened.map.source_mean) if opened.map.source_bos is None else opened.map.source_bos
     parts = [opened.map.encode(bos[None].copy())]
+    shares = []
     for begin in range(start, frame.tokens, TILE):
         tile = slice(begin, begin + TILE)
         keys, values = snapshot.keys[:, tile], snapshot.values[:, tile]
         rows = pack_rows(keys, values, geometry=frame.geometry, positions=frame.positions[tile])
         parts.append(opened.map.encode(rows))
-    return np.concatenate(parts)
+        if opened.map.explaining is not None:
+            shares.append(opened.map.unexplained(rows, parts[-1]))
+    return np.concatenate(parts), np.concatenate(shares) if shares else None
 
 
-def _built(latents: Array, placed: Places, opened: OpenedWMatrix, *, sink: Array, frame: SnapshotFrame) -> KVSnapshot:
+def _seen(
+    latents: Array, unexplained: Array | None, corrector: Corrector | None, opened: OpenedWMatrix, *, tokens: int
+) -> Seen:
+    scale = opened.map.latent_scale
+    innovations = None
+    if corrector is not None:
+        raw = corrector.innovations
+        innovations = np.square(raw / opened.map.target_scale[: raw.shape[1]]).mean(axis=1)
+    distances = None if scale is None else latent_distances(latents, scale)
+    return Seen(tokens=tokens, distances=distances, unexplained=unexplained, innovations=innovations)
+
+
+def _built(
+    latents: Array,
+    placed: Places,
+    opened: OpenedWMatrix,
+    corrector: Corrector | None,
+    *,
+    sink: Array,
+    frame: SnapshotFrame,
+) -> KVSnapshot:
     """Return the target's snapshot: its sink at position 0, then the mapped tokens, rotated at their positions."""
     geometry = opened.document.target_geometry
     assert geometry is not None  # check_document saw it
-    corrector = _corrector(placed, opened)
     tokens = 1 + len(placed.partners)
     shape = (geometry.layers, tokens, geometry.heads)
     keys = np.empty((*shape, geometry.head_dim), np.float32)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.placement import First, Mode, Places
-from kvcache.exchange.policy import beyond_scope, weights_finding
+from kvcache.exchange.policy import LEAST_EXPECTED, beyond_scope, weights_finding
 from kvcache.exchange.quality import LEAST_TOKENS, AlignmentQuality, Evidence, Use
 from latentmas.protocol.quality import TokenMode
 from latentmas.protocol.snapshot import SnapshotFrame
@@ -62,6 +62,9 @@ def _of_places(done: Handover) -> Iterator[str]:
         yield f"whether the snapshot is like what was calibrated was not judged: {why}"
     if quality.inside is False:
         yield "the snapshot lies outside the calibrated distribution"
+    expected = quality.expected_retention
+    if expected is not None and expected.value < LEAST_EXPECTED:
+        yield f"the retention expected of this memory is {expected.value:.2f}, less than what is taken without asking"
 
 
 def _of_scope(done: Handover) -> Iterator[str]:

@@ -23,6 +23,7 @@ from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION, WMatrix, WMatrixDocument
 
+TINY_SHARE = 1e-6  # of the mean square of the encoder's columns, added for a factor that exists
 LAGGED_AXES = 3  # of a correction's encoder: [lags, width, r]
 
 
@@ -42,7 +43,11 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class LatentMap:
-    """A W-Matrix's arrays, ready to be applied; latent scale, sink rows and correction are None where absent."""
+    """A W-Matrix's arrays, ready to be applied; latent scale, sink rows and correction are None where absent.
+
+    `explaining` `[du, du]` turns latents into coordinates of the source's standardised rows in an orthonormal basis of
+    what the encoder sees; None unless it was asked for.
+    """
 
     encoder: Array | jax.Array  # [ds, du], rows divided by the source's scale
     decoder: Array | jax.Array  # [du, dt], columns multiplied by the target's scale
@@ -54,6 +59,7 @@ class LatentMap:
     source_bos: Array | None
     target_bos: Array | None
     correction: Correction | None
+    explaining: Array | None = None
 
     def encode(self, rows: Array) -> Array:
         """Return latents `[tokens, du]` of source rows `[tokens, ds]`, float32; the rows are overwritten."""
@@ -80,6 +86,18 @@ class LatentMap:
             raise DimensionMismatch(f"the rows have the shape {rows.shape}; this W-Matrix takes [tokens, {wanted}]")
         return self.decode(self.encode(np.array(rows, np.float32)))
 
+    def unexplained(self, centred: Array, latents: Array) -> Array:
+        """Return the share `[tokens]` of each standardised row's square that the encoder does not see.
+
+        `centred` `[tokens, ds]` are the source's rows as `encode` leaves them. `explaining` must have been asked for.
+        """
+        assert self.explaining is not None
+        standardised = centred / self.source_scale
+        whole = np.einsum("ij,ij->i", standardised, standardised)
+        seen = latents @ self.explaining
+        share: Array = 1 - np.einsum("ij,ij->i", seen, seen) / np.maximum(whole, np.finfo(np.float32).tiny)
+        return share
+
     def corrected(self, rows: Array, first_layers: Array) -> Array:
         """Return target rows `[tokens, dt]`, overwritten, corrected by the true first layers `[tokens, width]`.
 
@@ -99,13 +117,21 @@ class OpenedWMatrix:
     map: LatentMap
 
 
-def open_w_matrix(w_matrix: WMatrix) -> OpenedWMatrix:
-    """Return a W-Matrix ready to be applied, whether its matrices are floating-point or 8-bit."""
-    return OpenedWMatrix(w_matrix.document, open_map(w_matrix.arrays, target=w_matrix.document.target_geometry))
+def open_w_matrix(w_matrix: WMatrix, *, explain: bool = False) -> OpenedWMatrix:
+    """Return a W-Matrix ready to be applied, whether its matrices are floating-point or 8-bit.
+
+    What a forecast needs is computed where the file has one, or where `explain` asks for it.
+    """
+    document = w_matrix.document
+    explain = explain or bool(document.forecasts)
+    return OpenedWMatrix(document, open_map(w_matrix.arrays, target=document.target_geometry, explain=explain))
 
 
-def open_map(arrays: Mapping[str, Array], *, target: KVGeometry | None = None) -> LatentMap:
-    """Return a W-Matrix's arrays ready to be applied; without the target's geometry a correction is left out."""
+def open_map(arrays: Mapping[str, Array], *, target: KVGeometry | None = None, explain: bool = False) -> LatentMap:
+    """Return a W-Matrix's arrays ready to be applied; without the target's geometry a correction is left out.
+
+    `explain` computes what `LatentMap.unexplained` needs: a product of the encoder with itself.
+    """
     rows = {name: np.asarray(array, np.float32) for name, array in arrays.items() if array.ndim == 1}
     return LatentMap(
         encoder=place(matrix_of(arrays, "encoder") / rows["source_scale"][:, None]),
@@ -118,6 +144,7 @@ def open_map(arrays: Mapping[str, Array], *, target: KVGeometry | None = None) -
         source_bos=rows.get("source_bos"),
         target_bos=rows.get("target_bos"),
         correction=None if target is None else _correction_of(arrays, target.layer_width, rows["target_scale"]),
+        explaining=_explaining(matrix_of(arrays, "encoder")) if explain else None,
     )
 
 
@@ -149,6 +176,11 @@ class Corrector:
         self._innovations = np.zeros((tokens + 1, width), np.float32)  # the last stands for missing tokens
         self._done = 0
 
+    @property
+    def innovations(self) -> Array:
+        """Raw innovations `[tokens, width]` of the tokens that were corrected."""
+        return self._innovations[: self._done]
+
     def apply(self, rows: Array) -> None:
         """Correct the next rows `[n, dt]` in place; their first layers become exact."""
         width = self._first_layers.shape[1]
@@ -157,6 +189,13 @@ class Corrector:
         rows += self._correct(self._innovations[self._before[tile]].reshape(len(rows), -1))
         rows[:, :width] = self._first_layers[tile]
         self._done = tile.stop
+
+
+def _explaining(encoder: Array) -> Array:
+    """Return the inverse of the encoder's triangular factor R `[du, du]`: encoder = Q R with orthonormal Q."""
+    gram = (encoder.T @ encoder).astype(np.float64)
+    lower = np.linalg.cholesky(gram + TINY_SHARE * np.trace(gram) / len(gram) * np.eye(len(gram)))
+    return np.linalg.inv(lower).T.astype(np.float32)
 
 
 def _correction_of(arrays: Mapping[str, Array], layer_width: int, scale: Array) -> Correction | None:

@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from kvcache.exchange.quality import AlignmentQuality, Evidence, Use
+from kvcache.exchange.quality import AlignmentQuality, Evidence, Use, forecast_for
 from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold
 from latentmas.protocol.quality import TokenMode
 from latentmas.protocol.w_matrix import WMatrixDocument
 
 BEST = "GET /api/w-matrices/best"
 GENERATE = "POST /api/latentmas/w-matrix/generate"
+LEAST_EXPECTED = 0.6  # retention; `python -m benchmarks.alignment.gate` shows what it lets through and what it refuses
 CORRECT = "Give the target's tokens with their first layer (target_spans and target_first_layer)"
 
 
@@ -27,17 +28,19 @@ class Decision(StrEnum):
 class Policy:
     """The receiver's requirements. Raises InvalidInput for a minimum outside [0, 1].
 
-    `minimum_retention` is compared with the measured retention, `minimum_confidence` with the lower end of its 95 %
-    interval; a figure that was not measured meets neither. `require_scope` refuses a context that is longer than its
-    certificate covers. `allow_partial` takes the tokens that every source layer
-    holds where sliding windows have dropped older ones.
+    `minimum_retention` is compared with the retention that is expected of this very memory, or with the measured one
+    where the W-Matrix has no forecast; `minimum_confidence` with the lower end of the measured one's 95 % interval. A
+    figure that is not known meets neither. `require_scope` refuses a context that is longer than its certificate
+    covers, `require_inside` a memory outside the calibrated distribution, and one of which less than LEAST_EXPECTED is
+    expected where no minimum is asked for. `allow_partial` takes the tokens that every source layer holds where
+    sliding windows have dropped older ones.
     """
 
     minimum_retention: float | None = None
     minimum_confidence: float | None = None
     require_certificate: bool = True
     require_scope: bool = True
-    require_inside: bool = True  # of the distribution that was calibrated, where the W-Matrix states it
+    require_inside: bool = True
     allow_partial: bool = False
 
     def __post_init__(self) -> None:
@@ -73,10 +76,10 @@ def beyond_scope(evidence: Evidence, use: Use) -> int | None:
 
 
 def _require_minima(document: WMatrixDocument, quality: AlignmentQuality, *, policy: Policy, use: Use) -> None:
-    for name, figure, what in (
-        ("minimum_retention", quality.retention, "retention"),
-        ("minimum_confidence", quality.confidence, "the lower end of the retention's interval"),
-    ):
+    measured = [("minimum_confidence", quality.confidence, "the lower end of the retention's interval")]
+    if forecast_for(document, use) is None:
+        measured.insert(0, ("minimum_retention", quality.retention, "retention"))
+    for name, figure, what in measured:
         least = getattr(policy, name)
         if least is not None and (figure is None or figure < least):
             came = "was not measured" if figure is None else f"is {figure:.3f}"
@@ -122,13 +125,36 @@ def _too_long(
     )
 
 
-def require_inside(document: WMatrixDocument, quality: AlignmentQuality, *, policy: Policy) -> None:
-    """Raise QualityBelowThreshold for a snapshot outside the calibrated distribution, where the policy forbids it."""
-    if quality.inside is not False or not policy.require_inside:
+def require_likely(document: WMatrixDocument, quality: AlignmentQuality, *, policy: Policy, use: Use) -> None:
+    """Raise QualityBelowThreshold for a snapshot outside of calibration, or of which too little is expected."""
+    if quality.inside is False and policy.require_inside:
+        raise _outside(document, quality)
+    if forecast_for(document, use) is not None:
+        _require_expected(document, quality, policy=policy)
+
+
+def _require_expected(document: WMatrixDocument, quality: AlignmentQuality, *, policy: Policy) -> None:
+    expected, least, asked = quality.expected_retention, policy.minimum_retention, "minimum_retention asks for"
+    if least is None and policy.require_inside and expected is not None:
+        least, asked = LEAST_EXPECTED, "the least that is taken is"
+    if least is None or (expected is not None and expected.value >= least):
         return
+    came = "is not known, since the memory has too few tokens"
+    if expected is not None:
+        came = f"is {expected.value:.2f} (95 % of such memories: {expected.low:.2f} to {expected.high:.2f})"
+    raise fallback(
+        document,
+        quality,
+        reason=f"the retention expected of this memory {came}; {asked} {least:g}",
+        resolution=f"{_reread(document).capitalize()}; a lower minimum_retention, or none and require_inside=false, "
+        "applies it all the same.",
+    )
+
+
+def _outside(document: WMatrixDocument, quality: AlignmentQuality) -> QualityBelowThreshold:
     bounds = document.distribution
     assert bounds is not None  # or it would not have been judged
-    raise fallback(
+    return fallback(
         document,
         quality,
         reason=f"the snapshot lies outside the calibrated distribution: its distance is {quality.distance:.3g}, the "

@@ -1,7 +1,8 @@
-"""What is known about the quality of one exchange: figures on record, and what was checked on this very snapshot.
+"""What is known about the quality of one exchange: figures on record, and what is seen of this very snapshot.
 
-Nothing is estimated for the snapshot: similarity, retention and confidence are those of the W-Matrix, measured on
-held-out documents and passed on with their basis. None means not measured, never zero.
+Similarity, retention and confidence are those of the W-Matrix, measured on held-out documents and passed on with their
+basis. None means not measured, never zero. What this snapshot may keep is a forecast, by signs that are seen while it
+is aligned; it stands beside the figures and is never taken for one.
 
 Whether a snapshot is like those that the W-Matrix was calibrated on is judged by its distance in the W-Matrix's latent
 space. A token's distance is the mean over the latents of (z / root mean square of z in calibration) squared: about 1
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kvcache.exchange.signs import Seen
 from latentmas.protocol.certification import Certification
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.expected import Expected, RegisterRetention, covering, expected
+from latentmas.protocol.forecast import Forecast
 from latentmas.protocol.quality import Basis, Interval, Quality, TokenMode
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Distribution, WMatrixDocument
@@ -57,8 +60,10 @@ class AlignmentQuality:
     are of the `mode` in which the memory is handed over. With an evaluation `suite` on record they are those of its
     worst `register` at `length`, the shortest context length of the suite that covers this context; `registers` are all
     of them and `mean_retention` their mean. Where a W-Matrix with a correction was applied without it, they are those
-    of the plain map, or None. `distance` is this snapshot's; `outside_share` is the share of its single tokens beyond
-    the bounds of whole documents, which only describes: tokens vary more than documents.
+    of the plain map, or None. `expected_retention` is the forecast for this very snapshot, with the 95 % interval of a
+    single memory; None where the W-Matrix has no forecast for this use. `distance` is this snapshot's; `outside_share`
+    is the share of its single tokens beyond the bounds of whole documents, which only describes: tokens vary more than
+    documents.
     """
 
     basis: Basis
@@ -73,6 +78,7 @@ class AlignmentQuality:
     register: str | None = None
     mean_retention: float | None = None
     registers: tuple[RegisterRetention, ...] = ()
+    expected_retention: Interval | None = None
     distance: float | None = None
     inside: bool | None = None
     outside_share: float | None = None
@@ -155,27 +161,38 @@ def _with(quality: AlignmentQuality, retention: Interval | None) -> AlignmentQua
     return replace(quality, information_retention=value, retention=value, confidence=retention.low)
 
 
-def judged(
-    quality: AlignmentQuality, latents: Array, *, document: WMatrixDocument, latent_scale: Array | None
-) -> AlignmentQuality:
-    """Return the quality with the snapshot's distance, computed from its tokens' latents `[tokens, du]`.
+def judged(quality: AlignmentQuality, seen: Seen, *, document: WMatrixDocument, use: Use) -> AlignmentQuality:
+    """Return the quality with what is seen of the snapshot: its distance, and the retention to expect of it.
 
-    `distance` is None without a latent scale; `inside` is None where the W-Matrix states no bounds or the snapshot has
-    fewer than LEAST_TOKENS tokens.
+    `distance` is None without a latent scale; `inside` is None where the W-Matrix states no bounds, and with the
+    forecast where the snapshot has fewer than LEAST_TOKENS tokens.
     """
-    if latent_scale is None or not len(latents):
+    distances = seen.distances
+    if distances is None or not len(distances):
         return quality
-    distances = latent_distances(latents, latent_scale)
-    distance = float(np.median(distances))
+    quality = replace(quality, distance=float(np.median(distances)), expected_retention=_expected(seen, document, use))
     bounds = document.distribution
     if bounds is None:
-        return replace(quality, distance=distance)
+        return quality
+    assert quality.distance is not None
     return replace(
         quality,
-        distance=distance,
-        inside=inside(distance, bounds) if len(latents) >= LEAST_TOKENS else None,
+        inside=inside(quality.distance, bounds) if len(distances) >= LEAST_TOKENS else None,
         outside_share=float(np.mean((distances < bounds.low) | (distances > bounds.high))),
     )
+
+
+def forecast_for(document: WMatrixDocument, use: Use) -> Forecast | None:
+    """Return the W-Matrix's forecast for memories that are handed over in this way; None where it has none."""
+    uncorrected = use.plain and use.mode is TokenMode.TOKENS_KNOWN  # no forecast was fitted on such memories
+    return None if uncorrected else document.forecast(use.mode)
+
+
+def _expected(seen: Seen, document: WMatrixDocument, use: Use) -> Interval | None:
+    forecast = forecast_for(document, use)
+    if forecast is None or seen.distances is None or len(seen.distances) < LEAST_TOKENS:
+        return None
+    return forecast.of(seen.signs())
 
 
 def latent_distances(latents: Array, latent_scale: Array) -> Array:

@@ -17,8 +17,9 @@ from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.eight_bit import MATRICES, scales_of
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
+from latentmas.protocol.forecast import Forecast
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import Basis, TokenMode
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.versions import parse_version
 
@@ -97,6 +98,7 @@ class WMatrixDocument:
     target_geometry: KVGeometry | None = None
     space: Space = Space.KV_CACHE
     distribution: Distribution | None = None
+    forecasts: tuple[Forecast, ...] = ()  # at most one for each mode
     protocol: str = PROTOCOL
     kind: str = KIND
 
@@ -114,6 +116,10 @@ class WMatrixDocument:
             dimension: int = getattr(self, f"{side}_dimension")
             if geometry is not None and geometry.width != dimension:
                 raise DimensionMismatch(f"{side}_dimension is {dimension}, but its geometry is {geometry.width} wide")
+
+    def forecast(self, mode: TokenMode) -> Forecast | None:
+        """Return the model of single memories' retention in a mode, None where the file has none."""
+        return next((each for each in self.forecasts if each.mode is mode), None)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -219,6 +225,10 @@ class WMatrixBuilder:
 
     def set_distribution(self, distribution: Distribution) -> "WMatrixBuilder":
         self.fields["distribution"] = distribution
+        return self
+
+    def set_forecasts(self, forecasts: tuple[Forecast, ...]) -> "WMatrixBuilder":
+        self.fields["forecasts"] = forecasts
         return self
 
     def set_weights(self, encoder: Array, decoder: Array, *, standard: int = STANDARDS[0]) -> "WMatrixBuilder":

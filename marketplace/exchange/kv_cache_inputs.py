@@ -44,14 +44,14 @@ class AlignOptions(StrictSerializer):
     target_weights = DigestField(
         required=False, help_text="Of the receiver; others than the figures were measured with are a finding."
     )
-    minimum_retention = serializers.FloatField(required=False, help_text="0 to 1; below it nothing is handed over.")
-    minimum_confidence = serializers.FloatField(required=False, help_text="The same for the interval's lower end.")
+    minimum_retention = serializers.FloatField(required=False, help_text="0 to 1, of what is expected of this memory.")
+    minimum_confidence = serializers.FloatField(required=False, help_text="0 to 1, of the measured lower end.")
     require_certificate = serializers.BooleanField(default=True)
     require_scope = serializers.BooleanField(
         default=True, help_text="Refuse a context that is longer than the certificate covers."
     )
     require_inside = serializers.BooleanField(
-        default=True, help_text="Refuse a memory outside of what the W-Matrix was calibrated on."
+        default=True, help_text="Refuse a memory unlike those of calibration, or of which too little is expected."
     )
     allow_partial = serializers.BooleanField(
         default=False, help_text="Hand over the tokens that every layer holds where windows have dropped some."

@@ -47,6 +47,9 @@ class AlignmentQualityOutput(serializers.Serializer[Any]):
     register = serializers.CharField(allow_null=True, help_text="The worst register at that length.")
     mean_retention = serializers.FloatField(allow_null=True, help_text="Over the registers at that length.")
     registers = RegisterRetentionOutput(many=True)
+    expected_retention = listings.IntervalOutput(
+        allow_null=True, help_text="A forecast for this very snapshot, with the interval of 95 % of such memories."
+    )
     distance = serializers.FloatField(allow_null=True, help_text="Of this very snapshot, about 1 in calibration.")
     inside = serializers.BooleanField(allow_null=True, help_text="Whether that is within the calibrated bounds.")
     outside_share = serializers.FloatField(allow_null=True, help_text="Share of its tokens beyond them.")

@@ -20,7 +20,6 @@ from factory.models import CalibrationPack
 from factory.packs.capture import capture_pack
 from factory.packs.pack import OpenedPack, open_pack
 from factory.progress import silent
-from factory.recipes import functional
 from factory.runners.model import load_model
 from factory.runners.weights import Weights
 from latentmas import blobs
@@ -71,11 +70,13 @@ def installed(weights: dict[str, Weights], texts: TextCorpus, monkeypatch: pytes
     monkeypatch.setattr(contributed, "text_of", lambda digest: texts)
     monkeypatch.setattr(jobs, "text_of", lambda digest: texts)
     monkeypatch.setattr(jobs, "TEST_SAMPLES", 300)
-    monkeypatch.setattr(functional, "SELECTION_PASSAGES", 3)
     documents = texts.part(Split.HELD_OUT)[:PASSAGES]
     cell = SuiteCell("words", 128, lambda: documents, len(documents), wanted=PASSAGES)
     suite = EvaluationSuite("suite/test", "sha256:" + "0" * 64, (cell,))
     monkeypatch.setattr(session.FactorySession, "suite", suite)
+    chosen = texts.part(Split.SELECTION)
+    selection = SuiteCell("words", 128, lambda: chosen, len(chosen), wanted=8)
+    monkeypatch.setattr(session.FactorySession, "selection", (selection,))
 
 
 @pytest.fixture

@@ -43,8 +43,7 @@ def test_the_control_sees_nothing_but_the_first_layers() -> None:
 
 def test_a_correction_has_one_part_for_each_lag() -> None:
     matrix = w_matrix(GEOMETRY, OTHER)
-    mine = np.random.default_rng(1).normal(size=(300, GEOMETRY.width)).astype("f4")
-    arrays = fit_correction([(mine, target_rows(300, 2))], matrix.arrays, width=WIDTH)
+    arrays = fit_correction([target_rows(300, 2)], width=WIDTH)
     assert arrays["correction_encoder"].shape[:2] == (LAGS, WIDTH)
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.float16)}
     opened = open_map(matrix.arrays | arrays, target=OTHER)
@@ -54,4 +53,4 @@ def test_a_correction_has_one_part_for_each_lag() -> None:
 
 def test_without_documents_there_is_nothing_to_correct() -> None:
     with pytest.raises(InvalidInput, match="anything to correct"):
-        fit_correction([], w_matrix(GEOMETRY, OTHER).arrays, width=WIDTH)
+        fit_correction([], width=WIDTH)

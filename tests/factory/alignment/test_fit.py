@@ -11,6 +11,7 @@ from factory.alignment.ridge import dual_ridge
 from factory.alignment.standardise import Moments, standard_of
 from factory.progress import silent
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.w_matrix import Method
 from tests.factory.sides import ROWS, Sides, in_chunks
 
 SOURCE, TARGET, FACTORS = 70, 50, 12
@@ -100,3 +101,25 @@ def test_the_dual_form_is_the_same_ridge(rows: Sides) -> None:
     leading = np.linalg.svd(x @ solution, full_matrices=False)[2][:FACTORS].T
     encoder, decoder = dual_ridge(x.astype("f4"), y.astype("f4"), ridge=PENALTY, rank=FACTORS)
     np.testing.assert_allclose(np.asarray(encoder @ decoder), solution @ leading @ leading.T, atol=1e-3)
+
+
+def test_residuals_of_an_unseen_document_are_those_of_a_fit_without_it(rows: Sides) -> None:
+    fitted = fit_linear_map(in_chunks(*rows), penalty=PENALTY, rank=TARGET, progress=silent("fit"))
+    x, y = (
+        side.apply(each).astype(np.float64) for side, each in zip((fitted.source, fitted.target), rows, strict=True)
+    )
+    document, rest = slice(0, 40), slice(40, None)
+    penalised = x[rest].T @ x[rest] + PENALTY * ROWS * np.eye(SOURCE)
+    wanted = y[document] - x[document] @ np.linalg.solve(penalised, x[rest].T @ y[rest])
+    found = fitted.unseen(rows[0][document], rows[1][document])
+    np.testing.assert_allclose(found, wanted, atol=2e-4)
+    seen = y[document] - x[document] @ fitted.encoder @ fitted.decoder
+    assert np.square(found).mean() > 1.03 * np.square(seen).mean()
+
+
+def test_procrustes_has_no_factor_and_returns_its_residuals(rows: Sides) -> None:
+    fitted = fit_linear_map(
+        in_chunks(*rows), penalty=PENALTY, rank=FACTORS, progress=silent("fit"), method=Method.ORTHOGONAL
+    )
+    predicted = fitted.source.apply(rows[0]) @ fitted.encoder @ fitted.decoder
+    np.testing.assert_allclose(fitted.unseen(*rows), fitted.target.apply(rows[1]) - predicted, rtol=1e-6)

@@ -11,7 +11,7 @@ from factory.corpora import LEE, Split, load_corpus
 from factory.corpora.suite import EvaluationSuite, SuiteCell
 from factory.management.commands import generate_cold_start
 from factory.models import CalibrationPack
-from factory.recipes import functional
+from factory.session import FactorySession
 from latentmas import blobs
 from latentmas.events.models import Event
 from latentmas.protocol.quality import Basis
@@ -158,11 +158,13 @@ def news(name: str) -> EvaluationSuite:
 @pytest.mark.models
 def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main job in small: a tenth of the calibration text and few documents, everything else as in production."""
-    monkeypatch.setattr(functional, "SELECTION_PASSAGES", 4)
+    documents = load_corpus(LEE).part(Split.SELECTION)
+    selection = SuiteCell("news", 256, lambda: documents, len(documents), wanted=6)
+    monkeypatch.setattr(FactorySession, "selection", (selection,))
     monkeypatch.setattr(generate_cold_start, "load_suite", news)
     options = ("--models", "smollm2-135m,gemma-3-270m", "--max-pairs", "1", "--no-simulated", "--publish")
     small = ("--corpus", "lee", "--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "200")
-    output = generate(*options, *small)
+    output = generate(*options, *small, "--refinement-steps", "2")
     listing = Listing.objects.get()
     version = ListingVersion.objects.get()
     assert (listing.source_model, listing.target_model, listing.basis) == ("gemma-3-270m", "smollm2-135m", "functional")

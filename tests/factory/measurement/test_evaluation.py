@@ -75,9 +75,10 @@ def halved(model: RunningModel) -> WMatrix:
 
 def corrected(w_matrix: WMatrix, passages: list[Passage]) -> WMatrix:
     """The W-Matrix with a correction fitted on the passages that it is judged on."""
-    rows = [(each.source_rows, each.own_rows[1:]) for each in passages]
+    latent_map, scale = open_map(w_matrix.arrays), w_matrix.arrays["target_scale"]
+    residuals = [(each.own_rows[1:] - latent_map.apply(each.source_rows)) / scale for each in passages]
     width = passages[0].own.frame.geometry.layer_width
-    arrays = w_matrix.arrays | fit_correction(rows, w_matrix.arrays, width=width)
+    arrays = w_matrix.arrays | fit_correction(residuals, width=width)
     return WMatrix(replace(w_matrix.document, transformation_rules={name: name for name in sorted(arrays)}), arrays)
 
 

@@ -11,13 +11,15 @@ from benchmarks.walks import corpus, save_model
 from factory.corpora import Split, TextCorpus, load_corpus
 from factory.corpora.suite import EvaluationSuite, SuiteCell
 from factory.measurement.arms import judged
+from factory.measurement.evaluation import UNCONDITIONAL
 from factory.measurement.journal import Journal
+from factory.measurement.passages import read_passage
 from factory.measurement.suite import measure
 from factory.progress import silent
-from factory.recipes import functional
 from factory.recipes.functional import FunctionalOrder, generate_measured
 from factory.recipes.results import Generated
 from factory.session import FactorySession
+from kvcache.exchange.exchange import exchange
 from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput
@@ -49,7 +51,6 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> TextCorpus:
 
 @pytest.fixture
 def session(folders: dict[str, str], texts: TextCorpus, own_files: Path, monkeypatch) -> FactorySession:
-    monkeypatch.setattr(functional, "SELECTION_PASSAGES", 3)
     metadata, cache = Metadata(actor="test"), own_files / "cache"
     return FactorySession(
         lambda: texts,
@@ -59,6 +60,7 @@ def session(folders: dict[str, str], texts: TextCorpus, own_files: Path, monkeyp
         calibration_tokens=4000,
         locations=folders,
         read_suite=lambda: suite_of(texts),
+        read_selection=lambda: selection_of(texts),
     )
 
 
@@ -67,6 +69,12 @@ def suite_of(texts: TextCorpus) -> EvaluationSuite:
     documents = texts.part(Split.HELD_OUT)[:PASSAGES]
     cells = [SuiteCell("words", length, lambda: documents, len(documents), wanted=PASSAGES) for length in LENGTHS]
     return EvaluationSuite("suite/test", "sha256:" + "0" * 64, tuple(cells))
+
+
+def selection_of(texts: TextCorpus) -> tuple[SuiteCell, ...]:
+    """Calibration documents, since the selection has too few for a forecast."""
+    documents = texts.part(Split.CALIBRATION)
+    return tuple(SuiteCell("words", length, lambda: documents, len(documents), wanted=4) for length in LENGTHS)
 
 
 def require_that_the_file_earns_its_figures(made: Generated, session: FactorySession) -> None:
@@ -125,6 +133,17 @@ def test_the_figures_are_those_of_the_stored_file(session) -> None:
     made = generate_measured(ORDER, session)
     assert (made.source.name, made.target.name, made.quality.documents) == (SOURCE, TARGET, 2 * PASSAGES)
     require_that_the_file_earns_its_figures(made, session)
+
+
+def test_the_file_forecasts_what_a_single_memory_keeps(session) -> None:
+    stored = read_w_matrix(blobs.local_path(generate_measured(ORDER, session).file))
+    assert {each.mode for each in stored.document.forecasts} == set(TokenMode)
+    document = session.corpus.part(Split.HELD_OUT)[0]
+    passage = read_passage(document, source=session.model(SOURCE), target=session.model(TARGET), longest=LENGTHS[0])
+    known = passage.known(width=stored.arrays["correction_encoder"].shape[1])
+    for target in (known, None):
+        expected = exchange(passage.source, stored, target=target, policy=UNCONDITIONAL).quality.expected_retention
+        assert expected.low < expected.value < expected.high
 
 
 def test_an_8_bit_file_is_judged_by_its_8_bit_matrices(session) -> None:

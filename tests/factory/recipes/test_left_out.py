@@ -34,11 +34,11 @@ def session(tmp_path_factory: pytest.TempPathFactory, own_files: Path, monkeypat
     for seed, name in enumerate((SOURCE, TARGET)):
         save_model(folder / name, seed)
     texts = load_corpus(corpus(folder / "corpus.txt"))
-    monkeypatch.setattr("factory.recipes.functional.SELECTION_PASSAGES", 3)
     monkeypatch.setattr(left_out, "registers_of_pieces", lambda: registers(texts))
     locations = {name: str(folder / name) for name in (SOURCE, TARGET)}
     made = FactorySession(lambda: texts, own_files / "cache", Metadata(actor="test"), silent, 6000, locations)
     made.read_suite = lambda: suite_of(texts)
+    made.read_selection = lambda: selection_of(texts)
     return made
 
 
@@ -53,6 +53,11 @@ def suite_of(texts: TextCorpus) -> EvaluationSuite:
     parts = {"words": documents[:CELL], "foreign": documents[CELL : 2 * CELL]}
     cells = [SuiteCell(name, 96, lambda each=each: each, CELL, wanted=CELL) for name, each in parts.items()]
     return EvaluationSuite("suite/test", "sha256:" + "0" * 64, tuple(cells))
+
+
+def selection_of(texts: TextCorpus) -> tuple[SuiteCell, ...]:
+    documents = texts.part(Split.SELECTION)
+    return (SuiteCell("words", 96, lambda: documents, len(documents), wanted=8),)
 
 
 def measured(session: FactorySession) -> Measured:

@@ -43,8 +43,9 @@ def arrays(lessons) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def corrected_arrays(model, lessons, arrays) -> dict[str, np.ndarray]:
-    documents = [(lesson.source_rows, lesson.own_rows[1:]) for lesson in lessons]
-    return arrays | fit_correction(documents, arrays, width=model.geometry.layer_width)
+    latent_map = open_map(arrays)
+    residuals = [(each.own_rows[1:] - latent_map.apply(each.source_rows)) / arrays["target_scale"] for each in lessons]
+    return arrays | fit_correction(residuals, width=model.geometry.layer_width)
 
 
 def test_a_lesson_pairs_the_context_and_goes_on_with_the_text(model, lessons) -> None:

@@ -1,0 +1,193 @@
+"""Does a W-Matrix's forecast see which memories to refuse? On held-out text, foreign languages and long contexts.
+
+    python -m benchmarks.alignment.gate --w-matrix FILE [--w-matrix ANOTHER ...]
+
+Every memory is scored on 256 tokens of continuation. A register's memories are forecast by a model that was fitted
+without that register. The frozen set is fixed by the pinned packages; its digest is printed. `ceiling` is the rank
+correlation that a perfect forecast could reach with retentions as noisy as these, from two halves of the scored tokens
+(Spearman and Brown 1910). The last line is JSON.
+"""
+
+import argparse
+import functools as ft
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.session import set_up_django
+from benchmarks.tables import print_table
+
+if TYPE_CHECKING:
+    from factory.corpora import Document
+    from factory.measurement.passages import Passage
+    from factory.recipes.forecast import Example
+    from factory.runners.model import RunningModel
+    from kvcache.exchange.mapping import OpenedWMatrix
+
+SCORED = 256  # tokens of continuation
+OF_REGISTER = {256: 3, 1024: 2}  # held-out documents of a register at a context length
+OF_GROUP = {256: 2, 1024: 1}  # the same of a foreign group
+LONGEST = 12_000  # characters of a foreign text
+POOR, GOOD = 0.5, 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A memory of the frozen set: its retention, over all scored tokens and over each half, and the forecast of it."""
+
+    register: str
+    length: int
+    retention: float
+    halves: tuple[float, float]
+    expected: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--w-matrix", type=Path, action="append", required=True)
+    options = parser.parse_args()
+    set_up_django()
+    found = {str(path): list(_judge(path)) for path in options.w_matrix}
+    figures = {path: _figures(memories) for path, memories in found.items()}
+    figures["all"] = _figures([each for memories in found.values() for each in memories])
+    print_table("the gate", [{"w-matrix": path, **each} for path, each in figures.items()])
+    print(json.dumps({"set": _digest(), **figures}))
+
+
+def frozen() -> "Iterator[tuple[str, int, tuple[Document, ...], int]]":
+    """Yield register, context length, documents and how many of them are wanted."""
+    from benchmarks.compression.documents import CHOOSING, UNSEEN
+    from factory.corpora.suite import load_suite
+
+    for cell in load_suite("suite/1").cells:
+        if cell.length in OF_REGISTER and cell.documents:
+            yield cell.register, cell.length, cell.documents, OF_REGISTER[cell.length]
+    for group in (*CHOOSING, *UNSEEN, "bulgarian"):
+        for length, wanted in OF_GROUP.items():
+            yield f"foreign {group}", length, _foreign(group), wanted
+
+
+@ft.cache
+def _foreign(group: str) -> "tuple[Document, ...]":
+    """Return three texts of a group; the one long text of a language is cut into pieces."""
+    from benchmarks.compression.documents import documents
+    from factory.corpora.documents import Document, digest_of
+
+    whole = [each.text for each in documents(group, wanted=3)]
+    if len(whole) == 1:
+        whole = [whole[0][start : start + LONGEST] for start in range(0, 3 * LONGEST, LONGEST)]
+    return tuple(Document(text[:LONGEST], digest_of(text[:LONGEST])) for text in whole)
+
+
+def _digest() -> str:
+    listed = [(name, length, [each.digest for each in texts], wanted) for name, length, texts, wanted in frozen()]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+
+
+def _judge(path: Path) -> Iterator[Judged]:
+    from django.conf import settings
+
+    from factory.recipes.forecast import fit_forecast
+    from factory.runners.model import load_model
+    from factory.runners.weights import find_weights
+    from kvcache.exchange.mapping import open_w_matrix
+    from latentmas.protocol.quality import TokenMode
+    from latentmas.protocol.w_matrix import read_w_matrix
+
+    opened = open_w_matrix(read_w_matrix(path), explain=True)
+    names = opened.document.source_model, opened.document.target_model
+    source, target = (load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in names)
+    taught = _taught(opened, source, target)
+    for register, length, texts, wanted in frozen():
+        known = [example for name, example in taught if name != register and example.mode is TokenMode.TOKENS_KNOWN]
+        forecast = fit_forecast(TokenMode.TOKENS_KNOWN, known)
+        for passage in itertools.islice(_passages(texts, length, source, target), wanted):
+            scored = _scored(passage, opened, target)
+            if scored is None:
+                continue
+            judged = Judged(register, length, *scored[:2], expected=forecast.of(scored[2]).value)
+            print(f"{register} {length}: {judged.retention:.2f}, expected {judged.expected:.2f}", flush=True)
+            yield judged
+
+
+def _passages(
+    texts: "tuple[Document, ...]", length: int, source: "RunningModel", target: "RunningModel"
+) -> "Iterator[Passage]":
+    from factory.measurement.passages import read_passage
+    from factory.measurement.suite import LEAST_SHARE
+
+    shortest = int(LEAST_SHARE * length)
+    for text in texts:
+        passage = read_passage(
+            text, source=source, target=target, longest=length, shortest=shortest, continuation=SCORED
+        )
+        if passage is not None:
+            yield passage
+
+
+def _taught(opened: "OpenedWMatrix", source: "RunningModel", target: "RunningModel") -> "list[tuple[str, Example]]":
+    """Return what the selection documents teach, as in the making of a W-Matrix, with their registers."""
+    from factory.corpora.selection import load_selection
+    from factory.measurement.suite import reader
+    from factory.recipes.forecast import examples_of
+
+    read, found = reader(source, target), []
+    for cell in load_selection():
+        passages = (each for document in cell.documents if (each := read(document, cell.length)))
+        for passage in itertools.islice(passages, cell.wanted):
+            found += [(cell.register, each) for each in examples_of(passage, opened, target=target)]
+    return found
+
+
+def _scored(
+    passage: "Passage", opened: "OpenedWMatrix", target: "RunningModel"
+) -> tuple[float, tuple[float, float], Any] | None:
+    """Return retention, that of both halves of the tokens, and the signs; None where the context hardly helps."""
+    from awareness_sdk.transformers_bridge import cache_of
+    from factory.measurement.evaluation import UNCONDITIONAL, sink_of
+    from factory.recipes.forecast import LEAST_POSSIBLE
+    from kvcache.exchange.exchange import exchange
+
+    correction = opened.map.correction
+    known = passage.known(width=None if correction is None else correction.width)
+    done = exchange(passage.source, opened, target=known, policy=UNCONDITIONAL)
+    nothing, own, aligned = (
+        target.continuation_nll(cache_of(memory, config=target.network.config), passage.continuation)
+        for memory in (sink_of(passage), passage.own, done.snapshot)
+    )
+    if (nothing - own).mean() < LEAST_POSSIBLE:
+        return None
+    parts = (slice(None), slice(0, None, 2), slice(1, None, 2))
+    whole, *halves = (float((nothing - aligned)[part].sum() / (nothing - own)[part].sum()) for part in parts)
+    return whole, (halves[0], halves[1]), done.signs
+
+
+def _figures(memories: list[Judged]) -> dict[str, Any]:
+    from scipy.stats import spearmanr
+
+    from kvcache.exchange.policy import LEAST_EXPECTED
+
+    measured, forecast = (np.array([getattr(each, name) for each in memories]) for name in ("retention", "expected"))
+    between = spearmanr(*np.array([each.halves for each in memories]).T).statistic
+    reliability = 2 * between / (1 + between)
+    poor, good = measured < POOR, measured > GOOD
+    refused = forecast < LEAST_EXPECTED
+    return {
+        "memories": len(memories),
+        "below .5": int(poor.sum()),
+        "rank correlation": round(float(spearmanr(measured, forecast).statistic), 3),
+        "ceiling": round(float(np.sqrt(reliability)), 3),
+        "refused of those below .5": round(float(refused[poor].mean()), 3),
+        "refused of those above .8": round(float(refused[good].mean()), 3),
+        "at": LEAST_EXPECTED,
+    }
+
+
+if __name__ == "__main__":
+    main()
