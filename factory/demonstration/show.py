@@ -192,6 +192,8 @@ def _handing(pair: Pair, exchanged: Exchanged) -> Iterator[str]:
     if quality.distance is not None:
         where = {True: "inside", False: "outside", None: "not compared with"}[quality.inside]
         yield f"distance of this memory {quality.distance:.3f}, {where} the calibrated distribution"
+    if (expected := quality.expected_retention) is not None:
+        yield f"expected of this memory: {expected.value:.2f} ({expected.low:.2f} to {expected.high:.2f})"
     yield from exchanged.findings
 
 
