@@ -11,10 +11,9 @@ correlation that a perfect forecast could reach with retentions as noisy as thes
 import argparse
 import functools as ft
 import hashlib
-import itertools
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from benchmarks.tables import print_table
 
 if TYPE_CHECKING:
     from factory.corpora import Document
+    from factory.corpora.suite import SuiteCell
     from factory.measurement.passages import Passage
     from factory.recipes.forecast import Example
     from factory.runners.model import RunningModel
@@ -60,17 +60,18 @@ def main() -> None:
     print(json.dumps({"set": _digest(), **figures}))
 
 
-def frozen() -> "Iterator[tuple[str, int, tuple[Document, ...], int]]":
-    """Yield register, context length, documents and how many of them are wanted."""
+def frozen() -> "Iterator[SuiteCell]":
+    """Yield the cells of the frozen set, with how many of their documents are wanted."""
     from benchmarks.compression.documents import CHOOSING, UNSEEN
-    from factory.corpora.suite import load_suite
+    from factory.corpora.suite import SuiteCell, load_suite
 
     for cell in load_suite("suite/1").cells:
         if cell.length in OF_REGISTER and cell.documents:
-            yield cell.register, cell.length, cell.documents, OF_REGISTER[cell.length]
+            yield replace(cell, wanted=OF_REGISTER[cell.length])
     for group in (*CHOOSING, *UNSEEN, "bulgarian"):
+        read = ft.partial(_foreign, group)
         for length, wanted in OF_GROUP.items():
-            yield f"foreign {group}", length, _foreign(group), wanted
+            yield SuiteCell(f"foreign {group}", length, read, len(read()), wanted)
 
 
 @ft.cache
@@ -86,13 +87,14 @@ def _foreign(group: str) -> "tuple[Document, ...]":
 
 
 def _digest() -> str:
-    listed = [(name, length, [each.digest for each in texts], wanted) for name, length, texts, wanted in frozen()]
+    listed = [(cell.register, cell.length, [each.digest for each in cell.documents], cell.wanted) for cell in frozen()]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 
 def _judge(path: Path) -> Iterator[Judged]:
     from django.conf import settings
 
+    from factory.measurement.suite import passages_in, reader
     from factory.recipes.forecast import fit_forecast
     from factory.runners.model import load_model
     from factory.runners.weights import find_weights
@@ -104,43 +106,30 @@ def _judge(path: Path) -> Iterator[Judged]:
     names = opened.document.source_model, opened.document.target_model
     source, target = (load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in names)
     taught = _taught(opened, source, target)
-    for register, length, texts, wanted in frozen():
-        known = [example for name, example in taught if name != register and example.mode is TokenMode.TOKENS_KNOWN]
-        forecast = fit_forecast(TokenMode.TOKENS_KNOWN, known)
-        for passage in itertools.islice(_passages(texts, length, source, target), wanted):
+    read = reader(source, target, continuation=SCORED)
+    for cell in frozen():
+        others = [each for name, each in taught if name != cell.register and each.mode is TokenMode.TOKENS_KNOWN]
+        forecast = fit_forecast(TokenMode.TOKENS_KNOWN, others)
+        for passage in passages_in(cell, read):
             scored = _scored(passage, opened, target)
             if scored is None:
                 continue
-            judged = Judged(register, length, *scored[:2], expected=forecast.of(scored[2]).value)
-            print(f"{register} {length}: {judged.retention:.2f}, expected {judged.expected:.2f}", flush=True)
+            judged = Judged(cell.register, cell.length, *scored[:2], expected=forecast.of(scored[2]).value)
+            print(
+                f"{judged.register} {judged.length}: {judged.retention:.2f}, expected {judged.expected:.2f}", flush=True
+            )
             yield judged
-
-
-def _passages(
-    texts: "tuple[Document, ...]", length: int, source: "RunningModel", target: "RunningModel"
-) -> "Iterator[Passage]":
-    from factory.measurement.passages import read_passage
-    from factory.measurement.suite import LEAST_SHARE
-
-    shortest = int(LEAST_SHARE * length)
-    for text in texts:
-        passage = read_passage(
-            text, source=source, target=target, longest=length, shortest=shortest, continuation=SCORED
-        )
-        if passage is not None:
-            yield passage
 
 
 def _taught(opened: "OpenedWMatrix", source: "RunningModel", target: "RunningModel") -> "list[tuple[str, Example]]":
     """Return what the selection documents teach, as in the making of a W-Matrix, with their registers."""
     from factory.corpora.selection import load_selection
-    from factory.measurement.suite import reader
+    from factory.measurement.suite import passages_in, reader
     from factory.recipes.forecast import examples_of
 
     read, found = reader(source, target), []
     for cell in load_selection():
-        passages = (each for document in cell.documents if (each := read(document, cell.length)))
-        for passage in itertools.islice(passages, cell.wanted):
+        for passage in passages_in(cell, read):
             found += [(cell.register, each) for each in examples_of(passage, opened, target=target)]
     return found
 
@@ -150,13 +139,10 @@ def _scored(
 ) -> tuple[float, tuple[float, float], Any] | None:
     """Return retention, that of both halves of the tokens, and the signs; None where the context hardly helps."""
     from awareness_sdk.transformers_bridge import cache_of
-    from factory.measurement.evaluation import UNCONDITIONAL, sink_of
+    from factory.measurement.evaluation import exchanged, sink_of
     from factory.recipes.forecast import LEAST_POSSIBLE
-    from kvcache.exchange.exchange import exchange
 
-    correction = opened.map.correction
-    known = passage.known(width=None if correction is None else correction.width)
-    done = exchange(passage.source, opened, target=known, policy=UNCONDITIONAL)
+    done = exchanged(passage, opened)
     nothing, own, aligned = (
         target.continuation_nll(cache_of(memory, config=target.network.config), passage.continuation)
         for memory in (sink_of(passage), passage.own, done.snapshot)

@@ -12,7 +12,7 @@ from awareness_sdk.transformers_bridge import cache_of
 from factory.measurement.metrics import retention
 from factory.measurement.passages import Passage
 from factory.runners.model import RunningModel
-from kvcache.exchange.exchange import exchange
+from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import LatentMap, OpenedWMatrix
 from kvcache.exchange.policy import Policy
 from kvcache.rows import rows_in, unpack_rows, whole_snapshot
@@ -33,14 +33,15 @@ def handed_over(w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int =
 
     The target's tokens are known to it and, unless `by_tokens` is False, their first layers for the correction.
     """
+    return lambda passage: exchanged(passage, w_matrix, by_tokens=by_tokens, leave=leave).snapshot
+
+
+def exchanged(passage: Passage, w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int = 0) -> Exchanged:
+    """Return what `exchange` makes of a passage, as in `handed_over`; nothing is refused."""
     correction = w_matrix.map.correction
     width = correction.width if by_tokens and correction is not None else None
-
-    def memory(passage: Passage) -> KVSnapshot:
-        known = passage.known(width=width, leave=leave)
-        return exchange(passage.source, w_matrix, target=known, policy=UNCONDITIONAL).snapshot
-
-    return memory
+    known = passage.known(width=width, leave=leave)
+    return exchange(passage.source, w_matrix, target=known, policy=UNCONDITIONAL)
 
 
 def mapped_by(latent_map: LatentMap) -> Memory:

@@ -3,6 +3,7 @@
 Both models read a passage when it is its turn and forget it afterwards, so that memory does not grow with the suite.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from factory.corpora import Document
 from factory.corpora.suite import EvaluationSuite, SuiteCell
 from factory.measurement.arms import Judged, Scored, fidelity_of, interval_of, retention_of, scored
 from factory.measurement.journal import Journal
-from factory.measurement.passages import Passage, read_passage
+from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
 from factory.progress import Progress
 from factory.runners.model import RunningModel
 from latentmas.protocol.errors import InvalidInput
@@ -100,13 +101,22 @@ def cell_of(register: str, length: int, scores: Sequence[DocumentScore], *, want
     return Cell(register, length, len(scores), tokens, **{arm: interval_of(scores, arm) for arm in ARMS})
 
 
-def reader(source: RunningModel, target: RunningModel) -> Reader:
+def reader(source: RunningModel, target: RunningModel, *, continuation: int = CONTINUATION_TOKENS) -> Reader:
     """Return a function that reads a document's passage of a length with both models; None if it is too short."""
 
     def read(document: Document, length: int) -> Passage | None:
-        return read_passage(document, source=source, target=target, longest=length, shortest=int(LEAST_SHARE * length))
+        shortest = int(LEAST_SHARE * length)
+        return read_passage(
+            document, source=source, target=target, longest=length, shortest=shortest, continuation=continuation
+        )
 
     return read
+
+
+def passages_in(cell: SuiteCell, read: Reader) -> Iterator[Passage]:
+    """Yield as many passages as a cell wants, of its first documents that are long enough."""
+    passages = (passage for document in cell.documents if (passage := read(document, cell.length)))
+    return itertools.islice(passages, cell.wanted)
 
 
 def _scores(

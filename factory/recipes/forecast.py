@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from factory.measurement.evaluation import UNCONDITIONAL, nll_of, sink_of
+from factory.measurement.evaluation import UNCONDITIONAL, exchanged, nll_of, sink_of
 from factory.measurement.passages import Passage
 from factory.runners.model import RunningModel
 from kvcache.exchange.exchange import exchange
@@ -72,9 +72,10 @@ def examples_of(passage: Passage, w_matrix: OpenedWMatrix, *, target: RunningMod
     nothing, own = nll_of(target, sink_of(passage), passage), nll_of(target, passage.own, passage)
     if nothing - own < LEAST_POSSIBLE:
         return
-    correction = w_matrix.map.correction
-    known = passage.known(width=None if correction is None else correction.width)
-    for mode, tokens in ((TokenMode.TOKENS_KNOWN, known), (TokenMode.SOURCE_TOKENS, None)):
-        done = exchange(passage.source, w_matrix, target=tokens, policy=UNCONDITIONAL)
+    by_mode = {
+        TokenMode.TOKENS_KNOWN: exchanged(passage, w_matrix),
+        TokenMode.SOURCE_TOKENS: exchange(passage.source, w_matrix, policy=UNCONDITIONAL),
+    }
+    for mode, done in by_mode.items():
         kept = (nothing - nll_of(target, done.snapshot, passage)) / (nothing - own)
         yield Example(mode, done.signs, kept, nothing - own)

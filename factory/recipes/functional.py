@@ -3,7 +3,6 @@
 Steps: calibration packs, closed-form fit, choice of du, correction, optional refinement, evaluation, stored files.
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from factory.measurement.arms import judged
 from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
 from factory.measurement.journal import Journal
 from factory.measurement.passages import Passage, require_enough
-from factory.measurement.suite import Measured, measure, reader
+from factory.measurement.suite import Measured, measure, passages_in, reader
 from factory.packs.pairs import require_same_corpus, target_rows
 from factory.packs.spot_check import require_sink
 from factory.recipes import results
@@ -143,8 +142,7 @@ def _choices(order: FunctionalOrder, session: FactorySession) -> list[Passage]:
     found: list[Passage] = []
     for number, cell in enumerate(cells):
         progress(number, len(cells))
-        passages = (passage for document in cell.documents if (passage := read(document, cell.length)))
-        found += itertools.islice(passages, cell.wanted)
+        found += passages_in(cell, read)
     progress(len(cells), len(cells))
     return found
 
