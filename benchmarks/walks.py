@@ -133,7 +133,7 @@ def prepare(folder: Path) -> str:
     """Register the models, put their weights where converted ones are kept, and return the corpus's path."""
     from django.core.management import call_command
 
-    from factory.runners.weights import PACKAGED
+    from latentmas.runners.weights import PACKAGED
 
     shape = {"num_layers": LAYERS, "num_attention_heads": HEADS, "num_kv_heads": HEADS, "head_dim": HEAD_DIM}
     rope = {"position_encoding": "rope", "attention_type": "full", "rope": {"theta": THETA, "layout": "half"}}

@@ -11,11 +11,11 @@ from factory.corpora import TextCorpus, corpus_with, load_corpus
 from factory.events import PackRefused
 from factory.packs.spot_check import spot_check
 from factory.queries import get_pack, require_not_refused
-from factory.runners.weights import PACKAGED
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
 from latentmas.protocol.quality import Basis
+from latentmas.runners.weights import PACKAGED
 
 
 def text_of(corpus_digest: str) -> TextCorpus:

@@ -16,11 +16,11 @@ from factory.models import CalibrationPack
 from factory.packs.capture import CALIBRATION_TOKENS, capture_pack
 from factory.packs.pack import OpenedPack, open_pack
 from factory.progress import Stage
-from factory.runners.weights import Weights, find_weights
 from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.w_matrix import Space
+from latentmas.runners.weights import Weights, find_weights
 
 if TYPE_CHECKING:
     from factory.runners.model import RunningModel

@@ -97,10 +97,10 @@ def _judge(path: Path) -> Iterator[Judged]:
     from factory.measurement.suite import passages_in, reader
     from factory.recipes.forecast import fit_forecast
     from factory.runners.model import load_model
-    from factory.runners.weights import find_weights
     from kvcache.exchange.mapping import open_w_matrix
     from latentmas.protocol.quality import TokenMode
     from latentmas.protocol.w_matrix import read_w_matrix
+    from latentmas.runners.weights import find_weights
 
     opened = open_w_matrix(read_w_matrix(path), explain=True)
     names = opened.document.source_model, opened.document.target_model

@@ -76,8 +76,8 @@ def _measure(options: argparse.Namespace, suite: "EvaluationSuite") -> "Measured
     from factory.measurement.suite import measure
     from factory.progress import silent
     from factory.runners.model import load_model
-    from factory.runners.weights import find_weights
     from latentmas.protocol.w_matrix import read_w_matrix
+    from latentmas.runners.weights import find_weights
 
     w_matrix = read_w_matrix(options.w_matrix)
     names = w_matrix.document.source_model, w_matrix.document.target_model

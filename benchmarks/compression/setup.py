@@ -12,9 +12,9 @@ from factory.codec.windows import Window, read_windows
 from factory.corpora import WIKIPEDIA, Document, Split, load_corpus
 from factory.progress import silent
 from factory.runners.model import RunningModel, load_model
-from factory.runners.weights import Weights, find_weights
 from kvcache.adapters import ModelAdapter, adapter_for
 from kvcache.coding.profile import OpenedProfile, open_profile
+from latentmas.runners.weights import Weights, find_weights
 
 
 @dataclass(frozen=True, slots=True)

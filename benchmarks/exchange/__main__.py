@@ -45,7 +45,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.tables import print_table
     from factory.corpora import WIKIPEDIA, Split, load_corpus
     from factory.runners.model import load_model
-    from factory.runners.weights import find_weights
+    from latentmas.runners.weights import find_weights
 
     matrices = _w_matrices(options.w_matrix)
     documents = load_corpus(WIKIPEDIA).part(Split.HELD_OUT)

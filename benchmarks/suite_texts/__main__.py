@@ -104,7 +104,7 @@ def _tokens() -> Lengths:
     from django.conf import settings
     from transformers import AutoTokenizer
 
-    from factory.runners.weights import find_weights
+    from latentmas.runners.weights import find_weights
 
     folders: list[Path] = [find_weights(name, cache=settings.CACHE_DIR).folder for name in TOKENIZERS]
     tokenizers = [AutoTokenizer.from_pretrained(folder) for folder in folders]

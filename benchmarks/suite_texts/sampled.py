@@ -48,7 +48,7 @@ def _sampled(draw: Draw) -> list[str]:
     from django.conf import settings
 
     from factory.runners.model import load_model
-    from factory.runners.weights import find_weights
+    from latentmas.runners.weights import find_weights
 
     model = load_model(find_weights(draw.model, cache=settings.CACHE_DIR))
     special = torch.tensor(sorted(set(model.tokenizer.all_special_ids)))

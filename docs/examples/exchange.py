@@ -16,11 +16,11 @@ from awareness_sdk.transformers_bridge import cache_of
 from factory.demonstration.memories import adapter_of, read_memory
 from factory.demonstration.show import DOCUMENT
 from factory.runners.model import load_model
-from factory.runners.weights import find_weights
 from kvcache.compression.compressor import compress, decompress
 from kvcache.exchange.exchange import exchange
 from kvcache.exchange.policy import Policy
 from latentmas.protocol.w_matrix import read_w_matrix
+from latentmas.runners.weights import find_weights
 
 CACHE = Path.home() / ".cache" / "latentmas"  # converted weights are kept here
 

@@ -7,7 +7,6 @@ from factory.codec.calibration import Settings, calibrate
 from factory.corpora import TextCorpus
 from factory.progress import Stage
 from factory.runners.model import load_model
-from factory.runners.weights import find_weights
 from kvcache.coding.profile import ProfileDocument
 from kvcache.kernels.coefficient_classes import step_size
 from kvcache.server import queries
@@ -17,6 +16,7 @@ from kvcache.server.models import CodecProfile
 from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.quality import Basis
+from latentmas.runners.weights import find_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from factory.cold_start.planner import Candidate, PlannedPair
 from factory.publishing import PublishedVersion
 from factory.recipes import results
 from factory.recipes.results import Generated
-from factory.runners.weights import PACKAGED
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput, LatentMASError
@@ -16,6 +15,7 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
+from latentmas.runners.weights import PACKAGED
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Space
 
 if TYPE_CHECKING:
-    from factory.runners.embedding import EmbeddingModel  # at run time both bring JAX along
     from factory.runners.model import RunningModel
+    from latentmas.runners.embedding import EmbeddingModel  # at run time both bring JAX along
 
 CALIBRATION_TOKENS = 40_000
 CHOICE_TOKENS = 2_500  # of the selection documents, and of the held-out ones

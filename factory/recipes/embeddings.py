@@ -15,13 +15,13 @@ from factory.recipes import results
 from factory.recipes.assembly import Origin, assemble, read_back, with_quality
 from factory.recipes.embedding_fit import Trial, fit_vectors, same_passages
 from factory.recipes.results import Generated
-from factory.runners.embedding import load_embedding_model
 from factory.session import FactorySession
 from kvcache.exchange.mapping import open_map
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis, Corpus, Quality
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import QualityMetrics, Space, TokenAlignment
+from latentmas.runners.embedding import load_embedding_model
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ import numpy as np
 
 from awareness_sdk import configurations
 from awareness_sdk.transformers_bridge import snapshot_of
-from factory.runners.weights import Weights
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.errors import ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
+from latentmas.runners.weights import Weights
 
 if TYPE_CHECKING:
     import torch
@@ -154,7 +154,7 @@ def load_model(weights: Weights, *, differentiable: bool = False, half: bool = F
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, logging
 
-    from factory.runners.onednn import use_onednn
+    from latentmas.runners.onednn import use_onednn
 
     logging.disable_progress_bar()
     precision = torch.bfloat16 if half else torch.float32

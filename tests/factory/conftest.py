@@ -7,8 +7,8 @@ from django.conf import settings
 from django.test import Client
 
 from factory.runners.model import RunningModel, load_model
-from factory.runners.weights import find_weights
 from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
+from latentmas.runners.weights import find_weights
 from tests.tiny import tiny_model
 
 MODELS = ("gpt-4", "claude-3-opus", "smollm2-135m", "gemma-3-270m", "bert", "llama-3-8b", "all-minilm-l6-v2")

@@ -12,8 +12,8 @@ from factory.models import CalibrationPack
 from factory.packs.capture import capture_embeddings
 from factory.packs.pack import open_pack
 from factory.recipes import embeddings
-from factory.runners.weights import Weights
 from factory.session import FactorySession
+from latentmas.runners.weights import Weights
 from marketplace.listings.models import Listing, ListingVersion
 
 pytestmark = pytest.mark.django_db

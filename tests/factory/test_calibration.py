@@ -11,13 +11,13 @@ from factory.models import CalibrationPack
 from factory.packs.geometry import require_geometry
 from factory.packs.pack import open_pack
 from factory.runners.model import geometry_of
-from factory.runners.weights import find_weights
 from latentmas import blobs
 from latentmas.events.models import Event
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import DimensionMismatch
 from latentmas.registry.commands import deactivate_model
 from latentmas.registry.queries import get_model
+from latentmas.runners.weights import find_weights
 from tests.factory.synthetic import upload
 from tests.networks import llama, save
 

@@ -21,12 +21,12 @@ from factory.packs.capture import capture_pack
 from factory.packs.pack import OpenedPack, open_pack
 from factory.progress import silent
 from factory.runners.model import load_model
-from factory.runners.weights import Weights
 from latentmas import blobs
 from latentmas.events.models import Event
 from latentmas.jobs import working
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
+from latentmas.runners.weights import Weights
 from marketplace.listings.models import ListingVersion
 from tests.factory.synthetic import upload
 

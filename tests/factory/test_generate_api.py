@@ -13,7 +13,6 @@ from factory.packs.pack import open_pack
 from factory.progress import silent
 from factory.recipes import functional
 from factory.recipes.from_packs import fit_packs, store
-from factory.runners.weights import Weights
 from factory.session import FactorySession
 from latentmas import blobs
 from latentmas.events.types import Metadata
@@ -21,6 +20,7 @@ from latentmas.jobs import working
 from latentmas.jobs.models import Job
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method, read_w_matrix
+from latentmas.runners.weights import Weights
 from marketplace.listings.models import ListingVersion
 from tests.factory.synthetic import GEOMETRY, LEE, Synthetic, upload
 

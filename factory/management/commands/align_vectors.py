@@ -16,13 +16,13 @@ from factory.console import bars, stage_in
 from factory.corpora import WIKIPEDIA, load_corpus
 from factory.packs.capture import PASSAGES
 from factory.recipes.results import Generated
-from factory.runners.weights import PACKAGED, PACKAGED_ENCODERS
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput, LatentMASError
 from latentmas.protocol.quality import Basis, Interval
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
+from latentmas.runners.weights import PACKAGED, PACKAGED_ENCODERS
 
 METADATA = Metadata(actor="command:align_vectors")
 LOG_WIDTH = 160  # characters, where the output is no terminal

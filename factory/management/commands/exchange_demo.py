@@ -13,12 +13,12 @@ from rich.console import Console
 from factory.demonstration import show
 from factory.demonstration.show import DOCUMENT, QUESTIONS, STRANGER, Demonstration
 from factory.runners.model import RunningModel, load_model
-from factory.runners.weights import find_weights
 from kvcache.exchange.mapping import OpenedWMatrix, open_w_matrix
 from kvcache.server import queries
 from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix
+from latentmas.runners.weights import find_weights
 from marketplace.listings.certificates import reasons_of
 from marketplace.listings.choice import best_for_cache
 

@@ -18,7 +18,6 @@ from factory.corpora import Split
 from factory.progress import silent
 from factory.runners.gradients import rows_and_gradients
 from factory.runners.model import RunningModel
-from factory.runners.weights import Weights
 from kvcache.coding import quantised, rate, transform, transform_decoding
 from kvcache.coding.coordinates import coordinates
 from kvcache.coding.profile import OpenedProfile, ProfileDocument, open_profile
@@ -29,6 +28,7 @@ from latentmas.events.models import Event
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.runners.weights import Weights
 from tests.tiny import NAME, WEIGHTS, corpus, document, tiny_model
 
 CONTEXT = 96

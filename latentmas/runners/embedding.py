@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from factory.runners.weights import Weights
 from latentmas.protocol.errors import ModelNotSupported
 from latentmas.protocol.tensors import Array
+from latentmas.runners.weights import Weights
 
 BATCH = 16  # passages of about the same length
 ENCODER_PIPELINE = ("Transformer", "Pooling", "Normalize")  # what a sentence encoder's modules.json may hold
@@ -82,7 +82,7 @@ def load_embedding_model(weights: Weights) -> EmbeddingModel:
     import torch
     from transformers import AutoModel, AutoTokenizer, logging
 
-    from factory.runners.onednn import use_onednn
+    from latentmas.runners.onednn import use_onednn
 
     logging.disable_progress_bar()
     encoder = (weights.folder / "modules.json").is_file()

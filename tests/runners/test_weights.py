@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from factory.runners.weights import PACKAGED, find_weights
 from latentmas.protocol.errors import ModelNotSupported
+from latentmas.runners.weights import PACKAGED, find_weights
 
 
 def test_a_closed_model_cannot_be_run(tmp_path: Path) -> None:

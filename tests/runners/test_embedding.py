@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factory.runners.embedding import EmbeddingModel, _require_mean_pooling, load_embedding_model
-from factory.runners.weights import PACKAGED, Weights, find_weights
 from latentmas.protocol.errors import ModelNotSupported
+from latentmas.runners.embedding import EmbeddingModel, _require_mean_pooling, load_embedding_model
+from latentmas.runners.weights import PACKAGED, Weights, find_weights
 from tests.networks import llama
 
 torch = pytest.importorskip("torch")

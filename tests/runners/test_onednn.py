@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from factory.runners.onednn import OneDnnLinear, use_onednn
+from latentmas.runners.onednn import OneDnnLinear, use_onednn
 
 
 @pytest.mark.parametrize("bias", [True, False])

@@ -1,0 +1,1 @@
+"""Models that are run here: where their weights come from, and the sentence encoders among them. Free of Django."""
