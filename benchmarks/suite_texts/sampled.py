@@ -1,8 +1,9 @@
 """Make `factory/data/sampled.json.xz`: text that both packaged models sample from nothing, and print its SHA-256.
 
-    python -m benchmarks.suite_texts.sampled        # some ten minutes on a core for each model
+    python -m benchmarks.suite_texts.sampled        # draws what the file lacks: some fifteen minutes on a core for all
 
-Each model continues its BOS at temperature 1, many texts at once; special tokens are never drawn. Seeds are fixed, but
+Each model continues its BOS at temperature 1, many texts at once; special tokens are never drawn. A draw (model, seed)
+that the file holds is kept, so that a run can be stopped and another draw be added. Seeds are fixed, but
 another processor rounds differently and may draw another token, after which a text goes its own way: what counts is the
 shipped file, which is checked by its digest.
 """
@@ -30,17 +31,26 @@ class Draw:
     seed: int
 
 
-DRAWS = (Draw("smollm2-135m", texts=96, tokens=330, seed=11), Draw("gemma-3-270m", texts=64, tokens=330, seed=12))
+DRAWS = (
+    Draw("smollm2-135m", texts=96, tokens=330, seed=11),
+    Draw("gemma-3-270m", texts=64, tokens=330, seed=12),
+    Draw("smollm2-135m", texts=40, tokens=1100, seed=13),
+    Draw("gemma-3-270m", texts=40, tokens=1100, seed=14),
+    Draw("smollm2-135m", texts=12, tokens=2200, seed=15),
+)
 
 
 def main() -> None:
     set_up_django()
-    records = [
-        {"model": draw.model, "seed": draw.seed, "text": text.strip()} for draw in DRAWS for text in _sampled(draw)
-    ]
-    data = lzma.compress(json.dumps(records, ensure_ascii=False, indent=0).encode(), preset=9 | lzma.PRESET_EXTREME)
-    (DATA / SAMPLED_FILE).write_bytes(data)
-    print(f"{len(records)} texts, {len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}")
+    path = DATA / SAMPLED_FILE
+    records: list[dict[str, Any]] = json.loads(lzma.decompress(path.read_bytes())) if path.exists() else []
+    for draw in DRAWS:
+        if any((each["model"], each["seed"]) == (draw.model, draw.seed) for each in records):
+            continue
+        records += [{"model": draw.model, "seed": draw.seed, "text": text.strip()} for text in _sampled(draw)]
+        data = lzma.compress(json.dumps(records, ensure_ascii=False, indent=0).encode(), preset=9 | lzma.PRESET_EXTREME)
+        path.write_bytes(data)
+        print(f"{len(records)} texts, {len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}", flush=True)
 
 
 def _sampled(draw: Draw) -> list[str]:

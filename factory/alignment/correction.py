@@ -7,10 +7,13 @@ the innovations of a token and of the one before it. The residuals must be those
 The same fit without any W-Matrix is the *tokens-only* control: what the first layers alone tell of the others.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from factory.alignment import ridge
 from factory.alignment.standardise import Standard
 from kvcache.exchange.mapping import lagged
 from latentmas.protocol.errors import InvalidInput
@@ -21,7 +24,7 @@ from latentmas.protocol.w_matrix import CORRECTION
 LAGS = 2  # tokens whose innovations are used: its own and that of the token before
 RANK = 512
 PENALTY = 0.03  # on the Gram matrix of standardised innovations
-LEAST_VALUE = 1e-9  # of the largest eigenvalue: smaller ones are rounding error
+BLOCK_ROWS = 2048
 
 
 def fit_correction(residuals: Iterable[Array], *, width: int) -> dict[str, Array]:
@@ -63,28 +66,40 @@ def _fitted(documents: Iterable[Array], width: int) -> tuple[Array, Array]:
     """Return encoder `[LAGS, width, r]` and decoder `[r, dt]` that predict standardised residuals `[n, dt]`."""
     features = LAGS * width
     gram, cross, rows = np.zeros((features, features)), None, 0
-    for residuals in documents:
-        innovations = lagged(np.ascontiguousarray(residuals[:, :width]), LAGS)
-        unknown = residuals.copy()
-        unknown[:, :width] = 0.0
+    for innovations, unknown in _blocks(documents, width):
         gram += innovations.T @ innovations
-        cross = innovations.T @ unknown + (0.0 if cross is None else cross)
-        rows += len(residuals)
+        product = innovations.T @ unknown
+        cross = product if cross is None else np.add(cross, product, out=cross)
+        rows += len(innovations)
     if cross is None or not cross.any():
         raise InvalidInput("there are no paired documents with anything to correct")
-    encoder, decoder = _reduced(gram / rows, cross / rows)
-    return encoder.reshape(LAGS, width, -1), decoder
-
-
-def _reduced(gram: Array, cross: Array) -> tuple[Array, Array]:
-    """Return the factors of ridge, truncated along the leading directions of the fitted residuals."""
-    lower = np.linalg.cholesky(gram + PENALTY * np.eye(len(gram)))
-    whitened = np.linalg.solve(lower, cross)
-    values, left = np.linalg.eigh(whitened @ whitened.T)
-    kept = min(RANK, max(1, int((values > LEAST_VALUE * values[-1]).sum())))
-    leading = left[:, ::-1][:, :kept]
-    directions = (whitened.T @ leading) / np.sqrt(values[::-1][:kept])
-    encoder = np.linalg.solve(lower.T, whitened @ directions)
+    with jax.enable_x64(True):
+        lower = ridge.factor(jnp.asarray(gram / rows), PENALTY).astype(np.float32)
+        whitened = ridge.whiten(lower, jnp.asarray(cross / rows))
+        directions = ridge.leading_directions(whitened, rank=min(RANK, *cross.shape))
+        encoder = np.asarray(ridge.encode(lower, whitened, directions))
     # Both factors are stored in half precision: equal norms give them the same exponent range.
     balance = np.sqrt(np.linalg.norm(encoder, axis=0) + np.finfo(np.float32).tiny)
-    return encoder / balance, (directions * balance).T
+    return (encoder / balance).reshape(LAGS, width, -1), (np.asarray(directions) * balance).T
+
+
+def _blocks(documents: Iterable[Array], width: int) -> Iterator[tuple[Array, Array]]:
+    """Yield innovations `[n, LAGS * width]` and residuals to predict `[n, dt]`, of several documents at a time.
+
+    The products of single documents would cost more in memory traffic than in arithmetic.
+    """
+    pending: list[tuple[Array, Array]] = []
+    for residuals in documents:
+        unknown = residuals.copy()
+        unknown[:, :width] = 0.0
+        pending.append((lagged(np.ascontiguousarray(residuals[:, :width]), LAGS), unknown))
+        if sum(len(each) for each, _ in pending) >= BLOCK_ROWS:
+            yield _joined(pending)
+            pending = []
+    if pending:
+        yield _joined(pending)
+
+
+def _joined(parts: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    innovations, unknown = (np.concatenate(side) for side in zip(*parts, strict=True))
+    return innovations, unknown

@@ -25,7 +25,7 @@ SHARES = {  # of the tokens
     "reference": 1.0,
     "headers": 1.0,
     "readmes": 1.0,
-    "sampled": 2.0,
+    "sampled": 6.0,
 }
 LENGTHS = ((256, 12), (1024, 2), (2048, 2))  # tokens of a piece, and how many of 16 pieces have so many
 TOKENS = {Split.CALIBRATION: 400_000, Split.SELECTION: 60_000, Split.HELD_OUT: 60_000}  # about

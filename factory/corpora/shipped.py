@@ -15,7 +15,7 @@ DATA = Path(__file__).parents[1] / "data"
 SPEECHES_FILE = "speeches.json.xz"
 SPEECHES_SHA256 = "21b04892c3da7996848a0bcc00183c51e42b99f5965ebd99cb4c72e7c5bd5d66"
 SAMPLED_FILE = "sampled.json.xz"
-SAMPLED_SHA256 = "c009d613c32e01ae17946e0c6dd18e6b8576782454bdec9e270a62eaaee11db1"
+SAMPLED_SHA256 = "a94db2338d7cbbd2006e1e7cc9be57a697d87823de76066a2be8875c359b940e"
 
 
 def speeches() -> Iterator[Origin]:
