@@ -30,9 +30,11 @@ run: setup
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py check --database default --fail-level WARNING
 	$(BIN)/python manage.py load_registry
-	$(BIN)/python manage.py generate_cold_start --publish
 	$(BIN)/python manage.py create_demo_curator
-	@echo "Serving http://$(ADDRESS) - the admin is at http://$(ADDRESS)/admin/"
+	@echo "Serving http://$(ADDRESS) - the admin is at http://$(ADDRESS)/admin/ - while the catalogue fills:"
+	@echo "simulated pairs in a minute, the two that are measured on this machine within the hour; what is done stays done."
+	@$(BIN)/python manage.py generate_cold_start --publish & making=$$!; \
+	trap 'kill $$making 2>/dev/null; wait $$making' EXIT; \
 	$(BIN)/gunicorn latentmas.wsgi --bind $(ADDRESS) --workers 1 --threads 4 --log-level warning
 
 test: lint types layers tests-sqlite tests-postgres

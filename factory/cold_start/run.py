@@ -54,8 +54,11 @@ def candidates(names: list[str] | None) -> list[Candidate]:
 def run(
     pairs: Sequence[PlannedPair], options: ColdStartOptions, *, session: FactorySession, metadata: Metadata
 ) -> Iterator[Outcome]:
-    """Make and publish the pairs in order. A pair's error becomes its outcome's `problem` and does not stop the run."""
-    for pair in pairs:
+    """Make and publish the pairs, those that take seconds first, otherwise in order.
+
+    A pair's error becomes its outcome's `problem` and does not stop the run.
+    """
+    for pair in sorted(pairs, key=lambda pair: pair.basis is Basis.FUNCTIONAL):
         try:
             yield _run_one(pair, options, session, metadata)
         except LatentMASError as problem:
