@@ -40,6 +40,11 @@ class AwarenessClient:
         source_spans, target_first_layer, target_weights, w_matrix_listing, w_matrix_version, minimum_retention,
         minimum_confidence, require_certificate, require_scope, require_inside, allow_partial. Raises AwarenessError
         with the protocol's code, and the decision among its facts, where the target should read the text instead.
+
+        With `reread=0.125`, or `reread_tokens=32`, the target is to read so much itself: the positions stand in
+        `reread`, for `transformers_bridge.read_in_place`. They are chosen here, by `text` and `question` and, if asked
+        for, another `chooser` (`kvcache.exchange.rereading`) with its `surprisal`, `attention` or `embed`; none of
+        these is sent.
         """
         return exchange.align_kv_cache(
             self._transport,

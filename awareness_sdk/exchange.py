@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 ALIGN = "/api/latentmas/kv-cache/align"
 PROTOCOL = "LatentMAS/2.0"
-WHOLE = ("target_spans", "target_ids", "source_spans")
+WHOLE = ("target_spans", "target_ids", "source_spans", "reread_positions")
+KNOWN = ("text", "question", "surprisal", "attention", "embed")  # what a chooser looks at; none of it is sent
 FIRST_LAYER = "target_first_layer"
 
 
@@ -31,6 +32,7 @@ def align_kv_cache(
     `adapter` returns the server's facts about a model, whose geometry plain arrays need.
     """
     tokens, others = _tokens(options)
+    reading = _chosen(tokens, others)
     params = {"protocol": PROTOCOL} | {name: value for name, value in others.items() if value is not None}
     memory = _memory_id(kv_cache)
     if memory is not None and not tokens:
@@ -42,7 +44,8 @@ def align_kv_cache(
         content = _file(kv_cache, tokens, options["source_model"], adapter)
         response = transport.send("POST", ALIGN, content=content, params=params, accept=SAFETENSORS)
     aligned, _ = read_snapshot(response.content)
-    return result_of(response.headers[RESULT_HEADER]) | {"aligned_kv_cache": aligned}
+    result = result_of(response.headers[RESULT_HEADER]) | {"aligned_kv_cache": aligned}
+    return result if reading is None else result | {"reread": reading}
 
 
 def _tokens(options: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -53,13 +56,34 @@ def _tokens(options: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any
     if together is not None:
         if any(value is not None for value in given.values()):
             raise ValueError("give the target's tokens together, as target_tokens, or one by one")
-        parts = (together.spans, together.ids, together.source_spans, together.first_layer)
+        parts = (together.spans, together.ids, together.source_spans, together.reread, together.first_layer)
         given = dict(zip(given, parts, strict=True))
     arrays = {name: np.asarray(given[name], np.int32) for name in WHOLE if given[name] is not None}
     if given[FIRST_LAYER] is not None:
         layer = np.asarray(given[FIRST_LAYER])
         arrays[FIRST_LAYER] = layer if layer.dtype == np.float16 else layer.astype(np.float32)
     return arrays, others
+
+
+def _chosen(tokens: dict[str, Array], others: dict[str, Any]) -> Result | None:
+    """Choose what the target reads itself, here, where the text is known, and add the positions to its tokens."""
+    from kvcache.exchange.placement import TargetTokens
+    from kvcache.exchange.rereading import Context
+    from kvcache.exchange.rereading.choosing import Budget, choose
+
+    known = {name: others.pop(name, None) for name in KNOWN}
+    share, count, chooser = (others.pop(name, None) for name in ("reread", "reread_tokens", "chooser"))
+    if share is None and count is None:
+        if any(value is not None for value in (*known.values(), chooser)):
+            raise ValueError("say how much the target may read itself: reread, a share, or reread_tokens")
+        return None
+    if "target_spans" not in tokens:
+        raise ValueError("what the target reads itself is chosen among its own tokens: give target_tokens")
+    spans = TargetTokens(tokens["target_spans"]).text_spans
+    found = choose(Context(spans, **known), Budget(share=share, tokens=count), chooser=chooser)
+    if len(found.positions):
+        tokens["reread_positions"] = found.positions
+    return {"chooser": found.chooser, "positions": found.positions.tolist(), "tokens": found.tokens}
 
 
 def _tokens_file(arrays: Mapping[str, Array]) -> bytes:

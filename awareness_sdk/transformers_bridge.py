@@ -14,6 +14,8 @@ import numpy as np
 
 from awareness_sdk.configurations import geometry_of
 from awareness_sdk.first_layer import KNOWN_LAYERS, first_layer_of, first_layers_of
+from awareness_sdk.reading import attended_by, merged, read_beside
+from awareness_sdk.residuals import corrected
 from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.geometry import KVGeometry
@@ -102,6 +104,85 @@ def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0, laye
     return TargetTokens(
         np.asarray(spans, np.int32), ids=np.asarray(ids, np.int32), first_layer=_first_layers(model, ids, bos, layers)
     )
+
+
+def read_in_place(
+    model: Any, memory: "KVSnapshot | DynamicCache", token_ids: object, positions: object, *, learn: bool = True
+) -> "DynamicCache":
+    """Let the model read some tokens of the context itself, beside its memory of the others; return the whole cache.
+
+    Token `i` of the text stands at position `i` + 1, after BOS. Entries that the memory has at these positions are
+    replaced, and what was wrong with them corrects the others, unless `learn` is False. Give the snapshot that the
+    alignment returned for this reading: it holds what sliding windows show to the first token that is read, and a cache
+    has dropped that. Raises InvalidInput for positions that the memory does not
+    cover and for ids that are not the model's, and DimensionMismatch for a memory of another shape.
+    """
+    snapshot = memory if isinstance(memory, KVSnapshot) else snapshot_of(memory, config=model.config)
+    _check_geometry(snapshot.frame.geometry, geometry_of(model.config))
+    ids, places = _checked_reading(model, snapshot.frame, token_ids, positions)
+    if len(places):
+        others = np.flatnonzero(~np.isin(snapshot.frame.positions, places))
+        read = read_beside(model, snapshot.select(others), ids, places)
+        snapshot = corrected(snapshot, read) if learn else snapshot
+        snapshot = merged(snapshot.select(others), read)
+    return cache_of(snapshot, config=model.config)
+
+
+def attention_to(model: Any, memory: KVSnapshot, question_ids: object) -> Array:
+    """Return how much a question, read after an aligned memory, attends to each token of the context but BOS.
+
+    `[tokens]`, zero for tokens that the memory lacks: what the chooser `attention` chooses by. Raises as
+    `read_in_place` does.
+    """
+    _check_geometry(memory.frame.geometry, geometry_of(model.config))
+    ids = np.asarray(question_ids, np.int64)
+    _check_ids(model, ids)
+    if not len(ids):
+        raise InvalidInput("the question has no tokens", field="question_ids")
+    found = np.zeros(memory.frame.next_position)
+    found[memory.frame.positions] = attended_by(model, memory, ids)
+    return found[1:]
+
+
+def _checked_reading(model: Any, frame: SnapshotFrame, token_ids: object, positions: object) -> tuple[Array, Array]:
+    ids, places = np.asarray(token_ids, np.int64), np.asarray(positions, np.int64)
+    if ids.ndim != 1 or ids.shape != places.shape:
+        raise InvalidInput(
+            f"token_ids has the shape {ids.shape} and positions {places.shape}; they must be [tokens], of one length",
+            field="positions",
+        )
+    if len(places) and ((np.diff(places) <= 0).any() or places[0] < 1 or places[-1] >= frame.next_position):
+        raise InvalidInput(
+            f"positions go from {places.min()} to {places.max()}; they must ascend, from 1, after BOS, to "
+            f"{frame.next_position - 1}, where the memory ends",
+            field="positions",
+        )
+    _check_ids(model, ids)
+    if frame.positions[0] != 0:
+        raise InvalidInput("the memory lacks position 0, the attention sink that every token looks at", field="memory")
+    if len(places):
+        _check_windows(frame, int(places[0]))
+    return ids, places.astype(np.int32)
+
+
+def _check_ids(model: Any, ids: Array) -> None:
+    size = int(model.get_input_embeddings().num_embeddings)
+    if len(ids) and (ids.min() < 0 or ids.max() >= size):
+        raise InvalidInput(f"token_ids holds a number outside of 0 to {size - 1}", field="token_ids")
+
+
+def _check_windows(frame: SnapshotFrame, reader: int) -> None:
+    """Raise InvalidInput where a layer lacks tokens that the token at position `reader` sees."""
+    for layer, (held, window) in enumerate(zip(frame.starts, frame.geometry.windows, strict=True)):
+        seen = 0 if window is None else max(0, reader - window + 1)
+        if held and frame.positions[held - 1] >= seen:
+            raise InvalidInput(
+                f"the token at position {reader} sees position {seen} in layer {layer}; the memory holds that layer "
+                f"from position {frame.positions[held]} on",
+                resolution="Have the memory aligned for this reading (`reread`), and give it before it becomes a "
+                "cache; or read only later tokens.",
+                field="positions",
+            )
 
 
 def _first_layers(model: Any, ids: list[int], bos: int | None, layers: int) -> Array:

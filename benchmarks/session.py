@@ -1,4 +1,4 @@
-"""A factory of its own for a benchmark: an empty database in a scratch folder, converted weights from the cache."""
+"""What benchmarks share: settings, a factory of their own in a scratch folder, cores, and W-Matrices to measure."""
 
 import os
 import tempfile
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from factory.packs.pack import OpenedPack
     from factory.session import FactorySession
+    from kvcache.exchange.mapping import OpenedWMatrix
 
+MODELS = ("smollm2-135m", "gemma-3-270m")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -59,3 +61,26 @@ def pack_of(name: str, session: "FactorySession", *, space: str = "kv-cache") ->
     if Path(name).is_file():
         return open_pack(Path(name))
     return embedding_pack(name, session) if space == "embedding" else session.pack(name)
+
+
+def pin(threads: int) -> None:
+    """Keep the process, with all that BLAS and XLA will start, on as many cores as there are to be threads."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[:threads])
+
+
+def w_matrices(paths: "list[Path] | None") -> "list[OpenedWMatrix]":
+    """Return the W-Matrices of the files, or the best certified ones of both directions."""
+    from kvcache.exchange.mapping import open_w_matrix
+    from latentmas import blobs
+    from latentmas.protocol.w_matrix import read_w_matrix
+
+    if not paths:
+        from django.utils import timezone
+
+        from marketplace.listings.choice import best
+
+        pairs = (MODELS, MODELS[::-1])
+        listed = [best(source_model=one, target_model=two, at=timezone.now()) for one, two in pairs]
+        paths = [blobs.local_path(each.file_digest) for each in listed]
+    return [open_w_matrix(read_w_matrix(path)) for path in paths]

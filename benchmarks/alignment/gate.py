@@ -125,9 +125,9 @@ def _taught(opened: "OpenedWMatrix", source: "RunningModel", target: "RunningMod
     """Return what the selection documents teach, as in the making of a W-Matrix, with their registers."""
     from factory.corpora.selection import load_selection
     from factory.measurement.suite import passages_in, reader
-    from factory.recipes.forecast import examples_of
+    from factory.recipes.forecast import FORECAST_TOKENS, examples_of
 
-    read, found = reader(source, target), []
+    read, found = reader(source, target, continuation=FORECAST_TOKENS), []
     for cell in load_selection():
         for passage in passages_in(cell, read):
             found += [(cell.register, each) for each in examples_of(passage, opened, target=target)]

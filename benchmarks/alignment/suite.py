@@ -8,64 +8,28 @@ register; without `--texts` the registers are those of the suite. The last line 
 """
 
 import argparse
-import functools as ft
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.session import set_up_django
+from benchmarks.texts import add_options, suite_of
 
 if TYPE_CHECKING:
     from factory.corpora.suite import EvaluationSuite
     from factory.measurement.suite import Measured
 
-CHARACTERS_PER_TOKEN = 6  # more than English needs: a piece must be long enough
-CONTINUATION = 64
 COLUMNS = ("aligned", "own_tokens", "wrong_document", "text_eighth", "reread", "reread_nothing", "source_tokens")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--w-matrix", type=Path, required=True)
-    parser.add_argument("--suite", default="suite/1-core")
-    parser.add_argument("--texts", action="append", default=[], metavar="NAME=PATH")
-    parser.add_argument("--lengths", type=int, nargs="+", default=[256, 1024])
-    parser.add_argument("--documents", type=int, default=10, help="of each register of your own")
+    add_options(parser)
     options = parser.parse_args()
     set_up_django()
-    found = _measure(options, _suite(options))
+    found = _measure(options, suite_of(options))
     _print(found)
-
-
-def _suite(options: argparse.Namespace) -> "EvaluationSuite":
-    from factory.corpora.suite import load_suite
-
-    if not options.texts:
-        return load_suite(options.suite)
-    return _of_texts(options)
-
-
-def _of_texts(options: argparse.Namespace) -> "EvaluationSuite":
-    from factory.corpora.documents import Document, digest_of
-    from factory.corpora.suite import EvaluationSuite, SuiteCell
-
-    cells = []
-    for given in options.texts:
-        name, _, path = given.partition("=")
-        for length in sorted(options.lengths):
-            pieces = _pieces(Path(path), (length + CONTINUATION) * CHARACTERS_PER_TOKEN)[: options.documents]
-            documents = tuple(Document(piece, digest_of(piece)) for piece in pieces)
-            cells.append(SuiteCell(name, length, ft.partial(tuple, documents), len(documents), wanted=1))
-    return EvaluationSuite("texts of your own", "-", tuple(sorted(cells, key=lambda cell: cell.length)))
-
-
-def _pieces(path: Path, characters: int) -> list[str]:
-    """Return one piece of each file of a folder, or all pieces of a single file."""
-    if path.is_dir():
-        texts = [file.read_text(encoding="utf-8", errors="replace") for file in sorted(path.rglob("*.txt"))]
-        return [text[:characters] for text in texts if len(text) >= characters]
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return [text[start : start + characters] for start in range(0, len(text) - characters, characters)]
 
 
 def _measure(options: argparse.Namespace, suite: "EvaluationSuite") -> "Measured":

@@ -8,14 +8,12 @@ catalogue. Times are measured in the same run, on as many cores as threads. Ends
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from benchmarks.session import set_up_django
+from benchmarks.session import pin, set_up_django, w_matrices
 from benchmarks.tables import rounded
 
-MODELS = ("smollm2-135m", "gemma-3-270m")
 CONTEXTS = 26  # of four facts: 104 cases
 
 
@@ -47,7 +45,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from factory.runners.model import load_model
     from latentmas.runners.weights import find_weights
 
-    matrices = _w_matrices(options.w_matrix)
+    matrices = w_matrices(options.w_matrix)
     documents = load_corpus(WIKIPEDIA).part(Split.HELD_OUT)
     probes = questions.probes(documents, wanted=options.contexts)
     names = {name for matrix in matrices for name in (matrix.document.source_model, matrix.document.target_model)}
@@ -67,29 +65,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             print_table(f"{direction.name}: time", [times])
             figures[direction.name]["speed"] = times
     return figures
-
-
-def pin(threads: int) -> None:
-    """Keep the process, with all that BLAS and XLA will start, on as many cores as there are to be threads."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[:threads])
-
-
-def _w_matrices(paths: list[Path] | None) -> list[Any]:
-    """Return the W-Matrices of the files, or the best certified ones of both directions."""
-    from kvcache.exchange.mapping import open_w_matrix
-    from latentmas import blobs
-    from latentmas.protocol.w_matrix import read_w_matrix
-
-    if not paths:
-        from django.utils import timezone
-
-        from marketplace.listings.choice import best
-
-        pairs = (MODELS, MODELS[::-1])
-        listed = [best(source_model=one, target_model=two, at=timezone.now()) for one, two in pairs]
-        paths = [blobs.local_path(each.file_digest) for each in listed]
-    return [open_w_matrix(read_w_matrix(path)) for path in paths]
 
 
 if __name__ == "__main__":

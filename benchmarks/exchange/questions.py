@@ -8,7 +8,7 @@ answer is among the alternatives: the memory must say whose it is.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +41,16 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """`question` ends where the answer begins; the first of the alternatives is the true one."""
+    """`question` ends where the answer begins; the first of the alternatives is the true one.
+
+    It is stated in the question's own words, unless `worded` says otherwise.
+    """
 
     question: str
     alternatives: tuple[str, ...]
+    kind: str = ""
+    person: str = ""
+    worded: str | None = None
 
     @property
     def answer(self) -> str:
@@ -52,7 +58,7 @@ class Fact:
 
     @property
     def statement(self) -> str:
-        return f"{self.question} {self.answer}."
+        return f"{self.question} {self.answer}." if self.worded is None else self.worded
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +70,16 @@ class Probe:
     paired: bool
 
 
-def probes(documents: Sequence[Document], *, wanted: int, seed: int = SEED) -> list[Probe]:
-    """Return so many probes, each on ordinary text of its own. Raises ValueError where the documents are too few."""
+def probes(
+    documents: Sequence[Document], *, wanted: int, seed: int = SEED, word: Callable[[Fact], Fact] | None = None
+) -> list[Probe]:
+    """Return so many probes, each on ordinary text of its own; `word` says a fact in other words than the question.
+
+    Raises ValueError where the documents are too few.
+    """
     random = np.random.default_rng(seed)
     passages = enumerate(_passages(documents, wanted))
-    made = [_probe(sentences, random, paired=bool(number % 2)) for number, sentences in passages]
+    made = [_probe(sentences, random, paired=bool(number % 2), word=word) for number, sentences in passages]
     if len(made) < wanted:
         raise ValueError(f"the documents give {len(made)} contexts, not {wanted}")
     return made
@@ -105,8 +116,11 @@ def _runs(text: str, least: int, most: int) -> Iterator[list[str]]:
                 run, size = [], 0
 
 
-def _probe(sentences: list[str], random: np.random.Generator, *, paired: bool) -> Probe:
+def _probe(
+    sentences: list[str], random: np.random.Generator, *, paired: bool, word: Callable[[Fact], Fact] | None
+) -> Probe:
     facts = _facts(random, paired=paired)
+    facts = facts if word is None else tuple(map(word, facts))
     # Never behind the last sentence: the answer must not be the last thing that was read.
     places = np.sort(random.choice(len(sentences) - 1, len(facts), replace=False))
     parts: list[str] = []
@@ -126,7 +140,7 @@ def _facts(random: np.random.Generator, *, paired: bool) -> tuple[Fact, ...]:
         kind = kinds[number % len(kinds)]
         first_of_kind, second, *others = values[kind]
         pair = (second, first_of_kind) if number >= len(kinds) else (first_of_kind, second)
-        facts.append(Fact(kind.format(person=person), (*pair, *others)))
+        facts.append(Fact(kind.format(person=person), (*pair, *others), kind=kind, person=person))
     return tuple(facts)
 
 

@@ -20,7 +20,7 @@ def speed(direction: Direction, documents: Sequence[Document]) -> dict[str, obje
 
     Handing over is projection, both rotations and the cache that the target goes on from; unpacking is told apart.
     """
-    text = _text(direction, documents)
+    text = text_of(direction, documents, tokens=TOKENS)
     memory = read_memory(direction.source, text)
     packed = pack(read_memory(direction.source, text), model=direction.source)
     ids = direction.target.encode(text).ids
@@ -60,10 +60,10 @@ def speed(direction: Direction, documents: Sequence[Document]) -> dict[str, obje
     }
 
 
-def _text(direction: Direction, documents: Sequence[Document]) -> str:
-    """Return the beginning of a document that is TOKENS tokens to the source, BOS among them."""
+def text_of(direction: Direction, documents: Sequence[Document], *, tokens: int) -> str:
+    """Return the beginning of a document that is so many tokens to the source, BOS among them."""
     for document in documents:
-        spans = direction.source.encode(document.text[: 8 * TOKENS]).spans
-        if len(spans) >= TOKENS:
-            return document.text[: spans[TOKENS - 2][1]]
-    raise ValueError(f"no document is {TOKENS} tokens long")
+        spans = direction.source.encode(document.text[: 8 * tokens]).spans
+        if len(spans) >= tokens:
+            return document.text[: spans[tokens - 2][1]]
+    raise ValueError(f"no document is {tokens} tokens long")

@@ -5,17 +5,21 @@ Every arm ends in transformers' own greedy `generate`; only what stands before t
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
-from awareness_sdk.transformers_bridge import cache_of
+import numpy as np
+
+from awareness_sdk.transformers_bridge import cache_of, read_in_place
 from factory.demonstration.memories import Packed, opened, target_tokens
 from factory.runners.model import RunningModel
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.placement import TargetTokens
 from kvcache.exchange.policy import Policy
+from kvcache.exchange.rereading import Context
+from kvcache.exchange.rereading.choosing import Budget, choose
 from latentmas.protocol.snapshot import KVSnapshot
 
 if TYPE_CHECKING:
@@ -40,6 +44,15 @@ class Arm:
     name: str
     start: Callable[[], Start]
     moved: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question about a text, and the share of its tokens that the receiver reads itself."""
+
+    text: str
+    question: str
+    share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,20 @@ def memory_arm(
         return start_of(model, handed_over(opened(packed), w_matrix, target=known).snapshot)
 
     return Arm(name, start, len(packed.data) + len((text or "").encode()))
+
+
+def reading_arm(model: RunningModel, name: str, packed: Packed, *, w_matrix: OpenedWMatrix, asked: Asked) -> Arm:
+    """Let the receiver read what a question is about itself, at its place in the sender's memory of the rest."""
+
+    def start() -> Start:
+        known = target_tokens(model, asked.text)
+        context = Context(known.text_spans, text=asked.text, question=asked.question)
+        places = choose(context, Budget(share=asked.share)).positions
+        snapshot = handed_over(opened(packed), w_matrix, target=replace(known, reread=places)).snapshot
+        cache = read_in_place(model.network, snapshot, np.asarray(known.ids)[places - 1], places)
+        return Start([model.bos] * snapshot.frame.next_position, cache)
+
+    return Arm(name, start, len(packed.data) + len(asked.text.encode()))
 
 
 def handed_over(snapshot: KVSnapshot, w_matrix: OpenedWMatrix, *, target: TargetTokens | None = None) -> Exchanged:

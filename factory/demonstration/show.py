@@ -1,7 +1,7 @@
 """The demonstration of an exchange, between two models or within one: read, pack, hand over, ask, show in tables."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,12 @@ from awareness_sdk.latent_rollout import realignment_of
 from factory.demonstration.arms import (
     Answer,
     Arm,
+    Asked,
     answered,
     handed_over,
     memory_arm,
     own_memory_arm,
+    reading_arm,
     start_of,
     text_arm,
 )
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from kvcache.coding.profile import OpenedProfile
 
 MEMORY_AND_TOKENS = "the memory, tokens known"
+AND_READ = "... {share:.0%} of them read in place"
 MEMORY, OWN, TEXT, NOTHING, STRANGERS = "the memory", "its own memory", "the text", "nothing", "another's memory"
 MEGABYTE = 1e6
 MS_PER_SECOND = 1000.0
@@ -82,8 +85,13 @@ class Demonstration:
     identical: bool | None = None
 
 
-def two_models(pair: Pair, text: str, *, stranger: str, questions: Sequence[str], tokens: int) -> Demonstration:
-    """Let the source read two texts and the target answer. Raises what packing and `exchange` raise."""
+def two_models(
+    pair: Pair, text: str, *, stranger: str, questions: Sequence[str], tokens: int, reread: float = 0.0
+) -> Demonstration:
+    """Let the source read two texts and the target answer. Raises what packing and `exchange` raise.
+
+    `reread` is the share of its tokens that the target reads itself in one of the arms, chosen by the question.
+    """
     source, target = pair.source, pair.target
     started = time.perf_counter()
     memory = read_memory(source, text)
@@ -97,9 +105,17 @@ def two_models(pair: Pair, text: str, *, stranger: str, questions: Sequence[str]
         text_arm(target, NOTHING, ""),
         memory_arm(target, STRANGERS, other, w_matrix=pair.w_matrix),
     ]
+
+    def with_reading(question: str) -> list[Arm]:
+        if not reread:
+            return arms
+        name = AND_READ.format(share=reread)
+        asked = Asked(text, question, reread)
+        return [*arms[:2], reading_arm(target, name, packed, w_matrix=pair.w_matrix, asked=asked), *arms[2:]]
+
     return Demonstration(
         title=f"{target.name} answers from the memory of {source.name}",
-        answers=_ask(target, arms, questions, tokens=tokens),
+        answers=_ask(target, with_reading, questions, tokens=tokens),
         facts=(_packing(source, packed, reading_ms), *_handing(pair, exchanged)),
     )
 
@@ -129,7 +145,7 @@ def same_model(
     if steps:
         reference = OWN
         arms.insert(1, Arm(OWN, lambda: start_of(model, memory), moved=0))
-    answers = _ask(model, arms, questions, tokens=tokens)
+    answers = _ask(model, lambda _question: arms, questions, tokens=tokens)
     same = [_tokens(found, MEMORY) == _tokens(found, reference) for found in answers.values()]
     whose = f"from {reference}" if steps else "after reading the text itself"
     verdict = f"identical to the last token with what the model writes {whose}: {sum(same)} of {len(same)} answers"
@@ -159,8 +175,10 @@ def tables(shown: Demonstration) -> Iterator[Table]:
         yield table
 
 
-def _ask(model: RunningModel, arms: Sequence[Arm], questions: Sequence[str], *, tokens: int) -> dict[str, list[Answer]]:
-    return {each: answered(model, arms, BEFORE_QUESTION + each, tokens=tokens) for each in questions}
+def _ask(
+    model: RunningModel, arms: Callable[[str], list[Arm]], questions: Sequence[str], *, tokens: int
+) -> dict[str, list[Answer]]:
+    return {each: answered(model, arms(each), BEFORE_QUESTION + each, tokens=tokens) for each in questions}
 
 
 def _realignment(made: Realigned, steps: int) -> str:

@@ -5,7 +5,7 @@ Every arm of the transfer contract is one mean NLL of the passage's continuation
 
 import functools as ft
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,8 +20,9 @@ from factory.measurement.evaluation import (
     sink_of,
     with_memory_of,
 )
-from factory.measurement.metrics import layer_fidelities, retention, row_fidelity
+from factory.measurement.metrics import layer_fidelities, retention, row_fidelity, share_of
 from factory.measurement.passages import Passage
+from factory.measurement.rereading import InPlace, alone, chosen_in, nll_after, reread_in_place
 from factory.progress import Progress
 from factory.runners.model import RunningModel
 from kvcache.exchange.mapping import open_w_matrix
@@ -43,6 +44,7 @@ class Judged:
     aligned: Memory
     source_tokens: Memory
     reread: Memory  # lacks the last REREAD_TOKENS tokens
+    in_place: InPlace
     random_w: Memory
     tokens_only: Memory | None
 
@@ -65,12 +67,14 @@ class Evaluation:
 def judged(w_matrix: WMatrix, *, tokens_only: Mapping[str, Array] | None = None) -> Judged:
     """Return a W-Matrix ready to be judged, as read from its file; `tokens_only` is what `fit_tokens_only` returned."""
     opened = open_w_matrix(w_matrix)
-    control = open_w_matrix(WMatrix(w_matrix.document, random_like(w_matrix.arrays)))
+    unforecast = replace(w_matrix.document, forecasts=())  # of noise nothing is to be foretold
+    control = open_w_matrix(WMatrix(unforecast, random_like(w_matrix.arrays)))
     once = ft.lru_cache(maxsize=2)  # a passage's memory is the next one's stranger
     return Judged(
         aligned=once(handed_over(opened)),
         source_tokens=by_source_tokens(opened),
         reread=once(handed_over(opened, leave=REREAD_TOKENS)),
+        in_place=lambda passage, positions, target: reread_in_place(passage, opened, positions, target=target),
         random_w=handed_over(control),
         tokens_only=None if tokens_only is None else _by_tokens_only(tokens_only),
     )
@@ -106,6 +110,7 @@ def scored(passage: Passage, stranger: Passage, matrix: Judged, *, target: Runni
         nll["tokens_only"] = nll_of(target, matrix.tokens_only(passage), passage)
     nll["reread"] = nll_of(target, matrix.reread(passage), passage, leave=REREAD_TOKENS)
     nll["reread_stranger"] = nll_of(target, matrix.reread(stranger), passage, leave=REREAD_TOKENS)
+    nll |= _in_place(passage, stranger, matrix, target)
     nll["reread_nothing"] = _after_text(target, tail, passage)
     for arm, fraction in TEXT_ARMS.items():
         if whole or arm == "text_eighth":
@@ -116,6 +121,17 @@ def scored(passage: Passage, stranger: Passage, matrix: Judged, *, target: Runni
     nll["random_w"] = nll_of(target, matrix.random_w(passage), passage)
     attention = [_cosine(mine, own) for mine, own in zip(aligned_attention, own_attention, strict=True)]
     return Scored(score, np.column_stack([_fidelity(aligned, passage), attention]))
+
+
+def _in_place(passage: Passage, stranger: Passage, matrix: Judged, target: RunningModel) -> dict[str, float]:
+    """Return the NLL where the target reads a share itself: in the memory, in a stranger's, and after nothing."""
+    chosen = chosen_in(passage)
+    caches = {
+        "in_place": matrix.in_place(passage, chosen, target),
+        "in_place_stranger": matrix.in_place(with_memory_of(passage, stranger), chosen, target),
+        "in_place_alone": alone(passage, chosen, target=target),
+    }
+    return {arm: nll_after(target, cache, passage) for arm, cache in caches.items()}
 
 
 def retention_of(scores: Sequence[DocumentScore]) -> Retention:
@@ -131,6 +147,16 @@ def interval_of(scores: Sequence[DocumentScore], arm: str) -> Interval | None:
         return None
     memory, nothing, own = (np.array([each.nll[name] for each in scores]) for name in (arm, "nothing", "own"))
     return retention(memory, nothing=nothing, own=own)
+
+
+def gain_of(scores: Sequence[DocumentScore], *, over: str) -> Interval | None:
+    """Return how much more the memory keeps than an arm does, on the same documents; None where it was not scored."""
+    if not scores or any(over not in each.nll for each in scores):
+        return None
+    aligned, other, nothing, own = (
+        np.array([each.nll[name] for each in scores]) for name in ("aligned", over, "nothing", "own")
+    )
+    return share_of(other - aligned, nothing - own)
 
 
 def fidelity_of(found: Sequence[Scored]) -> tuple[LayerFidelity, ...]:

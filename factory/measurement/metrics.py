@@ -27,7 +27,14 @@ def retention(memory: Array, *, nothing: Array, own: Array) -> Interval:
     Each array holds one mean NLL per document, `[documents]`, in nats per scored token. The interval is a percentile
     bootstrap over documents. Raises InvalidInput where the contexts do not help the target: nothing can be kept then.
     """
-    gained, possible = nothing - memory, nothing - own
+    return share_of(nothing - memory, nothing - own)
+
+
+def share_of(gained: Array, possible: Array) -> Interval:
+    """Return how much of what was possible was gained, a ratio of means over documents, with its interval.
+
+    Raises as `retention` does.
+    """
     if possible.mean() <= 0:
         raise InvalidInput("the contexts of this corpus do not help the target model, so retention is undefined")
     draws = _draws(len(gained))

@@ -24,14 +24,15 @@ MIN_CONTEXT_TOKENS = 96
 class Passage:
     """One document's context, as both models cached it, and the continuation that is scored.
 
-    `source` and `own` are the complete KV-caches of source and target, BOS first. `context`, `continuation` and
-    `spans` `[context, 2]`, the characters of each token of the context, are in the target's tokens.
+    `text` is the context's; `context`, `continuation` and `spans` `[context, 2]`, the characters of each token in it,
+    are in the target's tokens. `source` and `own` are the complete KV-caches of source and target, BOS first.
     """
 
     document: str
     context: tuple[int, ...]
     continuation: tuple[int, ...]
     spans: Array
+    text: str
     source: KVSnapshot
     own: KVSnapshot
 
@@ -53,13 +54,17 @@ class Passage:
         """
         return self.own_rows[1:, :width]
 
-    def known(self, *, width: int | None = None, leave: int = 0) -> TargetTokens:
-        """Return the target's tokens but the last `leave`, as a receiver sends them; first layers of a `width`."""
+    def known(self, *, width: int | None = None, leave: int = 0, reread: Array | None = None) -> TargetTokens:
+        """Return the target's tokens but the last `leave`, as a receiver sends them; first layers of a `width`.
+
+        `reread` are the positions of those that it reads itself.
+        """
         told = slice(0, len(self.context) - leave)
         return TargetTokens(
             self.spans[told],
             ids=np.array(self.context[told]),
             first_layer=None if width is None else self.first_layers(width)[told],
+            reread=reread,
         )
 
 
@@ -82,14 +87,15 @@ def read_passage(
         return None
     start = max(0, end - longest)
     text_start, text_end = encoding.spans[start][0], encoding.spans[end - 1][1]
-    ids = encoding.ids[start:end]
+    ids, text = encoding.ids[start:end], document.text[text_start:text_end]
     spans = tuple((first - text_start, last - text_start) for first, last in encoding.spans[start:end])
     return Passage(
         document=document.digest[:16],
         context=ids,
         continuation=encoding.ids[end:],
         spans=np.array(spans),
-        source=source.remember(source.encode(document.text[text_start:text_end])),
+        text=text,
+        source=source.remember(source.encode(text)),
         own=target.remember(Encoding(ids, spans)),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from factory.corpora import Document
 from factory.corpora.suite import EvaluationSuite, SuiteCell
-from factory.measurement.arms import Judged, Scored, fidelity_of, interval_of, retention_of, scored
+from factory.measurement.arms import Judged, Scored, fidelity_of, gain_of, interval_of, retention_of, scored
 from factory.measurement.journal import Journal
 from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
 from factory.progress import Progress
@@ -38,6 +38,9 @@ ARMS = (
     "reread",
     "reread_nothing",
     "reread_stranger",
+    "in_place",
+    "in_place_stranger",
+    "in_place_alone",
 )
 
 Reader = Callable[[Document, int], Passage | None]
@@ -98,7 +101,8 @@ def cell_of(register: str, length: int, scores: Sequence[DocumentScore], *, want
     tokens = sum(each.scored_tokens for each in scores)
     if len(scores) < wanted or not scores:
         return Cell(register, length, len(scores), tokens)
-    return Cell(register, length, len(scores), tokens, **{arm: interval_of(scores, arm) for arm in ARMS})
+    figures = {arm: interval_of(scores, arm) for arm in ARMS}
+    return Cell(register, length, len(scores), tokens, **figures, beyond_tokens=gain_of(scores, over="tokens_only"))
 
 
 def reader(source: RunningModel, target: RunningModel, *, continuation: int = CONTINUATION_TOKENS) -> Reader:

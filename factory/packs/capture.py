@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from factory.runners.model import RunningModel
     from latentmas.runners.embedding import EmbeddingModel  # at run time both bring JAX along
 
-CALIBRATION_TOKENS = 40_000
+CALIBRATION_TOKENS = 100_000
 CHOICE_TOKENS = 2_500  # of the selection documents, and of the held-out ones
 LONG_CHOICE_TOKENS = 5_000  # the same where documents are longer than usual
 FP16_LIMIT = 65_504.0

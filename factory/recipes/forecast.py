@@ -22,6 +22,7 @@ from latentmas.protocol.quality import TokenMode
 
 PRIOR = 1.0
 CONFIDENCE = 0.95
+FORECAST_TOKENS = 128  # of continuation: on 64 the forecasts come out too optimistic for longer ones
 LEAST_POSSIBLE = 0.01  # nats a token: contexts that help less say nothing of retention
 
 

@@ -29,8 +29,8 @@ from factory.recipes.assembly import (
     smallest_good,
     with_quality,
 )
-from factory.recipes.closed_form import fit_its_correction, fit_map, known_width
-from factory.recipes.forecast import Example, examples_of, fit_forecasts
+from factory.recipes.closed_form import CORRECTION_ROWS, fit_its_correction, fit_map, known_width
+from factory.recipes.forecast import FORECAST_TOKENS, Example, examples_of, fit_forecasts
 from factory.recipes.left_out import LeftOut, with_left_out
 from factory.recipes.results import Generated
 from factory.refinement.descent import Refinement, refined
@@ -44,7 +44,7 @@ from latentmas.protocol.w_matrix import CORRECTION, Method, QualityMetrics, Toke
 
 UNIFIED_DIMENSIONS = (512, 768, 1024)
 CONTROL_TOKENS = 10_000  # that are captured for the tokens-only control where the packs are contributed
-EVALUATION = "suite/1"  # changes whenever the same W-Matrix would get other scores on the same suite
+EVALUATION = "arms/2"  # changes whenever the same W-Matrix would get other scores on the same suite
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def generate_measured(order: FunctionalOrder, session: FactorySession) -> Genera
     choices = _choices(order, session)
     trials = _try_dimensions(order, fitted, choices, session)
     dimension = smallest_good(trials)
-    chosen = fitted.truncated(dimension)
-    arrays = chosen.arrays() | _correction(chosen, order, session)
+    arrays = _corrected(fitted.truncated(dimension), order, session)
+    fitted = replace(fitted, factor=None)  # half a gigabyte that only the correction needed
     if order.refinement is not None:
         arrays |= refined(arrays, order.refinement, session, source=order.source, target=order.target)
     arrays |= sinks_of(session.pack(order.source), session.pack(order.target))
@@ -109,10 +109,12 @@ def _fit(order: FunctionalOrder, session: FactorySession) -> LinearMap:
     )
 
 
-def _correction(chosen: LinearMap, order: FunctionalOrder, session: FactorySession) -> dict[str, Array]:
+def _corrected(chosen: LinearMap, order: FunctionalOrder, session: FactorySession) -> dict[str, Array]:
+    """Return the arrays of the map and of its correction."""
     session.unload_models()
+    packs = session.pack(order.source), session.pack(order.target)
     progress = session.stage(f"correct {order.source} -> {order.target}")
-    return fit_its_correction((session.pack(order.source), session.pack(order.target)), chosen, progress=progress)
+    return chosen.arrays() | fit_its_correction(packs, chosen, progress=progress)
 
 
 def _try_dimensions(
@@ -136,7 +138,8 @@ def _try_dimensions(
 
 def _choices(order: FunctionalOrder, session: FactorySession) -> list[Passage]:
     """Return the selection passages of all registers, the shortest first, read by both models."""
-    read = reader(session.model(order.source), session.model(order.target))
+    models = session.model(order.source), session.model(order.target)
+    read = reader(*models, continuation=FORECAST_TOKENS)
     cells = session.selection
     progress = session.stage(f"read {Split.SELECTION.value} documents")
     found: list[Passage] = []
@@ -207,9 +210,17 @@ def _measure(draft: WMatrix, fitted: LinearMap, order: FunctionalOrder, session:
 
 
 def _control_rows(order: FunctionalOrder, session: FactorySession) -> Iterator[Array]:
-    """Yield the target's calibration rows `[n, dt]`, captured here: the certificate rests on the control, too."""
+    """Yield the target's calibration rows `[n, dt]`, captured here: the certificate rests on the control, too.
+
+    They are those of the first documents, as many as the correction is fitted on.
+    """
     if order.target not in session.packs:
-        yield from target_rows(session.pack(order.target), Split.CALIBRATION)
+        rows = 0
+        for found in target_rows(session.pack(order.target), Split.CALIBRATION):
+            if rows >= CORRECTION_ROWS:
+                return
+            rows += len(found)
+            yield found
         return
     model, tokens = session.model(order.target), 0
     for document in session.corpus.part(Split.CALIBRATION):

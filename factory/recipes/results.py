@@ -17,7 +17,7 @@ from latentmas.protocol.errors import StorageUnavailable
 from latentmas.protocol.quality import DocumentScore, EvaluationReport, LayerFidelity, ModelIdentity, Quality
 from latentmas.protocol.w_matrix import Space, WMatrix
 
-RECIPE = "align/5"  # changes whenever the same inputs would give another W-Matrix
+RECIPE = "align/6"  # changes whenever the same inputs would give another W-Matrix
 
 
 @dataclass(frozen=True, slots=True)

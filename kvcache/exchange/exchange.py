@@ -20,7 +20,7 @@ from kvcache.exchange.signs import Seen
 from kvcache.kernels.tiles import TILE
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.errors import DimensionMismatch
-from latentmas.protocol.quality import TokenMode
+from latentmas.protocol.quality import IN_PLACE, TokenMode
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, needed
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import WMatrix
@@ -75,7 +75,7 @@ def exchange(
     usable = check_held(frame, allow_partial=policy.allow_partial)
     first = first_entry(snapshot, opened)
     placed = _placed(frame, target, opened, first=first, usable=usable)
-    use = _use(placed, opened)
+    use = _use(placed, opened, evidence)
     quality = quality_of(document, evidence, use)
     require_acceptable(document, quality, evidence=evidence, policy=policy, use=use)
     latents, unexplained = _latents(snapshot, opened, start=_first_mapped(placed))
@@ -95,7 +95,7 @@ def exchange(
         target_weights=target_weights,
     )
     return Exchanged(
-        snapshot=_as_precise_as(snapshot, needed(aligned)[0]),
+        snapshot=_as_precise_as(snapshot, needed(aligned, reader=placed.reader)[0]),
         quality=quality,
         decision=Decision.APPLIED,
         mode=placed.mode,
@@ -106,13 +106,15 @@ def exchange(
     )
 
 
-def _use(placed: Places, opened: OpenedWMatrix) -> Use:
+def _use(placed: Places, opened: OpenedWMatrix, evidence: Evidence) -> Use:
     """Return how the memory is handed over; the context ends where the receiver goes on, and BOS is none of it."""
-    return Use(
-        mode=TokenMode.TOKENS_KNOWN if placed.mode is Mode.SPANS else TokenMode.SOURCE_TOKENS,
-        tokens=placed.next_position - 1,
-        plain=opened.map.correction is not None and placed.first_layer is None,
-    )
+    tokens = placed.next_position - 1
+    plain = opened.map.correction is not None and placed.first_layer is None
+    mode = TokenMode.TOKENS_KNOWN if placed.mode is Mode.SPANS else TokenMode.SOURCE_TOKENS
+    read = 0 if placed.reread is None else len(placed.reread)
+    if read >= int(IN_PLACE * tokens) > 0 and not plain and evidence.measured_in(TokenMode.READ_IN_PLACE):
+        mode = TokenMode.READ_IN_PLACE
+    return Use(mode=mode, tokens=tokens, plain=plain)
 
 
 def _target_sink(opened: OpenedWMatrix) -> Array:

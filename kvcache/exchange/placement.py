@@ -51,13 +51,20 @@ class TargetTokens:
     source's tokens, also of those that a selection dropped; without them the snapshot's offsets serve, and a target
     token whose partner may have been dropped is dropped too. `first_layer` `[tokens, n * w]` has a row for each span:
     the token's keys, without RoPE and after any key norm, and values in the target's first layers, layer by layer, as
-    it caches them; as many layers as the correction takes, or more.
+    it caches them; as many layers as the correction takes, or more. `reread` `[n]` are the ascending positions of
+    tokens that the target will read itself (`kvcache.exchange.rereading`): BOS stands at 0.
     """
 
     spans: Spans
     ids: Array | None = None
     source_spans: Spans | None = None
     first_layer: Array | None = None
+    reread: Array | None = None
+
+    @property
+    def text_spans(self) -> Array:
+        """The spans without BOS's. Raises InvalidInput where they are malformed."""
+        return _without_bos(_checked("target_spans", self.spans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,8 @@ class Places:
     """The target memory's entries. `partners` `[n]` are snapshot indices or BOS; `positions` `[n]` ascend from 1 on.
 
     `token_ids` and `offsets` `[1 + n]` are the target's, its sink's in front, where all of them are known, and
-    `first_layer` `[n, width]` holds its first layers without the sink, float32.
+    `first_layer` `[n, width]` holds its first layers without the sink, float32. `reread` `[n]` are the positions of
+    tokens that the target is yet to read itself.
     """
 
     mode: Mode
@@ -76,6 +84,12 @@ class Places:
     offsets: Array | None
     dropped: int  # number of the target's tokens (in span mode) or the snapshot's that have no entry
     first_layer: Array | None = None
+    reread: Array | None = None
+
+    @property
+    def reader(self) -> int | None:
+        """The position of the first token that the target is yet to read; None for that after the context."""
+        return None if self.reread is None else int(self.reread[0])
 
     def only(self, kept: Array) -> "Places":
         """Return the places of the tokens where the mask `kept` `[n]` is true."""
@@ -164,6 +178,7 @@ def span_places(frame: SnapshotFrame, target: TargetTokens, *, first: First, usa
         offsets=_after_sink(np.zeros(2), spans[kept]),
         dropped=len(spans) - len(kept),
         first_layer=None if layer is None else layer[len(given) - len(spans) :][kept],
+        reread=_checked_reread(target.reread, len(spans)),
     )
 
 
@@ -254,6 +269,22 @@ def _checked_layer(given: Array | None, tokens: int, width: int | None) -> Array
         )
     require_finite("target_first_layer", layer)
     return layer[:, :width].astype(np.float32)
+
+
+def _checked_reread(given: Array | None, tokens: int) -> Array | None:
+    """Return the positions that are read, None for none. Raises InvalidInput for one that is not there."""
+    if given is None or not np.size(given):
+        return None
+    positions = np.asarray(given)
+    if positions.ndim != 1 or positions.dtype.kind not in "iu" or (np.diff(positions) <= 0).any():
+        raise InvalidInput("reread must be ascending whole numbers, the positions of tokens", field="reread")
+    if positions[0] < 1 or positions[-1] > tokens:
+        raise InvalidInput(
+            f"reread goes from {positions[0]} to {positions[-1]}; the context has the positions 1 to {tokens}, after "
+            "BOS at 0",
+            field="reread",
+        )
+    return positions
 
 
 def _checked(name: str, given: Spans) -> Array:

@@ -54,7 +54,7 @@ def require_acceptable(
     document: WMatrixDocument, quality: AlignmentQuality, *, evidence: Evidence, policy: Policy, use: Use
 ) -> None:
     """Raise QualityBelowThreshold where certificate, scope or figures do not meet the policy."""
-    if policy.require_certificate and (reason := _uncertified(evidence)):
+    if policy.require_certificate and (reason := _uncertified(document, evidence, use)):
         raise fallback(
             document,
             quality,
@@ -111,7 +111,8 @@ def _too_long(
     scope = evidence.certificate.scope
     assert scope is not None
     why = f", since {scope.failures[0]}" if scope.failures else ""
-    whose = f"tokens of {document.target_model}" if use.mode is TokenMode.TOKENS_KNOWN else "tokens"
+    known = use.mode is not TokenMode.SOURCE_TOKENS
+    whose = f"tokens of {document.target_model}" if known else "tokens"
     return fallback(
         document,
         quality,
@@ -119,7 +120,7 @@ def _too_long(
         f"{scope.suite}{why}",
         resolution=f"Hand over at most {longest} tokens, or {_reread(document)}, or look for a version that covers it: "
         f"{_best(document)}&context_tokens={use.tokens}; require_scope=false applies this one all the same.",
-        field="target_spans" if use.mode is TokenMode.TOKENS_KNOWN else "kv_cache",
+        field="target_spans" if known else "kv_cache",
         expected=longest,
         came=use.tokens,
     )
@@ -194,7 +195,13 @@ def quality_facts(quality: AlignmentQuality) -> dict[str, Any]:
     return {**asdict(quality), "basis": quality.basis.value, "mode": quality.mode.value}
 
 
-def _uncertified(evidence: Evidence) -> str | None:
+def _uncertified(document: WMatrixDocument, evidence: Evidence, use: Use) -> str | None:
+    scope = None if evidence.certificate is None else evidence.certificate.scope
+    if scope is not None and scope.mode == TokenMode.READ_IN_PLACE and use.mode is not TokenMode.READ_IN_PLACE:
+        return (
+            f"the certificate holds where {document.target_model} reads an eighth of its tokens itself, in place: ask "
+            "with the target's tokens and reread=0.125"
+        )
     if evidence.certificate is None:
         because = f": {'; '.join(evidence.refusals)}" if evidence.refusals else ""
         return f"the W-Matrix carries no certificate{because}"

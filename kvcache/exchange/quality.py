@@ -19,7 +19,7 @@ import numpy as np
 from kvcache.exchange.signs import Seen
 from latentmas.protocol.certification import Certification
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.expected import Expected, RegisterRetention, covering, expected
+from latentmas.protocol.expected import Expected, RegisterRetention, covering, expected, retention_in
 from latentmas.protocol.forecast import Forecast
 from latentmas.protocol.quality import Basis, Interval, Quality, TokenMode
 from latentmas.protocol.tensors import Array
@@ -49,6 +49,11 @@ class Evidence:
     refusals: tuple[str, ...] = ()  # why there is no certificate, in sentences
     target_weights: str | None = None  # digest of the target's weights that the figures were measured with
     at: datetime = field(default_factory=_now)
+
+    def measured_in(self, mode: TokenMode) -> bool:
+        """Return whether there are figures of memories that are handed over so."""
+        suite = None if self.quality is None else self.quality.suite
+        return suite is not None and any(retention_in(cell, mode) is not None for cell in suite.cells)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +189,10 @@ def judged(quality: AlignmentQuality, seen: Seen, *, document: WMatrixDocument, 
 
 def forecast_for(document: WMatrixDocument, use: Use) -> Forecast | None:
     """Return the W-Matrix's forecast for memories that are handed over in this way; None where it has none."""
-    uncorrected = use.plain and use.mode is TokenMode.TOKENS_KNOWN  # no forecast was fitted on such memories
-    return None if uncorrected else document.forecast(use.mode)
+    if use.mode is TokenMode.SOURCE_TOKENS:
+        return document.forecast(use.mode)
+    # What is read in place is foretold as if it were not: that can only help. None was fitted on uncorrected memories.
+    return None if use.plain else document.forecast(TokenMode.TOKENS_KNOWN)
 
 
 def _expected(seen: Seen, document: WMatrixDocument, use: Use) -> Interval | None:

@@ -10,7 +10,18 @@ from datetime import datetime
 from enum import StrEnum
 
 from latentmas.protocol.errors import QualityBelowThreshold
-from latentmas.protocol.quality import MEASURED, Basis, Cell, Interval, Quality, Retention, Retrieval, SuiteFigures
+from latentmas.protocol.expected import retention_in
+from latentmas.protocol.quality import (
+    MEASURED,
+    Basis,
+    Cell,
+    Interval,
+    Quality,
+    Retention,
+    Retrieval,
+    SuiteFigures,
+    TokenMode,
+)
 
 
 class Tier(StrEnum):
@@ -29,6 +40,7 @@ class Grade(StrEnum):
 
 TIER_CEILINGS = ((Tier.PLATINUM, 0.01), (Tier.GOLD, 0.05), (Tier.SILVER, 0.10))
 GRADE_CEILINGS = ((Grade.EXCELLENT, 0.02), (Grade.GOOD, 0.05), (Grade.FAIR, 0.10))
+CERTIFIED_MODES = (TokenMode.TOKENS_KNOWN, TokenMode.READ_IN_PLACE)  # the first that passes is certified
 RANK = {Tier.BRONZE: 0, Tier.SILVER: 1, Tier.GOLD: 2, Tier.PLATINUM: 3}
 TIER_DESCRIPTIONS = {
     Tier.PLATINUM: "Exceptional alignment: at most 1 % loss",
@@ -36,6 +48,8 @@ TIER_DESCRIPTIONS = {
     Tier.SILVER: "Good alignment: at most 10 % loss",
     Tier.BRONZE: "Acceptable alignment: above 10 % loss, yet better than its controls",
 }
+
+Bars = tuple[tuple[str, Interval | None], ...]  # what reaches so far, and how far
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,7 @@ def certify(quality: Quality, *, at: datetime) -> Certification:
     """Return the certificate a measurement earns, valid for one year. Raises QualityBelowThreshold with the reasons."""
     if reasons := refusals(quality):
         raise QualityBelowThreshold("; ".join(reasons), reasons=list(reasons))
-    scope = None if quality.suite is None else scope_of(quality.suite)
+    scope = None if quality.suite is None else earned_scope(quality.suite)
     epsilon = quality.epsilon if scope is None else scope.epsilon
     return Certification(
         tier=tier_for(epsilon),
@@ -115,22 +129,28 @@ def certify(quality: Quality, *, at: datetime) -> Certification:
     )
 
 
-def scope_of(suite: SuiteFigures) -> Scope:
-    """Return the lengths at which every register passes; no length, where one fails at the shortest."""
+def scope_of(suite: SuiteFigures, mode: TokenMode = TokenMode.TOKENS_KNOWN) -> Scope:
+    """Return the lengths at which every register passes in a mode; no length, where one fails at the shortest."""
     lengths: list[LengthTier] = []
     failures: list[str] = []
     unmeasured: list[str] = []
     registers = sorted({cell.register for cell in suite.cells if cell.counts})
     for length in suite.lengths:
         cells = suite.at(length)
-        if failures := [reason for cell in cells for reason in failures_of(cell)]:
+        if failures := [reason for cell in cells for reason in failures_of(cell, mode)]:
             break
-        judged = {cell.register: cell.aligned.low for cell in cells if cell.aligned is not None}
+        judged = {cell.register: kept.low for cell in cells if (kept := retention_in(cell, mode)) is not None}
         if judged:
             register = min(judged, key=judged.__getitem__)
             lengths.append(LengthTier(length, tier_for(_loss(judged[register])), judged[register], register))
             unmeasured += [f"{each} at {length} tokens" for each in registers if each not in judged]
-    return Scope(suite.name, suite.mode.value, tuple(lengths), tuple(failures), tuple(unmeasured))
+    return Scope(suite.name, mode.value, tuple(lengths), tuple(failures), tuple(unmeasured))
+
+
+def earned_scope(suite: SuiteFigures) -> Scope:
+    """Return the scope in the first mode in which there is one; without any, that of memories without reading."""
+    scopes = [scope_of(suite, mode) for mode in CERTIFIED_MODES]
+    return next((scope for scope in scopes if scope.lengths), scopes[0])
 
 
 def refusals(quality: Quality) -> tuple[str, ...]:
@@ -142,33 +162,61 @@ def refusals(quality: Quality) -> tuple[str, ...]:
     if quality.retrieval is not None:
         return tuple(_below_controls(quality.retrieval))
     if quality.suite is not None:
-        scope = scope_of(quality.suite)
-        return () if scope.lengths else scope.failures or (f"no cell of {scope.suite} was measured",)
+        if earned_scope(quality.suite).lengths:
+            return ()
+        scopes = [scope_of(quality.suite, mode) for mode in CERTIFIED_MODES]
+        failures = tuple(failure for scope in scopes for failure in scope.failures)
+        return failures or (f"no cell of {quality.suite.name} was measured",)
     if quality.retention is None:
         return ("the retention is missing",)
     return tuple(_below_bars(quality.retention))
 
 
-def failures_of(cell: Cell) -> list[str]:
-    """Return which bars a cell does not clear, in sentences; none where it was not measured or never counts.
+def failures_of(cell: Cell, mode: TokenMode = TokenMode.TOKENS_KNOWN) -> list[str]:
+    """Return which bars a cell does not clear in a mode, in sentences; none where it was not measured or never counts.
 
-    At least one control must have been measured.
+    At least one control must have been measured. The map of the tokens alone has read the same text and fails on the
+    same documents, so what the memory adds to it is judged document by document.
     """
-    if cell.aligned is None or not cell.counts:
+    kept = retention_in(cell, mode)
+    if kept is None or not cell.counts:
         return []
     where = f"{cell.register} at {cell.length} tokens"
-    upper_ends = (
-        ("the wrong document's memory reaches up to", cell.wrong_document),
-        ("the target's own tokens with a stranger's memory reach up to", cell.own_tokens),
-        ("a map of the target's tokens alone reaches up to", cell.tokens_only),
-        ("a random W reaches up to", cell.random_w),
-    )
-    bars = [(what, interval.high) for what, interval in upper_ends if interval is not None]
+    in_place = mode is TokenMode.READ_IN_PLACE
+    controls, texts = _bars_in_place(cell) if in_place else _bars(cell)
+    where += ", an eighth of them read in place" if in_place else ""
+    bars = [(what, interval.high) for what, interval in controls if interval is not None]
     if not bars:
         return [f"{where}: no control was measured"]
-    if cell.text_eighth is not None:
-        bars.append(("the last eighth of the context as text reaches", cell.text_eighth.value))
-    return [f"{where}: {sentence}" for sentence in _not_above(cell.aligned, bars)]
+    bars += [(what, interval.value) for what, interval in texts if interval is not None]
+    reasons = _not_above(kept, bars)
+    if not in_place and cell.beyond_tokens is not None and not cell.beyond_tokens.low > 0:
+        reasons.append(
+            f"the memory may add as little as {cell.beyond_tokens.low:.3f} to what a map of the target's tokens alone "
+            "keeps"
+        )
+    return [f"{where}: {reason}" for reason in reasons]
+
+
+def _bars(cell: Cell) -> tuple[Bars, Bars]:
+    """Return the controls, whose upper ends count, and the texts, whose values do."""
+    controls = (
+        ("the wrong document's memory reaches up to", cell.wrong_document),
+        ("the target's own tokens with a stranger's memory reach up to", cell.own_tokens),
+        ("a map of the target's tokens alone reaches up to", None if cell.beyond_tokens else cell.tokens_only),
+        ("a random W reaches up to", cell.random_w),
+    )
+    return controls, (("the last eighth of the context as text reaches", cell.text_eighth),)
+
+
+def _bars_in_place(cell: Cell) -> tuple[Bars, Bars]:
+    """Return the same for memories of which the target reads a share itself."""
+    controls = (("the same tokens read in a stranger's memory reach up to", cell.in_place_stranger),)
+    texts = (
+        ("the same tokens read after nothing reach", cell.in_place_alone),
+        ("the last eighth of the context as text reaches", cell.text_eighth),
+    )
+    return controls, texts
 
 
 def _not_above(aligned: Interval, bars: list[tuple[str, float]]) -> list[str]:

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 
 from latentmas.protocol.quality import Cell, Interval, SuiteFigures, TokenMode
 
+FIGURES = {
+    TokenMode.TOKENS_KNOWN: "aligned",
+    TokenMode.READ_IN_PLACE: "in_place",
+    TokenMode.SOURCE_TOKENS: "source_tokens",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RegisterRetention:
@@ -47,4 +53,5 @@ def expected(suite: SuiteFigures, tokens: int | None, *, mode: TokenMode = Token
 
 def retention_in(cell: Cell, mode: TokenMode) -> Interval | None:
     """Return a cell's retention in a mode; one never stands in for the other."""
-    return cell.aligned if mode is TokenMode.TOKENS_KNOWN else cell.source_tokens
+    found: Interval | None = getattr(cell, FIGURES[mode])
+    return found

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 REREAD_TOKENS = 32  # an eighth of the shortest context of the evaluation suite
+IN_PLACE = 1 / 8  # the share of the tokens that the target reads in place, where that is measured
 SAMPLED = "sampled"  # the register of text that models sampled: shown, but part of no mean and of no certificate
 
 
@@ -54,9 +55,10 @@ class Retention:
 
 
 class TokenMode(StrEnum):
-    """What the receiver of a memory knows."""
+    """What the receiver of a memory knows, and whether it reads some of the text itself."""
 
     TOKENS_KNOWN = "tokens-known"  # the text, and so the target's own tokens
+    READ_IN_PLACE = "read-in-place"  # the same, and it reads a share IN_PLACE of them itself, each at its own place
     SOURCE_TOKENS = "source-tokens"  # nothing: the memory keeps the source's tokens and positions
 
 
@@ -70,8 +72,11 @@ class Cell:
 
     Controls: another document's memory with its own tokens (`wrong_document`) and with this document's tokens
     (`own_tokens`), a map fitted to use the target's tokens alone (`tokens_only`), a random W, the last eighth of the
-    context as text. `reread` lets the target read the last REREAD_TOKENS tokens itself, after this memory, after
-    nothing (`reread_nothing`) and after a stranger's memory (`reread_stranger`).
+    context as text. `beyond_tokens` is what the memory adds to the map of the tokens alone, document by document.
+    `reread` lets the target read the last REREAD_TOKENS tokens itself, after this memory, after nothing
+    (`reread_nothing`) and after a stranger's memory (`reread_stranger`); `in_place` lets it read a share IN_PLACE of
+    the tokens, each at its own place in the memory of the others, in that of a stranger (`in_place_stranger`), and
+    after nothing (`in_place_alone`).
     """
 
     register: str
@@ -84,11 +89,15 @@ class Cell:
     wrong_document: Interval | None = None
     own_tokens: Interval | None = None
     tokens_only: Interval | None = None
+    beyond_tokens: Interval | None = None
     random_w: Interval | None = None
     text_eighth: Interval | None = None
     reread: Interval | None = None
     reread_nothing: Interval | None = None
     reread_stranger: Interval | None = None
+    in_place: Interval | None = None
+    in_place_stranger: Interval | None = None
+    in_place_alone: Interval | None = None
 
     @property
     def counts(self) -> bool:

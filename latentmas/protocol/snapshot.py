@@ -147,12 +147,13 @@ def whole(geometry: KVGeometry, tokens: int, **known: Any) -> SnapshotFrame:
     )
 
 
-def needed(snapshot: KVSnapshot) -> tuple[KVSnapshot, Array]:
+def needed(snapshot: KVSnapshot, *, reader: int | None = None) -> tuple[KVSnapshot, Array]:
     """Return the snapshot without what sliding windows hide from every later token, and its tokens' ascending indices.
 
-    A token that no layer needs is gone altogether; one that a layer lacks is zero there.
+    A token that no layer needs is gone altogether; one that a layer lacks is zero there. `reader` is the position of
+    the first token that is yet to be read, by default the one after the context.
     """
-    frame, starts = snapshot.frame, needed_starts(snapshot.frame)
+    frame, starts = snapshot.frame, needed_starts(snapshot.frame, reader=reader)
     first = min(min(starts), frame.tokens - 1)
     tokens = np.arange(first, frame.tokens)
     if first == 0 and starts == frame.starts:
@@ -166,13 +167,14 @@ def needed(snapshot: KVSnapshot) -> tuple[KVSnapshot, Array]:
     return KVSnapshot(replace(frame.select(tokens), starts=kept), keys, values), tokens
 
 
-def needed_starts(frame: SnapshotFrame) -> tuple[int, ...]:
-    """Return, for each layer, the first token (index) that the token at `next_position` or a later one can see.
+def needed_starts(frame: SnapshotFrame, *, reader: int | None = None) -> tuple[int, ...]:
+    """Return, for each layer, the first token (index) that the token at position `reader` or a later one can see.
 
-    A window of 512 holds the token itself and the 511 before it.
+    That is `next_position` by default. A window of 512 holds the token itself and the 511 before it.
     """
+    first = frame.next_position if reader is None else reader
     return tuple(
-        start if window is None else max(start, int(np.searchsorted(frame.positions, frame.next_position - window + 1)))
+        start if window is None else max(start, int(np.searchsorted(frame.positions, first - window + 1)))
         for start, window in zip(frame.starts, frame.geometry.windows, strict=True)
     )
 

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from latentmas.protocol.certification import earned_scope
 from latentmas.protocol.expected import expected
-from latentmas.protocol.quality import Quality
+from latentmas.protocol.quality import Quality, TokenMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,12 @@ def target_verdicts(quality: Quality) -> tuple[TargetVerdict, ...]:
     """Return for each of the specification's targets whether it is met.
 
     Retention is that of the target model where it was run, and confidence the lower end of its interval. With a suite
-    both are the worst register's at the shortest length, so that a target is met in every register or not at all.
+    both are the worst register's at the shortest length, in the mode that is certified, so that a target is met in
+    every register or not at all.
     """
-    found = expected(quality.suite, None) if quality.suite is not None else None
+    found = None
+    if quality.suite is not None:
+        found = expected(quality.suite, None, mode=TokenMode(earned_scope(quality.suite).mode))
     if found is not None:
         retention: float | None = min(each.retention.value for each in found.registers)
         confidence: float | None = found.worst.retention.low

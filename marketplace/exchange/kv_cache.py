@@ -1,6 +1,6 @@
 """Map a KV-cache into another model's on this server: choose the W-Matrix, open its file, apply it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -12,14 +12,17 @@ from kvcache.adapters import ModelAdapter
 from kvcache.exchange.placement import TargetTokens
 from kvcache.exchange.policy import Decision, Policy
 from kvcache.exchange.quality import Evidence
+from kvcache.exchange.rereading import Context
+from kvcache.exchange.rereading.choosing import Budget, Reading, choose
 from kvcache.server import recording
 from kvcache.server.models import Operation
 from kvcache.server.queries import get_adapter
 from kvcache.server.recording import Clock, clocked
 from latentmas import blobs
-from latentmas.protocol.errors import ModelNotSupported, TooLarge
+from latentmas.protocol.errors import InvalidInput, ModelNotSupported, TooLarge
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.w_matrix import read_w_matrix
+from latentmas.runners.weights import find_weights
 from marketplace.listings.certificates import certificate_of, quality_of, reasons_of
 from marketplace.listings.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
@@ -27,7 +30,9 @@ from marketplace.listings.models import ListingVersion
 if TYPE_CHECKING:
     from kvcache.exchange.exchange import Exchanged
     from kvcache.exchange.mapping import OpenedWMatrix
+    from latentmas.runners.embedding import EmbeddingModel
 
+ENCODER, BY_MEANING = "all-minilm-l6-v2", "meaning"
 OPEN_W_MATRICES = 2  # kept in memory by each process; one is some ninety megabytes in float32
 WORKING_BYTES = 4  # of a number, which is float32 while it is mapped
 OTHERS = (
@@ -46,10 +51,21 @@ class Handed:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadingOrder:
+    """How much of the context the target will read itself, and what the tokens are chosen by."""
+
+    budget: Budget
+    chooser: str | None = None
+    text: str | None = None
+    question: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KVCacheOrder:
     """What is asked for: the target model, the W-Matrix (None: the best certified one), and the receiver's policy.
 
-    `target_weights` is the digest of the receiver's own weights, where it states them.
+    `target_weights` is the digest of the receiver's own weights, where it states them. `reading` chooses here what the
+    target will read itself; it may have chosen already (`TargetTokens.reread`).
     """
 
     target_model: str
@@ -57,15 +73,17 @@ class KVCacheOrder:
     listing: str | None = None
     version: str | None = None
     target_weights: str | None = None
+    reading: ReadingOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class KVCacheAlignment:
-    """The target model's KV-cache, the version that made it, and the time it took."""
+    """The target model's KV-cache, the version that made it, the time it took, and what the target is to read."""
 
     exchanged: "Exchanged"
     w_matrix: ListingVersion
     clock: Clock
+    reading: Reading | None = None
 
 
 def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignment:
@@ -78,6 +96,7 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     from kvcache.exchange.exchange import exchange
 
     target = adapter_of(order.target_model)
+    tokens_known, reading = _with_reading(handed.target_tokens, order.reading)
     frame, policy = handed.snapshot.frame, order.policy
     pair = {"source_model": handed.source.model, "target_model": target.model}
     row = named_for_cache(order.listing, order.version, **pair) or best_for_cache(
@@ -98,7 +117,7 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
         exchanged = exchange(
             handed.snapshot,
             w_matrix,
-            target=handed.target_tokens,
+            target=tokens_known,
             policy=policy,
             evidence=evidence_of(row, at=at),
             target_weights=order.target_weights,
@@ -113,7 +132,29 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
         tokens=frame.tokens,
         tokens_kept=frame.tokens if handed.target_tokens else frame.tokens - exchanged.dropped,
     )
-    return KVCacheAlignment(exchanged, row, clock)
+    return KVCacheAlignment(exchanged, row, clock, reading)
+
+
+def _with_reading(
+    tokens: TargetTokens | None, order: ReadingOrder | None
+) -> tuple[TargetTokens | None, Reading | None]:
+    """Return the target's tokens with those that it will read itself, and how they were chosen."""
+    if order is None:
+        return tokens, None
+    if tokens is None:
+        raise InvalidInput(
+            "what the target reads itself is chosen among its own tokens, and these were not given",
+            resolution="Give target_spans, the text in the target's tokens.",
+            field="target_spans",
+        )
+    if tokens.reread is not None:
+        raise InvalidInput(
+            "reread_positions were given, and a budget to choose others, too; give one of them", field="reread"
+        )
+    embed = _encoder().embed if order.chooser == BY_MEANING else None
+    context = Context(tokens.text_spans, text=order.text, question=order.question, embed=embed)
+    reading = choose(context, order.budget, chooser=order.chooser)
+    return replace(tokens, reread=reading.positions), reading
 
 
 def adapter_of(spelling: str) -> ModelAdapter:
@@ -157,6 +198,14 @@ def _check_size(row: ListingVersion, tokens: int) -> None:
             limit=limit,
             size=size,
         )
+
+
+@lru_cache(maxsize=1)
+def _encoder() -> "EmbeddingModel":
+    """Return the packaged sentence encoder. Raises ModelNotSupported where models cannot be run here."""
+    from latentmas.runners.embedding import load_embedding_model
+
+    return load_embedding_model(find_weights(ENCODER, cache=settings.CACHE_DIR))
 
 
 @lru_cache(maxsize=OPEN_W_MATRICES)

@@ -47,6 +47,7 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
         listing=options.get("w_matrix_listing"),
         version=options.get("w_matrix_version"),
         target_weights=options.get("target_weights"),
+        reading=inputs.reading_of(options),
     )
     done = align(_handed(request, options), order, at=now)
     # Through JSON, so that the header beside a file formats times as a JSON answer does.

@@ -11,6 +11,8 @@ from rest_framework import serializers
 from kvcache.compression.container import KIND as KVZ
 from kvcache.exchange.placement import TargetTokens
 from kvcache.exchange.policy import Policy
+from kvcache.exchange.rereading import CHOOSERS
+from kvcache.exchange.rereading.choosing import Budget
 from kvcache.server import operations
 from kvcache.server.payloads import whole_frame
 from latentmas.protocol import tensors
@@ -19,16 +21,18 @@ from latentmas.protocol.snapshot import KIND, VERSION, KVSnapshot, read_snapshot
 from latentmas.protocol.tensors import Array, numbers
 from latentmas.rest.middleware import PROTOCOL
 from latentmas.rest.parameters import ArrayField, DigestField, StrictSerializer, read, snake_keys
-from marketplace.exchange.kv_cache import Handed, adapter_of
+from marketplace.exchange.kv_cache import Handed, ReadingOrder, adapter_of
 
 MAX_POSITION = (1 << 31) - 2
 POLICY = (
     *("minimum_retention", "minimum_confidence", "require_certificate", "require_scope", "require_inside"),
     "allow_partial",
 )
+READING = ("reread", "reread_tokens", "chooser", "text", "question")
 RANK = 4
 TARGET_TOKENS = "target-tokens"  # the kind of a file with the tensors below alone
-TOKENS = ("target_spans", "target_ids", "source_spans", "target_first_layer")  # further tensors of a raw snapshot file
+# Further tensors of a raw snapshot file.
+TOKENS = ("target_spans", "target_ids", "source_spans", "target_first_layer", "reread_positions")
 FIRST_LAYER_RANK = 2
 
 
@@ -55,6 +59,15 @@ class AlignOptions(StrictSerializer):
     )
     allow_partial = serializers.BooleanField(
         default=False, help_text="Hand over the tokens that every layer holds where windows have dropped some."
+    )
+    reread = serializers.FloatField(
+        required=False, help_text="0 to 1: the share of the target's tokens that it will read itself, in place."
+    )
+    reread_tokens = serializers.IntegerField(required=False, help_text="The same as a number of tokens.")
+    chooser = serializers.ChoiceField(
+        list(CHOOSERS),
+        required=False,
+        help_text="Of the tokens to read. By default `words` with a question, else `mixed` with a text, else `last`.",
     )
 
 
@@ -92,11 +105,27 @@ class AlignInput(AlignOptions):
         help_text="[tokens][w]: each token's keys, without RoPE, and values in the target's first layer. For few "
         "tokens; more go as a file.",
     )
+    reread_positions = serializers.ListField(
+        child=serializers.IntegerField(), required=False, help_text="Those it will read, chosen by yourself; BOS is 0."
+    )
+    text = serializers.CharField(
+        required=False, trim_whitespace=False, help_text="What the source has read, for a chooser that looks at it."
+    )
+    question = serializers.CharField(required=False, help_text="What will be asked of the target.")
 
 
 def policy_of(options: dict[str, Any]) -> Policy:
     """Return the receiver's policy from a request's options. Raises InvalidInput."""
     return Policy(**{name: options[name] for name in POLICY if name in options})
+
+
+def reading_of(options: dict[str, Any]) -> ReadingOrder | None:
+    """Return what the target will read itself, None for nothing. Raises InvalidInput where nothing says how much."""
+    given = {name: options[name] for name in READING if name in options}
+    if not given:
+        return None
+    budget = Budget(share=options.get("reread"), tokens=options.get("reread_tokens"))
+    return ReadingOrder(budget, **{name: options.get(name) for name in ("chooser", "text", "question")})
 
 
 def from_file(data: bytes, *, source_model: str | None) -> Handed:
@@ -162,6 +191,7 @@ def target_tokens(values: Mapping[str, Any]) -> TargetTokens | None:
         ids=arrays.get("target_ids"),
         source_spans=arrays.get("source_spans"),
         first_layer=None if layer is None else numbers("target_first_layer", layer, rank=FIRST_LAYER_RANK),
+        reread=arrays.get("reread_positions"),
     )
 
 

@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from kvcache.exchange.placement import Mode
 from kvcache.exchange.policy import Decision, quality_facts
+from kvcache.exchange.rereading.choosing import Reading
 from kvcache.server.outputs import MAX_JSON_NUMBERS
 from kvcache.server.recording import timing
 from latentmas.protocol import tensors
@@ -66,6 +67,12 @@ class AlignedOutput(serializers.Serializer[Any]):
     values = serializers.ListField(help_text="[layers][tokens][heads][dim]")
 
 
+class ReadingOutput(serializers.Serializer[Any]):
+    chooser = serializers.CharField()
+    positions = serializers.ListField(child=serializers.IntegerField(), help_text="In the target's memory; BOS is 0.")
+    tokens = serializers.IntegerField(help_text="Of the whole context.")
+
+
 class AlignmentOutput(serializers.Serializer[Any]):
     protocol = serializers.CharField()
     source_model = serializers.CharField()
@@ -76,6 +83,7 @@ class AlignmentOutput(serializers.Serializer[Any]):
     dropped = serializers.IntegerField(help_text="Tokens that found no place in it.")
     corrected = serializers.BooleanField(help_text="Whether the target's first layer corrected the others.")
     findings = serializers.ListField(child=serializers.CharField())
+    reread = ReadingOutput(allow_null=True, help_text="What the target is to read itself, where that was asked for.")
     alignment_quality = AlignmentQualityOutput()
     w_matrix = listings.AppliedWMatrixOutput()
     metrics = serializers.DictField()
@@ -96,6 +104,7 @@ def kv_cache_alignment(done: KVCacheAlignment, *, at: datetime) -> Json:
         "dropped": exchanged.dropped,
         "corrected": exchanged.corrected,
         "findings": list(exchanged.findings),
+        "reread": None if done.reading is None else _reading(done.reading),
         "alignment_quality": quality_facts(exchanged.quality),
         "w_matrix": listings.applied_w_matrix(row, at=at),
         "metrics": {"alignment_time_ms": done.clock.duration_ms, "aligned_bytes": _bytes_of(exchanged.snapshot)}
@@ -195,6 +204,10 @@ def vector_file(vectors: Array) -> bytes:
     file = io.BytesIO()
     tensors.write(file, {VECTORS: vectors}, {"kind": VECTORS, "version": 1})
     return file.getvalue()
+
+
+def _reading(reading: Reading) -> Json:
+    return {"chooser": reading.chooser, "positions": reading.positions.tolist(), "tokens": reading.tokens}
 
 
 def _listed(array: Array | None) -> Any:

@@ -12,7 +12,11 @@ from marketplace.listings.errors import NotCertified
 from marketplace.listings.models import Listing, ListingVersion
 
 Status = Literal["certified", "expired", "refused", "pending"]
-MODES = {TokenMode.TOKENS_KNOWN: "the target's tokens known", TokenMode.SOURCE_TOKENS: "the target's tokens not known"}
+MODES = {
+    TokenMode.TOKENS_KNOWN: "the target's tokens known",
+    TokenMode.READ_IN_PLACE: "where the target reads an eighth of its tokens itself, in place",
+    TokenMode.SOURCE_TOKENS: "the target's tokens not known",
+}
 
 
 def status_of(row: ListingVersion, *, at: datetime) -> Status:

@@ -8,6 +8,7 @@ from awareness_sdk.errors import InvalidRequest, NotFound
 from kvcache.compression.compressor import compress
 from kvcache.exchange.placement import TargetTokens
 from kvcache.server.queries import get_adapter
+from latentmas.protocol.errors import InvalidInput
 from latentmas.rest.scopes import SCOPES
 from tests.marketplace.exchange.sample import certified_listing, memory
 from tests.marketplace.sample import SOURCE, TARGET, with_suite
@@ -101,3 +102,29 @@ def test_memories_are_kept_and_deleted(client, tmp_path):
     assert client.memories.list() == []
     with pytest.raises(AwarenessError, match="you have no memory"):
         client.memories.get(kept["id"])
+
+
+TOLD = {"target_spans": [(0, 0), *((each, each + 1) for each in range(8))], "text": "ab. Cd e"}
+
+
+def test_what_the_target_reads_itself_is_chosen_here_and_the_text_stays(client):
+    certified_listing()
+    options = {**TOLD, "question": "Who is Cd?"}
+    done = client.align_kv_cache(memory(8), SOURCE, TARGET, reread=0.5, **options)
+    assert done["reread"] == {"chooser": "words", "positions": [5, 6, 7, 8], "tokens": 8}
+    assert done["aligned_kv_cache"].frame.tokens == 9  # they are read in place of its entries
+    assert client.align_kv_cache(memory(8), SOURCE, TARGET, target_spans=TOLD["target_spans"])["reread"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"text": "ab"}, "say how much"),
+        ({"reread": 0.5, "text": "ab"}, "give target_tokens"),
+        ({"reread": 2.0, **TOLD}, "from 0 to 1"),
+        ({"reread_tokens": 9, **TOLD}, "8 tokens"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused_before_anything_is_sent(client, options, match: str):
+    with pytest.raises((ValueError, InvalidInput), match=match):
+        client.align_kv_cache(memory(8), SOURCE, TARGET, **options)

@@ -81,6 +81,9 @@ def cell(register: str, length: int, retention: float | None, **figures: object)
         reread=interval(retention + 0.05),
         reread_nothing=interval(0.45),
         reread_stranger=interval(0.4),
+        in_place=interval(retention + 0.1),
+        in_place_stranger=interval(0.45),
+        in_place_alone=interval(0.48),
     )
     return replace(measured, **figures)
 

@@ -6,7 +6,7 @@ import pytest
 
 from latentmas.protocol.certification import Tier, certify, failures_of, refusals, scope_of
 from latentmas.protocol.errors import QualityBelowThreshold
-from latentmas.protocol.quality import SAMPLED, Basis, Cell, Interval
+from latentmas.protocol.quality import SAMPLED, Basis, Cell, Interval, TokenMode
 from tests.marketplace.sample import AT, SUITE, cell, suite, with_suite
 
 
@@ -73,6 +73,59 @@ def test_a_cell_must_beat_every_control_that_was_measured(control: str, sentence
     (reason,) = failures_of(cell_)
     assert sentence in reason
     assert failures_of(replace(cell_, **{control: None})) == []
+
+
+def test_what_the_memory_adds_to_its_tokens_is_judged_on_the_same_documents() -> None:
+    wide = Interval(0.5, 0.3, 0.75)  # of documents that differ
+    sure = replace(cell("news", 256, 0.7, tokens_only=wide), beyond_tokens=Interval(0.2, 0.01, 0.3))
+    assert failures_of(sure) == []
+    (reason,) = failures_of(replace(sure, beyond_tokens=Interval(0.2, -0.01, 0.3)))
+    assert (
+        reason
+        == "news at 256 tokens: the memory may add as little as -0.010 to what a map of the target's tokens alone keeps"
+    )
+
+
+@pytest.mark.parametrize(
+    ("control", "sentence"),
+    [
+        ("in_place_stranger", "in a stranger's memory"),
+        ("in_place_alone", "after nothing"),
+        ("text_eighth", "last eighth"),
+    ],
+)
+def test_what_is_read_in_place_must_beat_the_same_tokens_elsewhere(control: str, sentence: str) -> None:
+    cell_ = cell("news", 256, 0.6, **{control: Interval(0.69, 0.65, 0.75)})
+    (reason,) = failures_of(cell_, TokenMode.READ_IN_PLACE)
+    assert sentence in reason
+    assert "an eighth of them read in place" in reason
+    low = replace(cell_, **{control: Interval(0.5, 0.4, 0.6)})
+    assert failures_of(low, TokenMode.READ_IN_PLACE) == []
+
+
+def test_reading_in_place_without_a_control_earns_nothing() -> None:
+    (reason,) = failures_of(cell("news", 256, 0.9, in_place_stranger=None), TokenMode.READ_IN_PLACE)
+    assert "no control was measured" in reason
+
+
+def test_a_map_that_fails_by_itself_is_certified_where_the_target_reads_in_place() -> None:
+    weak = cell("code", 256, 0.51)  # the last eighth as text is as good
+    certificate = certify(with_suite(suite(cell("news", 256, 0.9), weak)), at=AT)
+    assert certificate.scope is not None
+    assert (certificate.scope.mode, certificate.scope.worst.register) == ("read-in-place", "code")
+    assert certificate.scope.worst.low == pytest.approx(weak.in_place.low)
+
+
+def test_without_reading_comes_first() -> None:
+    certificate = certify(with_suite(suite(cell("news", 256, 0.9))), at=AT)
+    assert certificate.scope is not None
+    assert certificate.scope.mode == "tokens-known"
+
+
+def test_the_reasons_of_a_refusal_name_both_ways() -> None:
+    reasons = refusals(with_suite(suite(cell("news", 256, 0.3))))
+    assert any("an eighth of them read in place" in each for each in reasons)
+    assert any("an eighth of them" not in each for each in reasons)
 
 
 def test_a_cell_without_any_control_passes_nothing() -> None:

@@ -37,6 +37,9 @@ class Command(BaseCommand):
         parser.add_argument("--question", action="append", help="Line for the model to complete; may be repeated.")
         parser.add_argument("--tokens", type=int, default=16, help="Tokens of each answer.")
         parser.add_argument("--w-matrix", type=Path, help="W-Matrix file; default: the best one that is listed.")
+        parser.add_argument(
+            "--reread", type=float, default=0.125, help="Share of the tokens that the target reads itself, 0 to 1."
+        )
         parser.add_argument("--same-model", action="store_true", help="Hand over to the same model, bit by bit.")
         parser.add_argument("--latent-steps", type=int, default=0, help="With --same-model: thoughts after reading.")
 
@@ -82,6 +85,7 @@ def _shown(options: dict[str, Any]) -> Demonstration:
         stranger=STRANGER,
         questions=asked,
         tokens=options["tokens"],
+        reread=options["reread"],
     )
     return replace(shown, facts=(*notes, *shown.facts))
 

@@ -25,7 +25,7 @@ from marketplace.listings.queries import measured_listings, measured_pairs
 METADATA = Metadata(actor="command:generate_cold_start")
 INTERRUPTED = 130
 LOG_WIDTH = 160  # characters, where the output is no terminal
-REFINEMENT_STEPS = 60  # most of what more would give, in minutes
+REFINEMENT_STEPS = 120  # more gave no more in the trials
 
 
 class Command(BaseCommand):

@@ -115,6 +115,15 @@ def test_the_other_model_answers_from_the_memory() -> None:
     assert any("quantise" in fact for fact in shown.facts)
 
 
+def test_a_share_of_the_tokens_is_read_in_place() -> None:
+    source, target = model(SOURCE), model(TARGET)
+    pair = Pair(source, target, open_w_matrix(identity(source, target)), None)
+    shown = show.two_models(pair, DOCUMENT, stranger=STRANGER, questions=QUESTIONS, tokens=TOKENS, reread=1.0)
+    for answers in shown.answers.values():
+        found = {each.arm: each for each in answers}
+        assert found["... 100% of them read in place"].tokens == found[TEXT].tokens
+
+
 def test_through_the_identity_it_is_what_the_other_model_would_have_read() -> None:
     source, target = model(SOURCE), model(TARGET)
     exchanged = handed_over(read_memory(source, DOCUMENT), open_w_matrix(identity(source, target)))

@@ -11,7 +11,7 @@ from kvcache.exchange.placement import TargetTokens
 from kvcache.exchange.policy import Policy, quality_facts
 from kvcache.exchange.quality import Evidence
 from latentmas.protocol.certification import certify
-from latentmas.protocol.errors import QualityBelowThreshold
+from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold
 from latentmas.protocol.quality import Interval, Quality, SuiteFigures, TokenMode
 from tests.kvcache.exchange.sample import ANY, GEOMETRY, OTHER, cache, w_matrix
 from tests.kvcache.exchange.test_correction import correcting
@@ -29,14 +29,15 @@ def evidence(quality: Quality | None = None, **more: Any) -> Evidence:
     return Evidence(quality=known, certificate=certify(known, at=AT), at=AT, **more)
 
 
-def spans(tokens: int) -> TargetTokens:
-    return TargetTokens(np.array([(2 * i, 2 * i + 2) for i in range(tokens)]))
+def spans(tokens: int, reread: Any = None) -> TargetTokens:
+    places = np.array([(2 * i, 2 * i + 2) for i in range(tokens)])
+    return TargetTokens(places, reread=None if reread is None else np.array(reread))
 
 
-def handed(tokens: int, *, known: bool = True, **more: Any) -> Exchanged:
+def handed(tokens: int, *, known: bool = True, reread: Any = None, **more: Any) -> Exchanged:
     """Hand over so many tokens after BOS."""
     options = {"policy": Policy(), "evidence": evidence()} | more
-    return exchange(cache(tokens), w_matrix(), target=spans(tokens) if known else None, **options)
+    return exchange(cache(tokens), w_matrix(), target=spans(tokens, reread) if known else None, **options)
 
 
 def test_a_context_within_the_scope_is_handed_over() -> None:
@@ -172,3 +173,36 @@ def test_weights_that_nothing_can_be_compared_with_are_said_to_be_so() -> None:
 
 def test_the_sample_ends_where_it_says() -> None:
     assert certify(with_suite(SUITE), at=AT).scope.longest == 1024  # type: ignore[union-attr]
+
+
+# By themselves such memories fail; they pass where an eighth is read in place.
+IN_PLACE = suite(cell("news", 10, 0.6), cell("code", 10, 0.51), cell("news", 24, 0.6), cell("code", 24, 0.51))
+
+
+def test_a_certificate_for_reading_in_place_holds_where_an_eighth_is_read() -> None:
+    known = with_suite(IN_PLACE)
+    done = handed(20, reread=[3, 7], evidence=evidence(known))
+    assert done.quality.mode is TokenMode.READ_IN_PLACE
+    assert done.quality.retention == pytest.approx(0.61)
+    assert done.snapshot.frame.tokens == 21
+
+
+@pytest.mark.parametrize("reread", [None, [3]])
+def test_it_does_not_where_less_is_read(reread: list[int] | None) -> None:
+    with pytest.raises(QualityBelowThreshold, match=r"reread=0\.125") as refused:
+        handed(20, reread=reread, evidence=evidence(with_suite(IN_PLACE)))
+    assert refused.value.facts["decision"] == "fallback_reprefill"
+    assert handed(20, reread=reread, evidence=evidence(with_suite(IN_PLACE)), policy=ANY).decision == "applied"
+
+
+def test_reading_in_place_is_named_where_it_was_measured_and_the_certificate_covers_it_anyway() -> None:
+    assert handed(20, reread=[3, 7]).quality.mode is TokenMode.READ_IN_PLACE
+    unmeasured = suite(*(replace(each, in_place=None) for each in SHORT.cells))
+    assert handed(20, reread=[3, 7], evidence=evidence(with_suite(unmeasured))).quality.mode is TokenMode.TOKENS_KNOWN
+
+
+@pytest.mark.parametrize("reread", [[0], [21], [3, 3], [[1]], [1.5]])
+def test_tokens_that_are_not_there_cannot_be_read(reread: Any) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        handed(20, reread=reread)
+    assert refused.value.facts["field"] == "reread"

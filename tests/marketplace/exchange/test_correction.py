@@ -150,7 +150,7 @@ def test_tokens_alone_are_no_memory(api):
 def test_strangers_among_a_memorys_tensors_are_refused_with_those_that_are_known(api):
     document = invalid(sent(api, with_tokens(queries=layer())))
     assert document["detail"].startswith("a KV snapshot has no tensor 'queries'; known are keys, values, positions")
-    assert (document["detail"].endswith("target_first_layer"), document["field"]) == (True, "body")
+    assert (document["detail"].endswith("target_first_layer, reread_positions"), document["field"]) == (True, "body")
 
 
 def test_strangers_among_the_tokens_are_refused(api):

@@ -116,7 +116,7 @@ def test_a_listing_shows_its_cells_its_scope_and_the_specifications_targets(clie
         "What ends the scope: code at 2048 tokens: retention may be as low as 0.490",
         "Retention by register and context length on suite/1",
         "code 256 24 0.750 [0.730, 0.770] 0.700 [0.680, 0.720]",
-        f"news 1 024 4 {' '.join([DASH] * 11)} not measured",
+        f"news 1 024 4 {' '.join([DASH] * 13)} not measured",
         "sampled 256 24 0.400 [0.380, 0.420]",
         "cosine similarity > 0.90 0.910 met",
         "euclidean distance < 0.15 0.400 not met",

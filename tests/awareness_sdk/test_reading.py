@@ -1,0 +1,164 @@
+"""A model that reads some tokens in place, beside its memory of the others, continues as if it had read everything."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from awareness_sdk.transformers_bridge import attention_to, cache_of, read_in_place, snapshot_of
+from latentmas.protocol.errors import DimensionMismatch, InvalidInput
+from latentmas.protocol.snapshot import KVSnapshot, needed
+from tests import networks
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+WINDOW, CONTEXT, MORE = 8, 30, 12
+KINDS = ["sliding_attention", "full_attention", "sliding_attention"]
+SUBSETS = {
+    "all": np.arange(1, CONTEXT),
+    "last": np.arange(24, CONTEXT),
+    "first": np.arange(1, 5),
+    "scattered": np.array([1, 2, 9, 10, 17, 28, 29]),
+    "one": np.array([20]),
+}
+
+
+@pytest.fixture(params=["llama", "gemma", "mistral"])
+def network(request):
+    windowed = {"gemma": {"sliding_window": WINDOW, "layer_types": KINDS}, "mistral": {"sliding_window": WINDOW}}
+    return getattr(networks, request.param)(num_hidden_layers=3, **windowed.get(request.param, {}))
+
+
+@pytest.fixture
+def ids() -> np.ndarray:
+    return np.random.default_rng(3).integers(1, networks.SHAPE["vocab_size"], CONTEXT + MORE)
+
+
+def memory(network, ids: np.ndarray) -> KVSnapshot:
+    cache = transformers.DynamicCache()
+    with torch.inference_mode():
+        network(torch.from_numpy(ids[None, :CONTEXT]), past_key_values=cache)
+    return snapshot_of(cache, config=network.config, token_ids=ids[:CONTEXT])
+
+
+def continued(network, cache, ids: np.ndarray):
+    with torch.inference_mode():
+        return network(torch.from_numpy(ids[None, CONTEXT:]), past_key_values=cache).logits
+
+
+def spoilt(snapshot: KVSnapshot, positions: np.ndarray) -> KVSnapshot:
+    """Noise where the model is to read itself: nothing of it may be seen."""
+    noise = np.random.default_rng(5).normal(size=snapshot.keys[:, positions].shape).astype("f4")
+    keys, values = snapshot.keys.copy(), snapshot.values.copy()
+    keys[:, positions], values[:, positions] = noise, -noise
+    return KVSnapshot(snapshot.frame, keys, values)
+
+
+@pytest.mark.parametrize("positions", SUBSETS.values(), ids=SUBSETS)
+def test_tokens_read_beside_the_models_own_memory_give_its_own_cache(network, ids, positions) -> None:
+    own = memory(network, ids)
+    read = read_in_place(network, spoilt(own, positions), ids[positions], positions, learn=False)
+    expected = continued(network, cache_of(own, config=network.config), ids)
+    torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("positions", SUBSETS.values(), ids=SUBSETS)
+def test_what_the_first_reader_cannot_see_is_not_needed(network, ids, positions) -> None:
+    own = memory(network, ids)
+    handed = needed(spoilt(own, positions), reader=int(positions[0]))[0]
+    if 0 not in handed.frame.positions:
+        pytest.skip("every layer has a window, and the sink has left it")
+    read = read_in_place(network, handed, ids[positions], positions, learn=False)
+    expected = continued(network, cache_of(own, config=network.config), ids)
+    torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("implementation", ["eager", "sdpa", "flex_attention"])
+def test_any_attention_implementation_reads_in_place(network, ids, implementation: str) -> None:
+    own, positions = memory(network, ids), SUBSETS["scattered"]
+    expected = continued(network, cache_of(own, config=network.config), ids)
+    network.set_attn_implementation(implementation)
+    read = read_in_place(network, spoilt(own, positions), ids[positions], positions, learn=False)
+    assert network.config._attn_implementation == implementation
+    network.set_attn_implementation("sdpa")
+    torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_a_cache_is_read_beside_as_its_snapshot_is(ids) -> None:
+    network = networks.llama(num_hidden_layers=3)
+    own, positions = memory(network, ids), SUBSETS["last"]
+    read = read_in_place(network, cache_of(own), ids[positions], positions, learn=False)
+    expected = continued(network, cache_of(own, config=network.config), ids)
+    torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_nothing_read_leaves_the_memory_as_it_is(network, ids) -> None:
+    own = memory(network, ids)
+    read = read_in_place(network, own, [], [])
+    expected = continued(network, cache_of(own, config=network.config), ids)
+    assert torch.equal(continued(network, read, ids), expected)
+
+
+@pytest.mark.parametrize(
+    ("token_ids", "positions", "field"),
+    [
+        ([1, 2], [3], "positions"),
+        ([1], [0], "positions"),
+        ([1], [CONTEXT], "positions"),
+        ([1, 2], [4, 3], "positions"),
+        ([networks.SHAPE["vocab_size"]], [3], "token_ids"),
+        ([-1], [3], "token_ids"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(ids, token_ids, positions, field: str) -> None:
+    network = networks.llama(num_hidden_layers=3)
+    with pytest.raises(InvalidInput) as caught:
+        read_in_place(network, memory(network, ids), token_ids, positions)
+    assert caught.value.facts["field"] == field
+
+
+def test_a_memory_without_its_sink_is_refused(ids) -> None:
+    network = networks.llama(num_hidden_layers=3)
+    with pytest.raises(InvalidInput, match="attention sink"):
+        read_in_place(network, memory(network, ids).select(np.arange(1, CONTEXT)), ids[3:5], [3, 4])
+
+
+def test_a_memory_of_another_model_is_refused(ids) -> None:
+    network, other = networks.llama(num_hidden_layers=3), networks.llama(num_hidden_layers=2)
+    with pytest.raises(DimensionMismatch, match="layers"):
+        read_in_place(other, memory(network, ids), ids[3:5], [3, 4])
+
+
+def test_a_cache_that_has_dropped_what_a_reader_sees_is_refused(ids) -> None:
+    network = networks.gemma(num_hidden_layers=3, sliding_window=WINDOW, layer_types=KINDS)
+    cache = cache_of(memory(network, ids))
+    with pytest.raises(InvalidInput, match="position 24 sees position 17 in layer 0; the memory holds that layer from"):
+        read_in_place(network, cache, ids[24:CONTEXT], SUBSETS["last"])
+
+
+def test_layers_without_some_tokens_keep_what_was_read_after_these(ids) -> None:
+    network = networks.gemma(num_hidden_layers=3, sliding_window=WINDOW, layer_types=KINDS)
+    own, positions = memory(network, ids), np.array([10, 29])
+    handed = needed(spoilt(own, positions), reader=10)[0]
+    assert set(handed.frame.starts) == {0, 3}
+    read = read_in_place(network, replace(handed), ids[positions], positions, learn=False)
+    expected = continued(network, cache_of(own, config=network.config), ids)
+    torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_what_a_question_attends_to_is_what_the_model_itself_attends_to(ids) -> None:
+    network = networks.gemma(num_hidden_layers=3, sliding_window=WINDOW, layer_types=KINDS)
+    found = attention_to(network, memory(network, ids), ids[CONTEXT:])
+    network.set_attn_implementation("eager")
+    with torch.inference_mode():
+        seen = network(torch.from_numpy(ids[None]), output_attentions=True).attentions[1]  # the layer without a window
+    expected = seen[0, :, CONTEXT:, 1:CONTEXT].sum((0, 1)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("question", [[], [networks.SHAPE["vocab_size"]]])
+def test_a_question_without_tokens_of_the_model_is_refused(ids, question) -> None:
+    network = networks.llama(num_hidden_layers=3)
+    with pytest.raises(InvalidInput):
+        attention_to(network, memory(network, ids), question)
