@@ -97,6 +97,7 @@ def test_every_arm_is_scored_on_every_document(model, passages) -> None:
     found = evaluate(identity(model), passages, target=model, progress=silent("score"))
     arms = {"nothing", "own", "aligned", "source_tokens", "wrong_document", "own_tokens", "random_w"}
     arms |= {"text_half", "text_quarter", "text_eighth", "reread", "reread_nothing", "reread_stranger"}
+    arms |= {"in_place", "in_place_stranger", "in_place_alone"}
     assert [score.document for score in found.documents] == [each.document for each in passages]
     for score in found.documents:
         assert set(score.nll) == arms
