@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from factory.corpora.suite import EvaluationSuite
     from factory.measurement.suite import Measured
 
-COLUMNS = ("aligned", "own_tokens", "wrong_document", "text_eighth", "reread", "reread_nothing", "source_tokens")
+COLUMNS = (
+    *("aligned", "in_place", "own_tokens", "wrong_document", "text_eighth", "reread", "reread_nothing"),
+    "source_tokens",
+)
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 ENCODER = "all-minilm-l6-v2"
 PARTS = ("kept", "facts", "speed")
 CONTEXTS = 52  # of four facts: 208 cases
-UNASKED = (
+UNASKED = (("last", 1 / 8), ("mixed", 1 / 8), ("last", 1 / 4), ("mixed", 1 / 4))
+ASKED = (
     *(("mixed", 1 / 8), ("mixed", 1 / 4), ("rare", 1 / 4)),  # which do not know the question
     *(("words", 1 / 16), ("words", 1 / 8, True), ("meaning", 1 / 8), ("attention", 1 / 8)),
 )

@@ -1,6 +1,7 @@
 """Retention of a handed-over memory of which the target has read some tokens itself, and of these tokens alone."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def cells(
     """Yield a row for each cell: by arm the retention over its first documents, with its interval."""
     read = reader(source, target)
     for cell in suite.cells:
-        found = [_nll(passage, w_matrix, plans, target) for passage in _first(passages_in(cell, read), documents)]
+        passages = passages_in(replace(cell, wanted=documents), read)
+        found = [_nll(passage, w_matrix, plans, target) for passage in passages]
         if not found:
             continue
         columns = {name: np.array([each[name] for each in found]) for name in found[0]}
@@ -40,10 +42,6 @@ def cells(
             kept = retention(nll, nothing=nothing, own=own)
             row[name] = [round(figure, 3) for figure in (kept.value, kept.low, kept.high)]
         yield row
-
-
-def _first(passages: Iterator[Passage], count: int) -> Iterator[Passage]:
-    return (passage for _, passage in zip(range(count), passages, strict=False))
 
 
 def _nll(passage: Passage, w_matrix: OpenedWMatrix, plans: Sequence[Plan], target: RunningModel) -> dict[str, float]:

@@ -180,8 +180,15 @@ def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(mon
     bars = [float(cell[arm]["high"]) for arm in ("wrong_document", "own_tokens", "random_w")]
     unreached = [bar for bar in (*bars, float(cell["text_eighth"]["value"])) if not floor > bar]
     unreached += [added for added in (float(cell["beyond_tokens"]["low"]),) if not added > 0]
+    floor_in_place, eighth = float(cell["in_place"]["low"]), float(cell["text_eighth"]["value"])
+    bars = [float(cell["in_place_stranger"]["high"]), float(cell["in_place_alone"]["value"]), eighth]
+    unreached_in_place = [bar for bar in bars if not floor_in_place > bar]
     certificate = (version.tier is not None, version.refusal_code, len(version.refusal_reasons))
-    assert certificate == ((False, "QUALITY_BELOW_THRESHOLD", len(unreached)) if unreached else (True, None, 0))
+    if unreached and unreached_in_place:
+        assert certificate == (False, "QUALITY_BELOW_THRESHOLD", len(unreached) + len(unreached_in_place))
+    else:
+        assert certificate == (True, None, 0)
+        assert version.scope["mode"] == ("read-in-place" if unreached else "tokens-known")
     assert len(version.source_weights) == len("sha256:") + 64
     document = read_w_matrix(blobs.local_path(version.file_digest)).document
     assert (document.source_dimension, document.unified_dimension, document.target_dimension) == (9_216, 128, 11_520)
