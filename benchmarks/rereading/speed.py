@@ -21,7 +21,9 @@ ROUNDS = 5
 
 
 def speed(direction: Direction, documents: Sequence[Document], *, tokens: int) -> list[dict[str, object]]:
-    """Return a row for each share read: medians in milliseconds, and by how much reading the whole text is slower.
+    """Return rows for each share read, with what was read correcting the rest and without.
+
+    They hold medians in milliseconds, and by how much reading the whole text is slower.
 
     The hand-over is all that the receiver does: its tokens' first layers, the choice, the projection, the reading
     in place, and the cache that it goes on from. Unpacking the sender's file is told apart.
@@ -30,7 +32,8 @@ def speed(direction: Direction, documents: Sequence[Document], *, tokens: int) -
     memory = read_memory(direction.source, text)
     packed = pack(memory, model=direction.source)
     ids = direction.target.encode(text).ids
-    work: dict[object, Callable[[], object]] = {share: _hand_over(direction, memory, text, share) for share in SHARES}
+    ways = [(share, learn) for share in SHARES for learn in (True, False)]
+    work: dict[object, Callable[[], object]] = {way: _hand_over(direction, memory, text, *way) for way in ways}
     work |= {"text": lambda: direction.target.prefill(ids), "unpack": lambda: opened(packed)}
     times: dict[object, list[float]] = {name: [] for name in work}
     for number in range(1 + ROUNDS):  # the first one warms up
@@ -44,16 +47,18 @@ def speed(direction: Direction, documents: Sequence[Document], *, tokens: int) -
         {
             "tokens": len(ids),
             "read": share,
-            "hand over (ms)": float(np.median(taken[share])),
+            "learns": learn,
+            "hand over (ms)": float(np.median(taken[share, learn])),
             "read the text (ms)": float(np.median(taken["text"])),
-            "times faster": float(np.median(taken["text"] / taken[share])),
-            "times faster, unpacking too": float(np.median(taken["text"] / (taken[share] + taken["unpack"]))),
+            "times faster": float(np.median(taken["text"] / taken[share, learn])),
+            "times faster, unpacking too": float(np.median(taken["text"] / (taken[share, learn] + taken["unpack"]))),
         }
-        for share in SHARES
+        for share, learn in ways
+        if share or not learn
     ]
 
 
-def _hand_over(direction: Direction, memory: KVSnapshot, text: str, share: float) -> Callable[[], object]:
+def _hand_over(direction: Direction, memory: KVSnapshot, text: str, share: float, learn: bool) -> Callable[[], object]:
     network = direction.target.network
 
     def work() -> object:
@@ -62,6 +67,6 @@ def _hand_over(direction: Direction, memory: KVSnapshot, text: str, share: float
         chosen = choose(Context(known.text_spans, text=text), Budget(share=share), chooser="rare").positions
         known = replace(known, reread=chosen)
         done = exchange(memory, direction.w_matrix, target=known, policy=ASK_ANYWAY)
-        return read_in_place(network, done.snapshot, known.ids[chosen - 1], chosen)
+        return read_in_place(network, done.snapshot, known.ids[chosen - 1], chosen, learn=learn)
 
     return work
