@@ -32,7 +32,7 @@ run: setup
 	$(BIN)/python manage.py load_registry
 	$(BIN)/python manage.py create_demo_curator
 	@echo "Serving http://$(ADDRESS) - the admin is at http://$(ADDRESS)/admin/ - while the catalogue fills:"
-	@echo "simulated pairs in a minute, the two that are measured on this machine within the hour; what is done stays done."
+	@echo "simulated pairs in a minute, the two that are measured on this machine in about an hour; what is done stays done."
 	@$(BIN)/python manage.py generate_cold_start --publish & making=$$!; \
 	trap 'kill $$making 2>/dev/null; wait $$making' EXIT; \
 	$(BIN)/gunicorn latentmas.wsgi --bind $(ADDRESS) --workers 1 --threads 4 --log-level warning

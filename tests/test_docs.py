@@ -168,7 +168,7 @@ def test_the_enumerations_find_something():
     assert (Path("README.md"), "tests/marketplace") in paths()
     assert (Path("README.md"), "awareness_sdk.AwarenessClient") in set(dotted_names())
     assert (Path("docs/exchange.md"), "awareness_sdk.first_layer.first_layers_of") in set(dotted_names())
-    assert (Path("README.md"), "benchmarks.alignment") in commands_of_modules()
+    assert (Path("README.md"), "benchmarks.rereading") in commands_of_modules()
     assert {"DATABASE_URL", "MAX_FILE_BYTES"} <= settings()
     assert {"load_registry", "verify_log"} <= commands()
     assert "listing.created" in set(event_names())
