@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from factory.packs.pack import OpenedPack
+    from factory.runners.model import RunningModel
     from factory.session import FactorySession
     from kvcache.exchange.mapping import OpenedWMatrix
+    from latentmas.protocol.w_matrix import WMatrixDocument
 
 MODELS = ("smollm2-135m", "gemma-3-270m")
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +63,18 @@ def pack_of(name: str, session: "FactorySession", *, space: str = "kv-cache") ->
     if Path(name).is_file():
         return open_pack(Path(name))
     return embedding_pack(name, session) if space == "embedding" else session.pack(name)
+
+
+def models_of(document: "WMatrixDocument") -> "tuple[RunningModel, RunningModel]":
+    """Return a W-Matrix's source and target, loaded."""
+    from django.conf import settings
+
+    from factory.runners.model import load_model
+    from latentmas.runners.weights import find_weights
+
+    names = document.source_model, document.target_model
+    source, target = (load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in names)
+    return source, target
 
 
 def pin(threads: int) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.session import set_up_django
+from benchmarks.session import models_of, set_up_django
 from benchmarks.tables import print_table
 
 if TYPE_CHECKING:
@@ -92,19 +92,14 @@ def _digest() -> str:
 
 
 def _judge(path: Path) -> Iterator[Judged]:
-    from django.conf import settings
-
     from factory.measurement.suite import passages_in, reader
     from factory.recipes.forecast import fit_forecast
-    from factory.runners.model import load_model
     from kvcache.exchange.mapping import open_w_matrix
     from latentmas.protocol.quality import TokenMode
     from latentmas.protocol.w_matrix import read_w_matrix
-    from latentmas.runners.weights import find_weights
 
     opened = open_w_matrix(read_w_matrix(path), explain=True)
-    names = opened.document.source_model, opened.document.target_model
-    source, target = (load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in names)
+    source, target = models_of(opened.document)
     taught = _taught(opened, source, target)
     read = reader(source, target, continuation=SCORED)
     for cell in frozen():

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.session import set_up_django
+from benchmarks.session import models_of, set_up_django
 from benchmarks.texts import add_options, suite_of
 
 if TYPE_CHECKING:
@@ -36,19 +36,14 @@ def main() -> None:
 
 
 def _measure(options: argparse.Namespace, suite: "EvaluationSuite") -> "Measured":
-    from django.conf import settings
-
     from factory.measurement.arms import judged
     from factory.measurement.journal import Journal
     from factory.measurement.suite import measure
     from factory.progress import silent
-    from factory.runners.model import load_model
     from latentmas.protocol.w_matrix import read_w_matrix
-    from latentmas.runners.weights import find_weights
 
     w_matrix = read_w_matrix(options.w_matrix)
-    names = w_matrix.document.source_model, w_matrix.document.target_model
-    source, target = (load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in names)
+    source, target = models_of(w_matrix.document)
     return measure(judged(w_matrix), suite, source=source, target=target, journal=Journal(), progress=silent("score"))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.session import pin, set_up_django, w_matrices
+from benchmarks.session import models_of, pin, set_up_django, w_matrices
 from benchmarks.tables import print_table, rounded
 from benchmarks.texts import add_options, suite_of
 
@@ -47,17 +47,12 @@ def main() -> None:
 
 def _measured(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
     import torch
-    from django.conf import settings
 
     from benchmarks.exchange.run import Direction
-    from factory.runners.model import load_model
-    from latentmas.runners.weights import find_weights
 
     torch.set_num_threads(1)
     for matrix in w_matrices(options.w_matrix):
-        names = matrix.document.source_model, matrix.document.target_model
-        source, target = (load_model(find_weights(name, cache=settings.CACHE_DIR)) for name in names)
-        direction = Direction(source, target, matrix, "auto")
+        direction = Direction(*models_of(matrix.document), matrix, "auto")
         measure = {"kept": _kept, "facts": _facts, "speed": _speed}
         yield direction.name, {part: measure[part](direction, options) for part in options.parts}
 

@@ -20,7 +20,7 @@ from factory.measurement.evaluation import (
     sink_of,
     with_memory_of,
 )
-from factory.measurement.metrics import layer_fidelities, retention, row_fidelity, share_of
+from factory.measurement.metrics import layer_fidelities, row_fidelity, share_of
 from factory.measurement.passages import Passage
 from factory.measurement.rereading import InPlace, alone, chosen_in, nll_after, reread_in_place
 from factory.progress import Progress
@@ -141,22 +141,17 @@ def retention_of(scores: Sequence[DocumentScore]) -> Retention:
     return Retention(**found)  # type: ignore[arg-type]  # none is None
 
 
-def interval_of(scores: Sequence[DocumentScore], arm: str) -> Interval | None:
-    """Return one arm's retention over the documents; None where it was not scored."""
-    if not scores or any(arm not in each.nll for each in scores):
-        return None
-    memory, nothing, own = (np.array([each.nll[name] for each in scores]) for name in (arm, "nothing", "own"))
-    return retention(memory, nothing=nothing, own=own)
+def interval_of(scores: Sequence[DocumentScore], arm: str, *, over: str = "nothing") -> Interval | None:
+    """Return one arm's retention over the documents, or how much more it keeps than another arm on each of them.
 
-
-def gain_of(scores: Sequence[DocumentScore], *, over: str) -> Interval | None:
-    """Return how much more the memory keeps than an arm does, on the same documents; None where it was not scored."""
-    if not scores or any(over not in each.nll for each in scores):
+    None where one of the two was not scored.
+    """
+    if not scores or any(name not in each.nll for each in scores for name in (arm, over)):
         return None
-    aligned, other, nothing, own = (
-        np.array([each.nll[name] for each in scores]) for name in ("aligned", over, "nothing", "own")
+    memory, other, nothing, own = (
+        np.array([each.nll[name] for each in scores]) for name in (arm, over, "nothing", "own")
     )
-    return share_of(other - aligned, nothing - own)
+    return share_of(other - memory, nothing - own)
 
 
 def fidelity_of(found: Sequence[Scored]) -> tuple[LayerFidelity, ...]:

@@ -36,11 +36,16 @@ def handed_over(w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int =
     return lambda passage: exchanged(passage, w_matrix, by_tokens=by_tokens, leave=leave).snapshot
 
 
-def exchanged(passage: Passage, w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int = 0) -> Exchanged:
-    """Return what `exchange` makes of a passage, as in `handed_over`; nothing is refused."""
+def exchanged(
+    passage: Passage, w_matrix: OpenedWMatrix, *, by_tokens: bool = True, leave: int = 0, reread: Array | None = None
+) -> Exchanged:
+    """Return what `exchange` makes of a passage, as in `handed_over`; nothing is refused.
+
+    `reread` are the positions of the tokens that the target will read itself, in place.
+    """
     correction = w_matrix.map.correction
     width = correction.width if by_tokens and correction is not None else None
-    known = passage.known(width=width, leave=leave)
+    known = passage.known(width=width, leave=leave, reread=reread)
     return exchange(passage.source, w_matrix, target=known, policy=UNCONDITIONAL)
 
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from awareness_sdk.transformers_bridge import read_in_place
-from factory.measurement.evaluation import UNCONDITIONAL
+from factory.measurement.evaluation import exchanged
 from factory.measurement.passages import Passage
 from factory.runners.model import RunningModel
-from kvcache.exchange.exchange import exchange
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.rereading import Context
 from kvcache.exchange.rereading.choosing import Budget, choose
@@ -37,9 +36,7 @@ def reread_in_place(
     passage: Passage, w_matrix: OpenedWMatrix, positions: Array, *, target: RunningModel, learn: bool = True
 ) -> "DynamicCache":
     """Return the target's cache of a passage: aligned but for the tokens at these positions, which it has read."""
-    correction = w_matrix.map.correction
-    known = passage.known(width=None if correction is None else correction.width, reread=positions)
-    done = exchange(passage.source, w_matrix, target=known, policy=UNCONDITIONAL)
+    done = exchanged(passage, w_matrix, reread=positions)
     ids = np.array(passage.context)[positions - 1]
     return read_in_place(target.network, done.snapshot, ids, positions, learn=learn)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from factory.corpora import Document
 from factory.corpora.suite import EvaluationSuite, SuiteCell
-from factory.measurement.arms import Judged, Scored, fidelity_of, gain_of, interval_of, retention_of, scored
+from factory.measurement.arms import Judged, Scored, fidelity_of, interval_of, retention_of, scored
 from factory.measurement.journal import Journal
 from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
 from factory.progress import Progress
@@ -102,7 +102,8 @@ def cell_of(register: str, length: int, scores: Sequence[DocumentScore], *, want
     if len(scores) < wanted or not scores:
         return Cell(register, length, len(scores), tokens)
     figures = {arm: interval_of(scores, arm) for arm in ARMS}
-    return Cell(register, length, len(scores), tokens, **figures, beyond_tokens=gain_of(scores, over="tokens_only"))
+    figures["beyond_tokens"] = interval_of(scores, "aligned", over="tokens_only")
+    return Cell(register, length, len(scores), tokens, **figures)
 
 
 def reader(source: RunningModel, target: RunningModel, *, continuation: int = CONTINUATION_TOKENS) -> Reader:

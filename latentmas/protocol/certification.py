@@ -162,9 +162,9 @@ def refusals(quality: Quality) -> tuple[str, ...]:
     if quality.retrieval is not None:
         return tuple(_below_controls(quality.retrieval))
     if quality.suite is not None:
-        if earned_scope(quality.suite).lengths:
-            return ()
         scopes = [scope_of(quality.suite, mode) for mode in CERTIFIED_MODES]
+        if any(scope.lengths for scope in scopes):
+            return ()
         failures = tuple(failure for scope in scopes for failure in scope.failures)
         return failures or (f"no cell of {quality.suite.name} was measured",)
     if quality.retention is None:

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from kvcache.exchange.rereading import mixed
-from kvcache.exchange.rereading.context import Context, of_tokens, sentences_of
-from kvcache.exchange.rereading.words import ordered, with_neighbours
+from kvcache.exchange.rereading.context import Context
+from kvcache.exchange.rereading.words import by_sentences
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
@@ -13,15 +12,17 @@ CHOOSER = "meaning"
 
 def score(context: Context) -> Array:
     text, question = context.require_text(CHOOSER), context.require_question(CHOOSER)
-    if context.embed is None:
+    embed = context.embed
+    if embed is None:
         raise InvalidInput(
             "the chooser 'meaning' needs a sentence encoder, and there is none",
             resolution="Give `embed`, or choose by 'words'.",
             field="chooser",
         )
-    sentences = sentences_of(text)
-    if not sentences:
-        return mixed.score(context)
-    vectors = context.embed([question, *(text[start:end] for start, end in sentences)])
-    likeness = np.maximum(vectors[1:] @ vectors[0], 0.0)
-    return ordered(context, of_tokens(context, sentences, with_neighbours(likeness)))
+
+    def likeness(sentences: list[str]) -> Array:
+        vectors = embed([question, *sentences])
+        alike: Array = np.maximum(vectors[1:] @ vectors[0], 0.0)
+        return alike
+
+    return by_sentences(context, text, likeness)

@@ -14,7 +14,7 @@ from latentmas.protocol.tensors import Array
 
 CHOOSER = "rare"
 NAME = 2.0  # tokens that a capital or a digit counts as
-REPEATED = 0.5  # of the score is left where a word is said twice, a third of it where three times, and so on
+REPEATED = 0.5  # a word that is said n times has its score divided by n to this power
 
 
 def score(context: Context) -> Array:

@@ -6,7 +6,7 @@ BM25 itself cannot tell which words say nothing, so English ones are listed.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -31,11 +31,16 @@ AMONG = 1e-3  # what a token itself counts beside its sentence
 
 def score(context: Context) -> Array:
     text, question = context.require_text(CHOOSER), context.require_question(CHOOSER)
+    return by_sentences(context, text, lambda sentences: matching(sentences, question))
+
+
+def by_sentences(context: Context, text: str, judge: Callable[[list[str]], Array]) -> Array:
+    """Return the score of each token by what its sentence and the neighbours of that are worth to `judge`."""
     sentences = sentences_of(text)
     if not sentences:
         return mixed.score(context)
-    matches = matching([text[start:end] for start, end in sentences], question)
-    return ordered(context, of_tokens(context, sentences, with_neighbours(matches)))
+    judged = judge([text[start:end] for start, end in sentences])
+    return _ordered(context, of_tokens(context, sentences, with_neighbours(judged)))
 
 
 def matching(sentences: Sequence[str], question: str) -> Array:
@@ -59,7 +64,7 @@ def with_neighbours(scores: Array) -> Array:
     return scores + lent
 
 
-def ordered(context: Context, scores: Array) -> Array:
+def _ordered(context: Context, scores: Array) -> Array:
     """Return the sentences' scores with an order among their tokens: the rarest first, in the other sentences mixed."""
     return scores + AMONG * np.where(scores > 0, rare.score(context), mixed.score(context))
 
