@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3.11
 BIN := .venv/bin
-ADDRESS ?= 127.0.0.1:8000
+export ADDRESS ?= 127.0.0.1:8000
 # Where the second run of the database tests finds a PostgreSQL; CI must have one.
 TEST_POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
 
@@ -31,11 +31,11 @@ run: setup
 	$(BIN)/python manage.py check --database default --fail-level WARNING
 	$(BIN)/python manage.py load_registry
 	$(BIN)/python manage.py create_demo_curator
-	@echo "Serving http://$(ADDRESS) - the admin is at http://$(ADDRESS)/admin/ - while the catalogue fills:"
-	@echo "simulated pairs in a minute, the two that are measured on this machine in about an hour; what is done stays done."
-	@$(BIN)/python manage.py generate_cold_start --publish & making=$$!; \
-	trap 'kill $$making 2>/dev/null; wait $$making' EXIT; \
-	$(BIN)/gunicorn latentmas.wsgi --bind $(ADDRESS) --workers 1 --threads 4 --log-level warning
+	$(BIN)/python manage.py generate_cold_start --publish --no-measured
+	$(BIN)/python manage.py run_factory
+	@echo "Serving http://$(ADDRESS) - the admin is at http://$(ADDRESS)/admin/ - while two pairs are measured on this machine,"
+	@echo "in about an hour; the first page shows how far they are. Ctrl-C stops everything; what is done stays done."
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/honcho start
 
 test: lint types layers tests-sqlite tests-postgres
 

@@ -1,8 +1,9 @@
-"""Events of the factory. One stream per calibration pack: `pack/<hex digest>`."""
+"""Events of the factory. One stream per calibration pack, `pack/<hex digest>`, and per run, `factory-run/<job>`."""
 
 from dataclasses import dataclass
 
 from latentmas.events.types import Payload, event, upcaster
+from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 
 
@@ -33,6 +34,37 @@ class PackRefused:
     field: str  # of the pack: "bos", "rows", "spans", "splits", "documents" or "geometry"
     document: str | None  # hex SHA-256 of the document that gave it away; None: it was no document
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MadePair:
+    """A pair that a run of the factory has made, or found made."""
+
+    source: str
+    target: str
+    basis: Basis
+    version: str
+    tier: str  # of its certificate; "-" where simulated, "refused" where it was refused
+    was_ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UnmadePair:
+    """A pair that a run of the factory has not made, and why."""
+
+    source: str
+    target: str
+    code: str
+    reason: str
+
+
+@event("run.finished")
+@dataclass(frozen=True, slots=True)
+class FactoryRunFinished:
+    """A run of the factory has gone through its plan."""
+
+    made: list[MadePair]
+    not_made: list[UnmadePair]
 
 
 @upcaster("pack.recorded", from_schema=1)

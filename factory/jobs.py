@@ -8,27 +8,31 @@
    job that is run again must not find a result that was never listed.
 """
 
+from datetime import timedelta
+
 import msgspec
 from django.conf import settings
 
 from factory import publishing
+from factory.cold_start import jobs as _catalogue  # noqa: F401 - registers its handlers
 from factory.contributed import basis_of, require_genuine, runnable, text_of
 from factory.generation import GenerationRequest, made_before, result_of
 from factory.recipes import results
 from factory.recipes.results import Generated
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
-from latentmas.jobs.handlers import Json, Run, Stage, handler
+from latentmas.jobs.handlers import Json, Queue, Run, Stage, handler
 from latentmas.protocol.errors import Conflict
 from latentmas.protocol.quality import Basis
 from marketplace.listings.models import ListingVersion
 
 GENERATE = "w-matrix.generate"
 TEST_SAMPLES = 1000  # least number of scored tokens where the target is run, as in the cold start
+LONGEST = timedelta(days=1)  # with what waits in front of it
 ATTEMPTS = 3  # to publish: another run may take the version number first
 
 
-@handler(GENERATE)
+@handler(GENERATE, queue=Queue.MEASURE, deadline=LONGEST)
 def generate(run: Run) -> Json:
     """Make and list the W-Matrix of a request and return the answer of specification C.1. Raises LatentMASError."""
     request = msgspec.convert(run.arguments, GenerationRequest, strict=False)

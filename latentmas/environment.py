@@ -37,6 +37,16 @@ def integer(name: str, default: int, *, minimum: int) -> int:
     return number
 
 
+def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
+    """Return a URL with one of the schemes. Its rest is not shown: it may hold a password."""
+    value = os.environ.get(name) or default
+    scheme, colon, _ = value.partition("://")
+    if not colon or scheme not in schemes:
+        wanted = ", ".join(f"{each}://" for each in schemes)
+        raise ImproperlyConfigured(f"{name} begins with {scheme[:20]!r}; it must begin with one of {wanted}")
+    return value
+
+
 def words(name: str, default: list[str]) -> list[str]:
     """Return a comma-separated variable as a list."""
     value = os.environ.get(name)

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import dj_database_url
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
+from kombu import Exchange, Queue
 
 from latentmas import environment as env
 
@@ -126,8 +128,44 @@ KV_CACHE_STREAMS = env.integer("KV_CACHE_STREAMS", 4, minimum=1)
 KV_CACHE_STREAM_SECONDS = env.integer("KV_CACHE_STREAM_SECONDS", 900, minimum=1)
 # Never more than MAX_FILE_BYTES, which holds for every body.
 CALIBRATION_PACK_MAX_BYTES = env.integer("CALIBRATION_PACK_MAX_BYTES", 1 << 30, minimum=1024)
-# Long work: a thread of the serving process does it, or `manage.py run_jobs` beside it.
-JOBS = env.text("JOBS", "thread", choices=("thread", "worker"))
+
+# Long work: Celery carries it, the rows of latentmas.jobs say what it is. Without a broker, messages are files below
+# DATA_DIR, which workers on the same machine read.
+MESSAGES = DATA_DIR / "broker"
+MESSAGES.mkdir(exist_ok=True)
+BROKERS: dict[str, dict[str, object]] = {  # options by the address' scheme
+    "files": {"data_folder_in": str(MESSAGES), "data_folder_out": str(MESSAGES), "polling_interval": 0.2},
+    "amqp": {"confirm_publish": True},
+    "amqps": {"confirm_publish": True},
+    "redis": {},
+    "rediss": {},
+}
+CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "files://localhost/", schemes=tuple(BROKERS))
+_SCHEME = CELERY_BROKER_URL.partition(":")[0]
+CELERY_BROKER_TRANSPORT_OPTIONS = BROKERS[_SCHEME]
+CELERY_BROKER_CONNECTION_TIMEOUT = 3  # a request waits for it
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True  # the job's row holds it
+# By the exchange without a name, which every broker has: it hands a message to the queue of its routing key.
+CELERY_TASK_QUEUES = [Queue(name, Exchange(""), routing_key=name) for name in ("measure", "work", "light")]
+CELERY_TASK_DEFAULT_QUEUE = "light"
+CELERY_TASK_DEFAULT_EXCHANGE = ""
+CELERY_TASK_DEFAULT_ROUTING_KEY = "light"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = _SCHEME != "files"  # it needs messages to all workers at once
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "schedule")
+# What runs when.
+CELERY_BEAT_SCHEDULE = {
+    "send lost jobs again and end overdue ones": {
+        "task": "latentmas.jobs.keep_up",
+        "schedule": 30.0,
+        "options": {"expires": 30},  # seconds; where no worker has taken it by then, the next one does
+    },
+    "run the factory": {"task": "factory.weekly_run", "schedule": crontab(day_of_week="sun", hour="2", minute="0")},
+    "delete old jobs": {"task": "latentmas.jobs.delete_old", "schedule": crontab(hour="3", minute="10")},
+}
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
 REST_FRAMEWORK = {
@@ -166,5 +204,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "handlers": {"console": {"class": "logging.StreamHandler"}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
-    "loggers": {"jax": {"level": "WARNING"}},  # at INFO it names every accelerator it did not find
+    "loggers": {
+        "jax": {"level": "WARNING"},  # at INFO it names every accelerator it did not find
+        "celery": {"level": "WARNING"},  # at INFO a line for every message; the jobs say themselves what they do
+    },
 }

@@ -22,6 +22,13 @@ DATABASE = {"db", "transactional_db", "live_server", "django_db_setup"}
 THREADS = pytest.StashKey[int]()  # torch's own number of them
 
 
+def pytest_configure() -> None:
+    """Send messages nowhere but to a worker of this process, where a test starts one."""
+    from latentmas.celery import app
+
+    app.conf.update(broker_url="memory://", broker_transport_options={"polling_interval": 0.02})
+
+
 @pytest.hookimpl(tryfirst=True)  # before markers select tests
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that the second run, on PostgreSQL, is for."""

@@ -3,8 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from factory import publishing
 from factory.cold_start.planner import Candidate, PlannedPair
+from factory.corpora import BROAD, TextCorpus, corpus_with, load_corpus
+from factory.corpora.suite import CORE, load_suite
+from factory.packs.capture import CALIBRATION_TOKENS
+from factory.progress import Stage
 from factory.publishing import PublishedVersion
 from factory.recipes import results
 from factory.recipes.results import Generated
@@ -17,6 +23,8 @@ from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
 from latentmas.runners.weights import PACKAGED
 
+REFINEMENT_STEPS = 120  # more gave no more in the trials
+
 
 @dataclass(frozen=True, slots=True)
 class ColdStartOptions:
@@ -26,6 +34,9 @@ class ColdStartOptions:
     method: Method = Method.LEARNED
     refinement_steps: int = 0
     eight_bit: bool = False
+
+
+DEFAULTS = ColdStartOptions(test_samples=1000, publish=True, refinement_steps=REFINEMENT_STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ def run(
     """
     for pair in sorted(pairs, key=lambda pair: pair.basis is Basis.FUNCTIONAL):
         try:
-            yield _run_one(pair, options, session, metadata)
+            yield make(pair, options, session=session, metadata=metadata)
         except LatentMASError as problem:
             yield Outcome(pair, problem=problem)
 
@@ -76,15 +87,42 @@ def _candidate(model: RegisteredModel) -> Candidate:
     )
 
 
-def _run_one(pair: PlannedPair, options: ColdStartOptions, session: FactorySession, metadata: Metadata) -> Outcome:
+def make(
+    pair: PlannedPair, options: ColdStartOptions, *, session: FactorySession, metadata: Metadata, anew: bool = False
+) -> Outcome:
+    """Make one pair, unless it was made from the same inputs before and need not be made `anew`; publish on request.
+
+    Raises LatentMASError.
+    """
     inputs = _inputs(pair, options, session)
-    result = results.recall(inputs, cache=session.cache)
+    result = None if anew else results.recall(inputs, cache=session.cache)
     was_ready = result is not None
     if result is None:
         result = _generate(pair, options, session)
         results.remember(inputs, result, cache=session.cache)
     published = publishing.publish(result, metadata=metadata) if options.publish else None
     return Outcome(pair, result, published, was_ready=was_ready)
+
+
+def default_session(
+    *,
+    stage: Stage,
+    metadata: Metadata,
+    corpus: TextCorpus | None = None,
+    suite: str = CORE,
+    tokens: int = CALIBRATION_TOKENS,
+) -> FactorySession:
+    """Return a session on a corpus, by default the broad one, which is read only where a model is run."""
+    known = corpus_with(name=BROAD)
+    return FactorySession(
+        read_corpus=lambda: corpus or load_corpus(BROAD),
+        recorded_digest=None if corpus or known is None else known.digest,
+        cache=settings.CACHE_DIR,
+        metadata=metadata,
+        stage=stage,
+        calibration_tokens=tokens,
+        read_suite=lambda: load_suite(suite),
+    )
 
 
 def _generate(pair: PlannedPair, options: ColdStartOptions, session: FactorySession) -> Generated:

@@ -4,4 +4,4 @@ from django.urls import path
 
 from latentmas.jobs import api
 
-urlpatterns = [path("jobs/<str:job_id>", api.job, name="job")]
+urlpatterns = [path("jobs", api.jobs, name="jobs"), path("jobs/<str:job_id>", api.job, name="job")]

@@ -1,9 +1,8 @@
-"""Run the jobs: claim one by a conditional UPDATE, run it under a heartbeat, store its result or problem.
+"""Run a job: claim its row by a conditional UPDATE, run it under a heartbeat, store its result or problem.
 
-1. Take the oldest job that waits or whose worker has died; the UPDATE names the state it was seen in, so of several
-   workers one gets it.
-2. Run its handler. A thread keeps the heartbeat going; progress is written at most once a second.
-3. Write result or problem where the claim still holds: a worker that was taken for dead meanwhile changes nothing.
+1. A message names a job. The UPDATE that claims it names the state it was seen in, so of several workers one gets it.
+2. Its handler runs. A thread keeps the heartbeat going; progress is written at most once a second.
+3. Result or problem is written where the claim still holds: a worker that was taken for dead changes nothing.
 """
 
 import json
@@ -14,125 +13,169 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID, uuid4
 
-from django.db import Error, connection
-from django.db.models import F, Q
+from django.db import Error, connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
-from latentmas.jobs.handlers import Json, Run, handler_of
-from latentmas.jobs.models import STALE_AFTER, Job, State
-from latentmas.protocol.errors import LatentMASError
+from latentmas.jobs import parts, sending
+from latentmas.jobs.handlers import Json, PartFailed, Run, kind_named
+from latentmas.jobs.models import HEARTBEAT_SECONDS, Job, State
+from latentmas.jobs.parts import ClaimLost, Parts, Suspended
+from latentmas.protocol.errors import DeadlineExceeded, LatentMASError
 from latentmas.rest.problems import problem, problem_for
 
-HEARTBEAT_SECONDS = 10.0
 PROGRESS_SECONDS = 1.0
+PATIENCE_SECONDS = 3.0  # for a job to notice that its worker stops
 MAX_ATTEMPTS = 3  # a job that has killed so many workers is not tried again
 FAULT = "something went wrong on this side; it has been logged"
 DIED = f"the work broke off {MAX_ATTEMPTS} times without an answer"
 
 logger = logging.getLogger(__name__)
-Report = Callable[[Job], None]
+
+_stopping = threading.Event()
+_claims: dict[UUID, UUID] = {}  # of the jobs that this process runs
 
 
 class Stopped(BaseException):
-    """The worker is to stop; the job goes back to the queue. No `except Exception` of a handler may swallow it."""
+    """The worker is to stop; the job goes back to its queue. No `except Exception` of a handler may swallow it."""
 
 
-class ClaimLost(BaseException):
-    """Another worker has taken the job: this one was taken to be dead."""
+class Overdue(BaseException):
+    """The job has passed its deadline."""
 
 
-def work(*, report: Report | None = None, stop: threading.Event | None = None) -> Iterator[Job]:
-    """Run jobs until none waits, and yield each as it ended; `report` is called when one begins and at each progress.
-
-    Raises Stopped where `stop` is set while a job runs, and passes on KeyboardInterrupt: the job waits again then.
-    """
-    while not (stop is not None and stop.is_set()) and (job := claim()) is not None:
-        yield run(job, report=report, stop=stop)
-
-
-def claim() -> Job | None:
-    """Return the next job, claimed for the caller; None where none waits."""
-    while True:
-        now = timezone.now()
-        dead = Q(state=State.RUNNING, heartbeat__lt=now - STALE_AFTER)
-        seen = Job.objects.filter(Q(state=State.QUEUED) | dead).order_by("created_at", "id").first()
-        if seen is None:
-            return None
-        taken = Job.objects.filter(id=seen.id, state=seen.state, claim=seen.claim, heartbeat=seen.heartbeat).update(
-            state=State.RUNNING,
-            claim=uuid4(),
-            attempts=F("attempts") + 1,
-            started_at=now,
-            heartbeat=now,
-            stage="",
-            done=0,
-            total=0,
-        )
-        if taken:
-            seen.refresh_from_db()
-            return seen
+def claim(identifier: UUID) -> Job | None:
+    """Return the job, claimed for the caller; None where it does not wait, or no longer exists."""
+    now = timezone.now()
+    seen = Job.objects.filter(id=identifier).first()
+    if seen is None or not seen.waits_at(now):
+        return None
+    taken = Job.objects.filter(id=seen.id, state=seen.state, claim=seen.claim, heartbeat=seen.heartbeat).update(
+        state=State.RUNNING,
+        claim=uuid4(),
+        attempts=F("attempts") + 1,
+        started_at=seen.started_at or now,
+        heartbeat=now,
+    )
+    if not taken:
+        return None
+    seen.refresh_from_db()
+    return seen
 
 
-def run(job: Job, *, report: Report | None = None, stop: threading.Event | None = None) -> Job:
-    """Run a claimed job and return it as it ended. Raises Stopped or KeyboardInterrupt, with the job in the queue."""
+def run(job: Job) -> Job:
+    """Run a claimed job and return it as it then is: ended, or waiting for its parts or for another worker."""
     assert job.claim is not None
     if job.attempts > MAX_ATTEMPTS:
-        return _end(job, State.FAILED, problem=_fault(DIED))
-    progress = _Reporter(job, report=report, stop=stop)
-    if report is not None:
-        report(job)
+        return _end(job, State.FAILED, problem=fault(DIED))
+    _claims[job.id] = job.claim
     try:
         with _heartbeat(job.id, job.claim):
-            handle = handler_of(job.kind)
-            result = handle(Run(job.arguments, job.requested_by, progress.stage))
+            progress, parts_of = _Reporter(job), Parts(job)
+            result = kind_named(job.kind).handle(
+                Run(job.id, job.arguments, job.requested_by, progress.stage, parts_of.each)
+            )
+    except Suspended:
+        pass
     except ClaimLost:
-        logger.warning("the job %s was taken over by another worker", job)
-        job.refresh_from_db()
-        return job
+        logger.warning("the job %s was taken over by another worker or cancelled", job)
+    except Overdue:
+        return _end(job, State.FAILED, problem=overdue())
+    except PartFailed as failed:
+        return _end(job, State.FAILED, problem=failed.problem)
     except LatentMASError as error:
-        return _end(job, State.FAILED, problem=json.loads(problem_for(error).content))
+        return _end(job, State.FAILED, problem=document(error))
     except Exception:
         logger.exception("the job %s failed", job)
-        return _end(job, State.FAILED, problem=_fault(FAULT))
-    except BaseException:  # the worker stops, not the job
+        return _end(job, State.FAILED, problem=fault(FAULT))
+    except BaseException as stopped:  # the worker stops, not the job
         put_back(job.id, job.claim)
-        raise
-    return _end(job, State.DONE, result=result)
-
-
-def put_back(identifier: UUID, claim: UUID) -> None:
-    """Let a claimed job wait again, as if it had not been begun."""
-    Job.objects.filter(id=identifier, claim=claim, state=State.RUNNING).update(
-        state=State.QUEUED, claim=None, heartbeat=None, started_at=None, attempts=F("attempts") - 1
-    )
-
-
-def _end(job: Job, state: State, *, result: Json | None = None, problem: Json | None = None) -> Job:
-    Job.objects.filter(id=job.id, claim=job.claim, state=State.RUNNING).update(
-        state=state, result=result, problem=problem, finished_at=timezone.now(), heartbeat=None, claim=None
-    )
+        if not isinstance(stopped, Stopped):
+            raise
+    else:
+        return _end(job, State.DONE, result=result)
+    finally:
+        _claims.pop(job.id, None)
     job.refresh_from_db()
     return job
 
 
-def _fault(detail: str) -> Json:
-    document: Json = json.loads(problem(500, detail=detail).content)
-    return document
+def stop() -> None:
+    """Let the jobs of this process go back to their queues: where they report progress, or in three seconds."""
+    _stopping.set()
+    timer = threading.Timer(PATIENCE_SECONDS, _lose_patience)
+    timer.daemon = True  # a worker whose jobs have noticed ends at once
+    timer.start()
+
+
+def put_back(identifier: UUID, claim: UUID) -> None:
+    """Let a claimed job wait again, as if it had not been begun."""
+    mine = Job.objects.filter(id=identifier, claim=claim, state=State.RUNNING)
+    if mine.update(state=State.QUEUED, claim=None, heartbeat=None, attempts=F("attempts") - 1):
+        sending.send_or_leave(identifier)
+
+
+def put_all_back() -> None:
+    """Let all jobs that this process runs wait again; what it still does for them comes to nothing."""
+    for identifier, claim in list(_claims.items()):
+        try:
+            put_back(identifier, claim)
+        except Error:  # the database has stopped earlier; the schedule finds the job by its stale heartbeat
+            logger.warning("the job %s could not be put back", identifier, exc_info=True)
+
+
+def fault(detail: str) -> Json:
+    return json.loads(problem(500, detail=detail).content)  # type: ignore[no-any-return]
+
+
+def overdue() -> Json:
+    return document(DeadlineExceeded("the job was not finished in time"))
+
+
+def document(error: LatentMASError) -> Json:
+    """Return the problem document of an error."""
+    return json.loads(problem_for(error).content)  # type: ignore[no-any-return]
+
+
+def _lose_patience() -> None:
+    put_all_back()
+    connection.close()
+
+
+def _end(job: Job, state: State, *, result: Json | None = None, problem: Json | None = None) -> Job:
+    with transaction.atomic():
+        if job.parent_id is not None:
+            parts.lock_whole(job)
+        mine = Job.objects.filter(id=job.id, claim=job.claim, state=State.RUNNING)
+        ended = {"finished_at": timezone.now(), "heartbeat": None, "claim": None}
+        if mine.update(state=state, result=result, problem=problem, **ended) and job.parent_id is not None:
+            parts.note_end(job)
+    job.refresh_from_db()
+    return job
 
 
 class _Reporter:
     """Writes the job's progress, at the beginning of every stage and at most once a second."""
 
-    def __init__(self, job: Job, *, report: Report | None, stop: threading.Event | None) -> None:
-        self._job, self._report, self._stop = job, report, stop
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._title = kind_named(job.kind).title(job.arguments)
         self._written = 0.0
 
     def stage(self, name: str) -> Callable[[int, int], None]:
+        logger.info("%s: %s", self._title, name)
         self._say(name, 0, 0, at_once=True)
-        return lambda done, total: self._say(name, done, total, at_once=done == total)
+        begun = time.monotonic()
+
+        def progress(done: int, total: int) -> None:
+            if done == total:
+                logger.info("%s: %s done, %.0f s", self._title, name, time.monotonic() - begun)
+            self._say(name, done, total, at_once=done == total)
+
+        return progress
 
     def _say(self, stage: str, done: int, total: int, *, at_once: bool) -> None:
-        if self._stop is not None and self._stop.is_set():
+        if _stopping.is_set():
             raise Stopped
         now = time.monotonic()
         if not at_once and now - self._written < PROGRESS_SECONDS:
@@ -142,13 +185,13 @@ class _Reporter:
         job.stage, job.done, job.total = stage[:200], done, total
         if not Job.objects.filter(id=job.id, claim=job.claim).update(stage=job.stage, done=done, total=total):
             raise ClaimLost
-        if self._report is not None:
-            self._report(job)
+        if timezone.now() >= job.deadline:
+            raise Overdue
 
 
 @contextmanager
 def _heartbeat(identifier: UUID, claim: UUID) -> Iterator[None]:
-    """Renew the job's heartbeat every ten seconds from a thread, however long a single step of the handler takes."""
+    """Renew the job's heartbeat from a thread, however long a single step of the handler takes."""
     over = threading.Event()
 
     def beat() -> None:

@@ -11,6 +11,7 @@ class LatentMASError(Exception):
     status: ClassVar[int] = 400
     title: ClassVar[str] = "The request could not be carried out"
     resolution: ClassVar[str] = ""
+    retry_after: ClassVar[int | None] = None  # seconds, where waiting helps
 
     def __init__(self, message: str, *, resolution: str | None = None, **facts: object) -> None:
         super().__init__(message)
@@ -53,6 +54,25 @@ class StorageUnavailable(LatentMASError):
     code = "STORAGE_UNAVAILABLE"
     status = 507
     title = "Storage unavailable"
+
+
+class QueueUnavailable(LatentMASError):
+    """Work cannot be handed to a worker now; none was started."""
+
+    code = "QUEUE_UNAVAILABLE"
+    status = 503
+    title = "The work queue is unavailable"
+    resolution = "Send the request again after a while."
+    retry_after = 30
+
+
+class DeadlineExceeded(LatentMASError):
+    """The work took longer than work of its kind may."""
+
+    code = "DEADLINE_EXCEEDED"
+    status = 504
+    title = "The deadline has passed"
+    resolution = "Ask for less at a time, or again when less is waiting."
 
 
 class WMatrixNotFound(LatentMASError):

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 from rest_framework.exceptions import ValidationError
 
+from latentmas.jobs.queries import seconds_left, title_of, under_way
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import LatentMASError, NotFound
 from latentmas.protocol.quality import (
@@ -67,6 +68,9 @@ def home(request: HttpRequest) -> HttpResponse:
         "bases": list(Basis),
         "methods": list(Method),
         "spaces": [space for space in Space if space is not Space.KV_CACHE],
+        "under_way": [
+            {"job": job, "title": title_of(job), "seconds_left": seconds_left(job, at=now)} for job in under_way()
+        ],
     }
     return render(request, "home.html", context)
 

@@ -4,10 +4,10 @@ import pytest
 
 from awareness_sdk import AwarenessError
 from awareness_sdk.errors import InvalidRequest, NotFound, PermissionDenied
-from latentmas.jobs import background
 from latentmas.jobs.models import Job
 from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
 from tests.factory.synthetic import Synthetic
+from tests.work import celery_worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SECONDS = 60.0
@@ -15,8 +15,8 @@ SECONDS = 60.0
 
 @pytest.fixture
 def client(sdk_with):
-    yield sdk_with(CALIBRATION_PACKS_WRITE, W_MATRICES_GENERATE)
-    background.worker().join(SECONDS)
+    with celery_worker():
+        yield sdk_with(CALIBRATION_PACKS_WRITE, W_MATRICES_GENERATE)
 
 
 @pytest.fixture

@@ -23,12 +23,12 @@ from factory.progress import silent
 from factory.runners.model import load_model
 from latentmas import blobs
 from latentmas.events.models import Event
-from latentmas.jobs import working
 from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
 from latentmas.runners.weights import Weights
 from marketplace.listings.models import ListingVersion
 from tests.factory.synthetic import upload
+from tests.work import work
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.django_db
@@ -103,7 +103,7 @@ def job_of(client: Client, **changes: object) -> dict[str, Any]:
     body = {"source_model": SOURCE, "target_model": TARGET, "unified_dimension": 128} | changes
     response = client.post("/api/latentmas/w-matrix/generate", data=json.dumps(body), content_type="application/json")
     assert response.status_code == 202, response.json()
-    list(working.work())
+    list(work())
     answer: dict[str, Any] = client.get(response["Location"]).json()
     return answer
 

@@ -16,13 +16,13 @@ from factory.recipes.from_packs import fit_packs, store
 from factory.session import FactorySession
 from latentmas import blobs
 from latentmas.events.types import Metadata
-from latentmas.jobs import working
 from latentmas.jobs.models import Job
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method, read_w_matrix
 from latentmas.runners.weights import Weights
 from marketplace.listings.models import ListingVersion
 from tests.factory.synthetic import GEOMETRY, LEE, Synthetic, upload
+from tests.work import work
 
 pytestmark = pytest.mark.django_db
 PAIR = {"protocol": "LatentMAS/2.0", "source_model": "gpt-4", "target_model": "claude-3-opus"}
@@ -43,7 +43,7 @@ def ask(client: Client, **changes):
 def made(client: Client, **changes):
     response = ask(client, **changes)
     assert response.status_code == 202
-    list(working.work())
+    list(work())
     job = client.get(response["Location"]).json()
     assert job["problem"] is None
     return job["result"]

@@ -4,20 +4,19 @@ import time
 from argparse import ArgumentParser
 from typing import Any, TextIO, cast
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
 
 from factory.cold_start import planner, report
-from factory.cold_start.run import ColdStartOptions, Outcome, candidates, run
+from factory.cold_start.run import REFINEMENT_STEPS, ColdStartOptions, Outcome, candidates, default_session, run
 from factory.console import bars, stage_in
-from factory.corpora import BROAD, corpus_with, load_corpus
-from factory.corpora.suite import CORE, LENGTHS, load_suite
+from factory.corpora import load_corpus
+from factory.corpora.suite import CORE, LENGTHS
 from factory.packs.capture import CALIBRATION_TOKENS
-from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError, ModelNotSupported
+from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
 from marketplace.listings.estimates import estimate
 from marketplace.listings.queries import measured_listings, measured_pairs
@@ -25,7 +24,6 @@ from marketplace.listings.queries import measured_listings, measured_pairs
 METADATA = Metadata(actor="command:generate_cold_start")
 INTERRUPTED = 130
 LOG_WIDTH = 160  # characters, where the output is no terminal
-REFINEMENT_STEPS = 120  # more gave no more in the trials
 
 
 class Command(BaseCommand):
@@ -40,6 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--publish", action="store_true", help="List what was made in the marketplace.")
         parser.add_argument("--models", help="Only pairs of these models, comma-separated.")
         parser.add_argument("--no-simulated", action="store_true", help="Only pairs that are measured.")
+        parser.add_argument("--no-measured", action="store_true", help="Only pairs that are simulated; a minute.")
         parser.add_argument(
             "--corpus", help="broad (the default), lee, wikipedia, lee+wikipedia, a text file, folder or JSONL."
         )
@@ -103,21 +102,20 @@ class Command(BaseCommand):
             min_popularity=options["min_popularity"],
             simulated=not options["no_simulated"],
         )
-        return planner.plan(models, limits)
+        pairs = planner.plan(models, limits)
+        return [pair for pair in pairs if not options["no_measured"] or pair.basis is Basis.SIMULATED]
 
     def _make(self, pairs: list[planner.PlannedPair], options: dict[str, Any], console: Console) -> list[Outcome]:
         outcomes: list[Outcome] = []
         # A corpus that was asked for is checked now; the default one only where a model is run.
         corpus = load_corpus(options["corpus"]) if options["corpus"] else None
         with bars(console) as display:
-            session = FactorySession(
-                read_corpus=lambda: corpus or load_corpus(BROAD),
-                recorded_digest=None if corpus or (known := corpus_with(name=BROAD)) is None else known.digest,
-                cache=settings.CACHE_DIR,
-                metadata=METADATA,
+            session = default_session(
                 stage=stage_in(display),
-                calibration_tokens=options["calibration_tokens"],
-                read_suite=lambda: load_suite(options["suite"]),
+                metadata=METADATA,
+                corpus=corpus,
+                suite=options["suite"],
+                tokens=options["calibration_tokens"],
             )
             wanted = ColdStartOptions(
                 options["test_samples"],

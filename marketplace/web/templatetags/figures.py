@@ -24,6 +24,13 @@ def size(count: int | None) -> str:
 
 
 @register.filter
+def duration(seconds: int) -> str:
+    """Return seconds as minutes or hours, rounded up: "3 min", "2 h 10 min"."""
+    minutes = -(-seconds // 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@register.filter
 def whole(count: int) -> str:
     """Return a count with its thousands separated by spaces."""
     return f"{count:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from factory.cold_start import run as cold_start
 from factory.corpora import LEE, Split, load_corpus
 from factory.corpora.suite import EvaluationSuite, SuiteCell
-from factory.management.commands import generate_cold_start
+from factory.cold_start import run as cold_start
 from factory.models import CalibrationPack
 from factory.session import FactorySession
 from latentmas import blobs
@@ -161,7 +161,7 @@ def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(mon
     documents = load_corpus(LEE).part(Split.SELECTION)
     selection = SuiteCell("news", 256, lambda: documents, len(documents), wanted=6)
     monkeypatch.setattr(FactorySession, "selection", (selection,))
-    monkeypatch.setattr(generate_cold_start, "load_suite", news)
+    monkeypatch.setattr(cold_start, "load_suite", news)
     options = ("--models", "smollm2-135m,gemma-3-270m", "--max-pairs", "1", "--no-simulated", "--publish")
     small = ("--corpus", "lee", "--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "200")
     small = (*small, "--refinement-steps", "2")

@@ -78,7 +78,7 @@ def test_the_home_page_makes_the_same_number_of_queries_for_any_page(
     client, registry, django_assert_num_queries, count
 ):
     sample.make_many(count)
-    with django_assert_num_queries(14):
+    with django_assert_num_queries(15):
         client.get("/")
 
 
@@ -195,3 +195,27 @@ def test_a_failure_has_a_page_of_its_own(registry):
     response = Client(raise_request_exception=False).get(f"/w-matrices/{identifier}")
     assert response.status_code == 500
     assert "Something went wrong on this side" in response.content.decode()
+
+
+def test_the_first_page_shows_what_the_factory_has_under_way(client, db) -> None:
+    from datetime import timedelta
+
+    from django.utils import timezone
+
+    from latentmas.jobs.models import Job, State
+    from latentmas.jobs.queries import FACTORY
+
+    assert "Under way" not in client.get("/").content.decode()
+    now = timezone.now()
+    common = {"created_at": now, "deadline": now + timedelta(hours=1), "requested_by": FACTORY}
+    pair = {"source": "smollm2-135m", "target": "gemma-3-270m", "until": "2030-01-01T00:00:00+00:00"}
+    Job.objects.create(
+        kind="factory.measured-pair", arguments=pair, state=State.RUNNING, started_at=now, stage="fit", done=1, total=4,
+        **common,
+    )  # fmt: skip
+    Job.objects.create(kind="w-matrix.generate", arguments={}, **common | {"requested_by": "token:a"})
+    page = client.get("/").content.decode()
+    assert "<b>smollm2-135m to gemma-3-270m</b>: fit" in page
+    assert "1 of 4" in page
+    assert 'http-equiv="refresh"' in page
+    assert "w-matrix.generate" not in page

@@ -1,0 +1,70 @@
+"""Messages to the workers, over brokers that are really there, away, or a folder of files."""
+
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from kombu import Connection
+
+from latentmas.celery import app
+from latentmas.jobs import sending, tasks
+from latentmas.jobs.commands import start
+from latentmas.jobs.models import Job, State
+from latentmas.rest.scopes import W_MATRICES_GENERATE
+from tests.work import celery_worker
+
+SECONDS = 20.0
+NOBODY = "amqp://guest:guest@127.0.0.1:1//"  # no broker listens at port 1
+
+
+@pytest.fixture
+def broker_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    away = Celery("away", broker=NOBODY, set_as_current=False)
+    away.conf.task_queues = app.conf.task_queues
+    monkeypatch.setattr(sending, "app", away)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_started_job_is_done_by_a_worker_with_its_parts() -> None:
+    with celery_worker():
+        job = start("add up", arguments={"lists": [[1, 2], [3]]}, requested_by="token:a")
+        until = time.monotonic() + SECONDS
+        while Job.objects.get(id=job.id).is_open and time.monotonic() < until:
+            time.sleep(0.05)
+    job.refresh_from_db()
+    assert (job.state, job.result["sum"]) == (State.DONE, 6)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_broker_nothing_is_started_and_everything_else_goes_on(broker_away, client_with) -> None:
+    with pytest.raises(sending.QueueUnavailable, match="broker does not answer"):
+        start("add", arguments={"numbers": [1]}, requested_by="token:a")
+    assert not Job.objects.exists()
+    assert client_with(W_MATRICES_GENERATE).get("/api/w-matrices").status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_second_message_and_one_for_a_job_that_is_gone_do_nothing() -> None:
+    job = start("add", arguments={"numbers": [1]}, requested_by="token:a")
+    for _ in range(2):
+        tasks.run(str(job.id))
+    tasks.run(str(uuid.uuid4()))
+    assert Job.objects.get().attempts == 1
+
+
+def test_the_folder_broker_hands_every_message_to_one_reader(tmp_path: Path) -> None:
+    options = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path), "polling_interval": 0.01}
+    with Connection("files://", transport_options=options) as writer, writer.SimpleQueue("work") as queue:
+        for number in range(20):
+            queue.put({"number": number})
+    assert len(list(tmp_path.glob("*.msg"))) == 20
+    heard = []
+    with Connection("files://", transport_options=options) as reader, reader.SimpleQueue("work") as queue:
+        for _ in range(20):
+            message = queue.get(timeout=5)
+            heard.append(message.payload["number"])
+            message.ack()
+    assert heard == list(range(20))
+    assert not list(tmp_path.glob("*.msg"))
