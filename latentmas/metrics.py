@@ -10,13 +10,15 @@ import os
 from collections.abc import Iterator
 
 from django.db import Error
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 REGISTRY = CollectorRegistry()  # not the library's own, which anything that is imported may write to
 OF_PROCESS = CollectorRegistry()
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, of when it was first counted
 
 logger = logging.getLogger(__name__)
 
