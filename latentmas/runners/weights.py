@@ -71,11 +71,12 @@ def installed_models() -> list[str]:
     return [model for model, package in PACKAGES.items() if importlib.util.find_spec(package) is not None]
 
 
-def find_weights(model: str, *, cache: Path, location: str | None = None) -> Weights:
+def find_weights(model: str, *, cache: Path, location: str | None = None, convert: bool = True) -> Weights:
     """Return the weights of a model, converted where needed.
 
-    `location` is a local folder, a GGUF file or a hub id; without one the model must be packaged.
-    Raises ModelNotSupported where there are none, StorageUnavailable where the cache cannot be written.
+    `location` is a local folder, a GGUF file or a hub id; without one the model must be packaged. Converting takes up
+    to a minute: without `convert` it must have been done before. Raises ModelNotSupported where there are none,
+    StorageUnavailable where the cache cannot be written.
     """
     if absent := extras.absent("models"):
         raise ModelNotSupported(
@@ -91,19 +92,24 @@ def find_weights(model: str, *, cache: Path, location: str | None = None) -> Wei
                 f"no weights of {model} are installed",
                 resolution="Name a local folder, a GGUF file or a hub id of the model; closed models cannot be run.",
             )
-        return _converted(model, PACKAGED[model](cache), cache)
+        return _converted(model, PACKAGED[model](cache), cache, convert=convert)
     path = Path(location).expanduser()
     if path.suffix == ".gguf" and path.is_file():
-        return _converted(model, path, cache)
+        return _converted(model, path, cache, convert=convert)
     if path.is_dir():
         return Weights(model, path, _folder_digest(path))
     return _from_hub(model, location)
 
 
-def _converted(model: str, gguf: Path, cache: Path) -> Weights:
+def _converted(model: str, gguf: Path, cache: Path, *, convert: bool) -> Weights:
     with gguf.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     folder = cache / "converted" / f"{model}-{digest[:16]}"
+    if not folder.exists() and not convert:
+        raise ModelNotSupported(
+            f"the weights of {model} have not been converted here yet",
+            resolution="A command that runs the model converts them, such as `manage.py calibrate_codec`.",
+        )
     if not folder.exists():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
