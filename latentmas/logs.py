@@ -9,6 +9,7 @@ from latentmas import request_ids
 TEXT = "%(asctime)s %(levelname)s %(name)s%(ids)s: %(message)s"
 # What every record has; anything else was given as `extra` by the caller.
 STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "ids", "taskName"}
+STANDARD |= {"request"}  # Django's own extra, which would write down the whole address with its query
 
 
 class TextFormatter(logging.Formatter):

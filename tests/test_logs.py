@@ -54,6 +54,10 @@ def test_json_holds_the_exception_and_stays_one_line():
     assert "test_json_holds_the_exception" in line["exception"]
 
 
+def test_djangos_request_with_its_address_is_left_out():
+    assert "request" not in as_json(record(request="<WSGIRequest: GET '/x?key=secret'>", status_code=400))
+
+
 def test_what_json_does_not_know_is_written_as_text():
     assert as_json(record(thing={1, 2}))["thing"] == "{1, 2}"
 

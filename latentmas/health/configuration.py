@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from django.conf import settings
-from django.core.checks import ERROR, WARNING, run_checks
+from django.core.checks import ERROR, WARNING, Tags, run_checks
 from django.db import connection
 
 from latentmas.health.findings import Finding, note, ok, wrong
@@ -14,13 +14,15 @@ ONLY_HERE = {"localhost", "127.0.0.1", "[::1]"}
 
 
 def django_checks() -> Iterator[Finding]:
-    """Pass on what Django's own checks of code and settings find, in production those of a deployment too."""
-    found = run_checks(include_deployment_checks=settings.PRODUCTION)
+    """Pass on what Django's own checks of code and settings find, in production those of a safe deployment too."""
+    found = [each for each in run_checks() if each.level >= WARNING]
+    if settings.PRODUCTION:
+        found += run_checks(tags=[Tags.security], include_deployment_checks=True)
     for each in found:
-        if each.level >= WARNING:
-            make = wrong if each.level >= ERROR else note
-            yield make(f"{each.id}: {' '.join(each.msg.split())}", each.hint or "See Django's documentation of it.")
-    if not any(each.level >= WARNING for each in found):
+        make = wrong if each.level >= ERROR else note
+        message = " ".join(each.msg.split()).rstrip(".")
+        yield make(f"{each.id}: {message}", each.hint or "Django's documentation explains it.")
+    if not found:
         yield ok("Django's checks find nothing")
 
 

@@ -151,6 +151,14 @@ def test_djangos_own_checks_are_passed_on(settings):
     assert "staticfiles.E002" in the_wrong(configuration.django_checks())
 
 
+def test_in_production_djangos_checks_of_a_deployment_are_notes(settings):
+    settings.PRODUCTION, settings.SESSION_COOKIE_SECURE = True, False
+    found = [each for each in configuration.django_checks() if "security.W012" in each.what]
+    assert [each.level for each in found] == [Level.NOTE]
+    settings.PRODUCTION = False
+    assert [each.level for each in configuration.django_checks()] == [Level.OK]
+
+
 def test_a_check_that_fails_itself_is_a_finding(monkeypatch):
     def broken():
         raise RuntimeError("out of order")

@@ -1,5 +1,8 @@
 """Probes and the two addresses: what each part's failure looks like, in time and without secrets."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -28,6 +31,24 @@ def failing_storage(settings):
 def test_health_needs_no_database(client):
     assert client.get("/healthz").json() == {"status": "ok"}  # pytest refuses database access here
     assert client.post("/healthz").status_code == 405
+
+
+IN_PRODUCTION = """
+import django
+django.setup()
+from django.conf import settings
+from django.test import Client
+client = Client(headers={"host": "localhost"})
+print([client.get(path).status_code for path in ("/healthz", "/api/models")], settings.LOG_FORMAT)
+"""
+
+
+def test_probes_in_production_are_answered_over_plain_http():
+    environment = {"DJANGO_SETTINGS_MODULE": "latentmas.settings", "ENVIRONMENT": "production", "SECRET_KEY": "x" * 60}
+    found = subprocess.run(
+        [sys.executable, "-c", IN_PRODUCTION], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[200, 301] json"
 
 
 @pytest.mark.django_db
