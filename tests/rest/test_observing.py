@@ -4,9 +4,12 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
+from django.http import JsonResponse
 from django.test import Client
+from django.urls import path
 from prometheus_client.parser import text_string_to_metric_families
 
 from latentmas import request_ids
@@ -110,11 +113,19 @@ def test_each_request_leaves_one_line_and_probes_none(client, caplog):
     assert (line.status, line.route, line.method) == (404, ROUTE, "GET")
 
 
-def test_events_that_a_request_causes_name_it():
-    with request_ids.bound(ID):
-        assert Metadata(actor="user:1").request_id == ID
-        assert Metadata(actor="user:1", request_id="another-id").request_id == "another-id"
+def record(request):
+    return JsonResponse(asdict(Metadata(actor="user:1")))
+
+
+urlpatterns = [path("record", record)]
+
+
+def test_events_that_a_request_causes_name_it(client, settings):
+    settings.ROOT_URLCONF = __name__
+    assert client.get("/record", headers={"X-Request-ID": ID}).json()["request_id"] == ID
     assert Metadata(actor="user:1").request_id is None
+    with request_ids.bound(ID):
+        assert Metadata(actor="user:1", request_id="another-id").request_id == "another-id"
 
 
 COUNTED = """
