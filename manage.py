@@ -7,6 +7,10 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "latentmas.settings")
+    from latentmas.extras import MissingExtra, absent
+
+    if absent("server"):
+        raise MissingExtra("server", "manage.py")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -7,7 +7,8 @@ from typing import Any
 class AwarenessError(Exception):
     """A request failed. `code` is the protocol's and never changes; `resolution` says what to do, where that is known.
 
-    `field` names the parameter at fault; `facts` holds machine-readable details.
+    `field` names the parameter at fault; `facts` holds machine-readable details. Of a failure on the server's side
+    `request_id` is what its operator finds it by.
     """
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
@@ -17,6 +18,7 @@ class AwarenessError(Exception):
         self.resolution: str = problem.get("resolution", "")
         self.field: str | None = problem.get("field")
         self.facts: Mapping[str, Any] = problem.get("facts", {})
+        self.request_id: str | None = problem.get("request_id")
         where = f"{self.field}: " if self.field else ""
         super().__init__(f"[{self.code}] {where}{self.detail}" + (f" {self.resolution}" if self.resolution else ""))
 

@@ -57,6 +57,7 @@ class CompressOptions(Options, total=False):
 
 class BenchmarkOptions(Options, total=False):
     repetitions: int
+    measure_ttft: bool
 
 
 class KVCacheClient:
@@ -113,7 +114,10 @@ class KVCacheClient:
         return dict(self._transport.send("POST", f"{BASE}/validate-quality", **request).json())
 
     def benchmark(self, *, model_name: str, **given: Unpack[BenchmarkOptions]) -> Result:
-        """Return median times of `repetitions` calls on the server, and apart that of the first, which may compile."""
+        """Return median times of `repetitions` calls on the server, and apart that of the first, which may compile.
+
+        With `measure_ttft` the server runs the model, if it has exactly its weights and the snapshot its `token_ids`.
+        """
         request = self._request({"model_name": model_name, **given})
         return with_metrics(self._transport.send("POST", f"{BASE}/benchmark", **request).json())
 

@@ -6,7 +6,8 @@ from typing import Any
 
 RESULT_HEADER = "LatentMAS-Result"
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-OLD_NAMES = {"ttft": "ttft_ms"}  # phase 1's names that are not the camelCase of today's
+# Phase 1's names that are not the camelCase of today's.
+OLD_NAMES = {"ttft": "ttft_ms", "prefillTtft": "prefill_ttft_ms"}
 
 
 class Metrics(dict[str, Any]):

@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from latentmas.extras import MissingExtra, absent
+
+if absent("models"):
+    raise MissingExtra("models", __name__)
+
 from awareness_sdk.configurations import geometry_of
 from awareness_sdk.first_layer import KNOWN_LAYERS, first_layer_of, first_layers_of
 from awareness_sdk.reading import attended_by, merged, read_beside

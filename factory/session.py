@@ -109,7 +109,7 @@ class FactorySession:
     def unload_models(self, *, keep: str | None = None) -> None:
         """Free the memory of all models except `keep`; they load again in seconds when they are asked for."""
         self._models = {name: model for name, model in self._models.items() if name == keep}
-        _return_freed_memory()
+        return_freed_memory()
 
     def pack(self, name: str) -> OpenedPack:
         """Return the model's pack for this corpus, captured and recorded now if it is not on record yet.
@@ -166,7 +166,7 @@ class FactorySession:
         capture_pack(model, self.corpus, file, calibration_tokens=self.calibration_tokens, progress=progress)
 
 
-def _return_freed_memory() -> None:
+def return_freed_memory() -> None:
     """Return freed memory to the operating system: after thousands of mid-sized arrays glibc keeps gigabytes."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

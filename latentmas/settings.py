@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
 from latentmas import environment as env
+from latentmas.logs import FORMATTERS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PRODUCTION = env.text("ENVIRONMENT", "local", choices=("local", "production")) == "production"
@@ -34,6 +35,7 @@ INSTALLED_APPS = [
     "django_filters",
     "drf_spectacular",
     "latentmas.events",
+    "latentmas.health",
     "latentmas.jobs",
     "latentmas.registry",
     "kvcache.server",
@@ -45,6 +47,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "latentmas.rest.observing.ObservingMiddleware",
     "latentmas.rest.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -168,6 +171,10 @@ CELERY_BEAT_SCHEDULE = {
 }
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
+# Where the processes of one address add up what each has counted (prometheus_client reads the variable itself).
+if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    env.folder("PROMETHEUS_MULTIPROC_DIR", DATA_DIR)
+
 REST_FRAMEWORK = {
     # By name: the parts below marketplace ask for scopes (latentmas.rest.scopes) and need not know how tokens are kept.
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -194,15 +201,19 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.boolean("SECURE_SSL_REDIRECT", True)
+    # Probes and scrapes come past the proxy, over plain HTTP; a redirect would count as an answer.
+    SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$", "^metrics$"]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
 
+LOG_FORMAT = env.text("LOG_FORMAT", "json" if PRODUCTION else "text", choices=tuple(FORMATTERS))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "formatters": {name: {"()": formatter} for name, formatter in FORMATTERS.items()},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "jax": {"level": "WARNING"},  # at INFO it names every accelerator it did not find

@@ -19,3 +19,29 @@ def test_neither_jax_nor_torch_is_imported_at_start_up() -> None:
         [sys.executable, "-c", PROBE], env=os.environ | environment, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == ""
+
+
+WITHOUT_MODELS = """
+import sys
+class Bare:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in ("accelerate", "gguf", "torch", "transformers"):
+            return self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Bare(each) for each in sys.meta_path]
+"""
+
+
+def test_a_server_starts_without_what_runs_models() -> None:
+    environment = {"DJANGO_SETTINGS_MODULE": "latentmas.settings"}
+    found = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MODELS + PROBE],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout.strip()) == (0, ""), found.stderr

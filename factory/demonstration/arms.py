@@ -120,19 +120,30 @@ def start_of(model: RunningModel, snapshot: KVSnapshot) -> Start:
 def answered(
     model: RunningModel, arms: Sequence[Arm], question: str, *, tokens: int, repetitions: int = REPETITIONS
 ) -> list[Answer]:
-    """Return every arm's answer. Arms are timed in turns, so that other load on the machine affects all of them."""
+    """Return every arm's answer."""
     asked = model.encode(question).ids
-    said = [generated(model, arm.start(), asked, tokens=tokens) for arm in arms]  # also warms up
+    said = [generated(model, arm.start(), asked, tokens=tokens) for arm in arms]
+    times = first_token_times(model, arms, asked, repetitions=repetitions)
+    return [
+        Answer(arm.name, each, str(model.tokenizer.decode(each, skip_special_tokens=True)), taken, arm.moved)
+        for arm, each, taken in zip(arms, said, times, strict=True)
+    ]
+
+
+def first_token_times(
+    model: RunningModel, arms: Sequence[Arm], asked: Sequence[int], *, repetitions: int = REPETITIONS
+) -> list[float]:
+    """Return each arm's median time in milliseconds from its start to its first token, after a warm-up.
+
+    Arms are timed in turns, so that other load on the machine affects all of them.
+    """
     times: list[list[float]] = [[] for _ in arms]
-    for _ in range(repetitions):
+    for _ in range(1 + repetitions):
         for arm, taken in zip(arms, times, strict=True):
             started = time.perf_counter()
             generated(model, arm.start(), asked, tokens=1)
             taken.append(MS_PER_SECOND * (time.perf_counter() - started))
-    return [
-        Answer(arm.name, each, str(model.tokenizer.decode(each, skip_special_tokens=True)), median(taken), arm.moved)
-        for arm, each, taken in zip(arms, said, times, strict=True)
-    ]
+    return [median(taken[1:]) for taken in times]
 
 
 def generated(model: RunningModel, start: Start, asked: Sequence[int], *, tokens: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MS_PER_SECOND = 1000.0
+NOT_RUN = "not asked for: only a benchmark with measure_ttft runs the model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,8 +11,9 @@ class Metrics:
     """The metrics of specification 1.2. `compressed_bytes` does not include the profile, which is sent once.
 
     `ratio` is original over compressed bytes. `original_bytes` is what the model's own cache takes at float16: tokens
-    that a sliding layer no longer needs do not count as saved. `ttft_ms` is set only by a caller that ran the model,
-    `decompression_time_ms` only by a decode.
+    that a sliding layer no longer needs do not count as saved. `ttft_ms` (from the compressed bytes to the first token)
+    and `prefill_ttft_ms` (from the text's tokens) are set only by a caller that ran the model, `decompression_time_ms`
+    only by a decode; `ttft_reason` says why there is no `ttft_ms`.
     """
 
     compression_time_ms: float
@@ -20,6 +22,8 @@ class Metrics:
     token_savings: int
     decompression_time_ms: float | None = None
     ttft_ms: float | None = None
+    prefill_ttft_ms: float | None = None
+    ttft_reason: str | None = NOT_RUN
     cumulative_attention: float | None = None  # coverage of the kept tokens; None where none were selected
     profile_bytes: int | None = None
 
@@ -46,12 +50,14 @@ class Metrics:
             return None
         return self.original_bytes / (self.compressed_bytes + self.profile_bytes / snapshots)
 
-    def document(self) -> dict[str, float | int | None]:
+    def document(self) -> dict[str, float | int | str | None]:
         """Return the figures under the names of the version 2.0 document."""
         return {
             "compression_time_ms": self.compression_time_ms,
             "decompression_time_ms": self.decompression_time_ms,
             "ttft_ms": self.ttft_ms,
+            "prefill_ttft_ms": self.prefill_ttft_ms,
+            "ttft_reason": self.ttft_reason,
             "token_savings": self.token_savings,
             "bandwidth_savings_bytes": self.bandwidth_savings_bytes,
             "bandwidth_savings_percent": self.bandwidth_savings_percent,

@@ -13,6 +13,11 @@ the calibration rows.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from latentmas.extras import MissingExtra, absent
+
+if absent("engine"):
+    raise MissingExtra("engine", __name__)
+
 import jax
 import numpy as np
 

@@ -1,0 +1,6 @@
+"""Kernels in JAX: whatever the engine computes."""
+
+from latentmas.extras import MissingExtra, absent
+
+if absent("engine"):
+    raise MissingExtra("engine", __name__)

@@ -8,6 +8,6 @@ class KVCacheConfig(AppConfig):
 
     def ready(self) -> None:
         from kvcache.server.statistics import RunCollector
-        from latentmas.rest.service import REGISTRY
+        from latentmas.metrics import REGISTRY
 
         REGISTRY.register(RunCollector())

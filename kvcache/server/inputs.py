@@ -55,6 +55,9 @@ class CompressInput(CompressOptions, ArraysInput):
 
 class BenchmarkOptions(CompressionInput, RopeInput):
     repetitions = serializers.IntegerField(min_value=1, max_value=MAX_REPETITIONS, default=DEFAULT_REPETITIONS)
+    measure_ttft = serializers.BooleanField(
+        default=False, help_text="Run the model too, if it runs here, to say how long until the first token."
+    )
 
 
 class BenchmarkInput(BenchmarkOptions, ArraysInput):

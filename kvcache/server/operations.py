@@ -11,6 +11,7 @@ from kvcache.adapters import ModelAdapter
 from kvcache.compression.metrics import Metrics
 from kvcache.compression.plan import NO_PROFILE, target_of
 from kvcache.server import queries
+from kvcache.server.first_token import FirstToken, first_token
 from kvcache.server.models import CodecProfile, Operation
 from kvcache.server.payloads import Given, fitted
 from kvcache.server.recording import Clock, clocked, columns_of, record
@@ -62,6 +63,7 @@ class Measurement:
 
     first: Compression
     warm: tuple[Compression, ...]
+    first_token: FirstToken
 
     def milliseconds(self, name: str) -> dict[str, float]:
         """Return the median, least and most of one of the metrics' times."""
@@ -79,11 +81,17 @@ def compress(
 
 
 def benchmark(given: Given, *, adapter: ModelAdapter, options: Mapping[str, Any], repetitions: int) -> Measurement:
-    """Compress and decode once, then `repetitions` times, and record their median times. Raises as `compress` does."""
+    """Compress and decode once, then `repetitions` times, and record their median times. Raises as `compress` does.
+
+    With the option `measure_ttft` the model that made the cache is run, if it runs here.
+    """
     timed = {**options, "time_decompression": True}
     first = _compress(given, adapter=adapter, options=timed)
     warm = tuple(_compress(given, adapter=adapter, options=timed) for _ in range(repetitions))
-    done = Measurement(first, warm)
+    found = FirstToken()
+    if options["measure_ttft"]:
+        found = first_token(given.snapshot.frame, lambda: _unpacked(warm[0]))
+    done = Measurement(first, warm, found)
     typical = replace(
         warm[0].compressed.metrics,
         compression_time_ms=done.milliseconds("compression_time_ms")["median"],
@@ -91,6 +99,13 @@ def benchmark(given: Given, *, adapter: ModelAdapter, options: Mapping[str, Any]
     )
     _record_compression(warm[0], Operation.BENCHMARK, adapter, metrics=typical)
     return done
+
+
+def _unpacked(done: Compression) -> KVSnapshot:
+    from kvcache.compression import compressor
+
+    profile = None if done.profile is None else queries.open_profile(done.profile)
+    return compressor.decompress(done.compressed.data, profile=profile)
 
 
 def decompress(data: bytes) -> Decompression:

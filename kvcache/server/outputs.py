@@ -1,5 +1,6 @@
 """Answers of the computing endpoints: serializers, each with the function that fills it."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from django.http.response import HttpResponseBase
@@ -9,6 +10,7 @@ from rest_framework.request import Request
 from kvcache.adapters import ModelAdapter
 from kvcache.compression.metrics import Metrics
 from kvcache.server.catalogue_outputs import profile_url
+from kvcache.server.first_token import FirstToken
 from kvcache.server.models import CodecProfile
 from kvcache.server.operations import Compression, Decompression, Measurement
 from kvcache.server.recording import Clock, timing
@@ -31,7 +33,9 @@ class MetricsOutput(serializers.Serializer[Any]):
 
     compression_time_ms = serializers.FloatField()
     decompression_time_ms = serializers.FloatField(allow_null=True, help_text="Null unless it was asked for.")
-    ttft_ms = serializers.FloatField(allow_null=True, help_text="Null: the model was not run here.")
+    ttft_ms = serializers.FloatField(allow_null=True, help_text="Unpack, inject, first token; null: not run here.")
+    prefill_ttft_ms = serializers.FloatField(allow_null=True, help_text="First token after reading the text instead.")
+    ttft_reason = serializers.CharField(allow_null=True, help_text="Why there is no `ttft_ms`.")
     token_savings = serializers.IntegerField()
     bandwidth_savings_bytes = serializers.IntegerField()
     bandwidth_savings_percent = serializers.FloatField()
@@ -140,9 +144,14 @@ def measurement_document(done: Measurement, adapter: ModelAdapter) -> Json:
         | {
             "repetitions": len(done.warm),
             "first": {name: getattr(first, name) for name in names} | timing(done.first.clock),
-            "metrics": document["metrics"] | medians,
+            "metrics": document["metrics"] | medians | _first_token(done.first_token),
         }
     )
+
+
+def _first_token(found: FirstToken) -> Json:
+    times = {"ttft_ms": None, "prefill_ttft_ms": None} if found.times is None else asdict(found.times)
+    return {**times, "ttft_reason": found.reason}
 
 
 class SnapshotOutput(serializers.Serializer[Any]):

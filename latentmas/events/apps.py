@@ -14,11 +14,14 @@ class EventsConfig(AppConfig):
 
     def ready(self) -> None:
         from latentmas.events.checks import check_projections, check_triggers
+        from latentmas.events.metrics import EventLogCollector
+        from latentmas.metrics import REGISTRY
 
         autodiscover_modules("events", "projectors")
         post_migrate.connect(install_triggers, sender=self)
         register(check_triggers, Tags.database)
         register(check_projections, Tags.models)
+        REGISTRY.register(EventLogCollector())
 
 
 def install_triggers(*, using: str, **_: Any) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from latentmas import request_ids
 from latentmas.events.errors import LogCorrupted
 from latentmas.protocol.canonical import plain
 
@@ -22,10 +23,13 @@ MAX_NAME_LENGTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Who caused an event, and by which request or event. Actors are opaque: `user:7`, `command:load_registry`."""
+    """Who caused an event, and by which request or event; the request is the current one unless another is named.
+
+    Actors are opaque: `user:7`, `command:load_registry`.
+    """
 
     actor: str
-    request_id: str | None = None
+    request_id: str | None = field(default_factory=request_ids.current)
     correlation_id: str | None = None
     causation_id: str | None = None
 

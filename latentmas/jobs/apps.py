@@ -8,4 +8,8 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
+        from latentmas.jobs.metrics import JobCollector
+        from latentmas.metrics import REGISTRY
+
         autodiscover_modules("jobs")  # where apps register their handlers
+        REGISTRY.register(JobCollector())

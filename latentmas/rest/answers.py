@@ -19,7 +19,7 @@ CONTENT_TYPE = "application/vnd.safetensors"
 RESULT_HEADER = "LatentMAS-Result"  # beside a file: the JSON answer without its long members
 BASE64_GROWTH = 4 / 3
 # Phase 1's names that are not the camelCase of ours.
-CAMEL_NAMES = {"ttftMs": "ttft"}
+CAMEL_NAMES = {"ttftMs": "ttft", "prefillTtftMs": "prefillTtft"}
 
 
 class SafetensorsRenderer(BaseRenderer):

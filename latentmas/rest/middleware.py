@@ -23,7 +23,7 @@ DETAILS = {
 
 
 class ApiMiddleware:
-    """Applies to paths below /api/ only; outermost, so that no failure escapes it."""
+    """Applies to paths below /api/ only; right below the request's id, so that no failure escapes it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -14,6 +14,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from latentmas import request_ids
 from latentmas.protocol.errors import LatentMASError
 
 CONTENT_TYPE = "application/problem+json"
@@ -57,6 +58,8 @@ def problem(
     }
     if resolution:
         document["resolution"] = resolution
+    if status >= 500 and (request_id := request_ids.current()) is not None:
+        document["request_id"] = request_id  # the log has more under it
     document |= extra or {}
     return HttpResponse(json.dumps(document, default=str), status=status, content_type=CONTENT_TYPE)
 
@@ -111,6 +114,7 @@ class ProblemOutput(serializers.Serializer[Any]):
     resolution = serializers.CharField(required=False)
     field = serializers.CharField(required=False)
     facts = serializers.DictField(required=False)
+    request_id = serializers.CharField(required=False, help_text="Of a failure on this side: quote it to the operator.")
 
 
 class LenientNegotiation(DefaultContentNegotiation):

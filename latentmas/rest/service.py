@@ -1,21 +1,19 @@
-"""The API's documentation page, the health check, and the metrics in Prometheus' text format."""
+"""The API's documentation page, and the metrics in Prometheus' text format."""
 
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 
-from django.db import connection
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from latentmas.metrics import exposition
 from latentmas.protocol.errors import LatentMASError
 from latentmas.rest.problems import HTTP_CODES
 
-REGISTRY = CollectorRegistry()  # not the library's own, which holds the figures of one process
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -38,14 +36,6 @@ class Endpoint:
 def docs(request: HttpRequest) -> HttpResponse:
     """Show the addresses and error codes on one page that loads nothing from elsewhere."""
     return render(request, "api_docs.html", {"endpoints": endpoints(), "codes": error_codes()})
-
-
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 when the database answers; 500 otherwise."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-    return JsonResponse({"status": "ok"})
 
 
 @cache
@@ -75,4 +65,4 @@ def _subclasses(cls: type[LatentMASError]) -> set[type[LatentMASError]]:
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
     """Return every registered figure; like the statistics, it needs no account and names nobody."""
-    return HttpResponse(generate_latest(REGISTRY), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    return HttpResponse(exposition(), content_type=CONTENT_TYPE_PLAIN_0_0_4)

