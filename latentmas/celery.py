@@ -6,10 +6,11 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
-from latentmas import local_broker
+from latentmas import local_broker, request_ids_in_celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "latentmas.settings")
 local_broker.register()
+request_ids_in_celery.connect()
 
 app = Celery("latentmas")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -8,7 +8,6 @@ from django.core.checks import ERROR, WARNING, Tags, run_checks
 from django.db import connection
 
 from latentmas.health.findings import Finding, note, ok, wrong
-from latentmas.health.probes import broker_url
 
 ONLY_HERE = {"localhost", "127.0.0.1", "[::1]"}
 
@@ -46,11 +45,6 @@ def production() -> Iterator[Finding]:
         yield wrong(
             "ALLOWED_HOSTS names this machine only: every request from elsewhere is refused",
             "Set ALLOWED_HOSTS to the names under which the server is reached.",
-        )
-    if not broker_url():
-        yield note(
-            "no broker is set: long work is not handed to other machines",
-            "Set CELERY_BROKER_URL and start a worker.",
         )
 
 

@@ -13,8 +13,12 @@ from django.db import Error, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from latentmas import local_broker
+
 CONNECT_SECONDS = 1
 ABSENT_FILE = "readiness-probe"  # never written
+
+local_broker.register()
 
 
 class Unhealthy(Exception):
@@ -23,11 +27,6 @@ class Unhealthy(Exception):
     def __init__(self, what: str, advice: str) -> None:
         super().__init__(what)
         self.advice = advice
-
-
-def broker_url() -> str:
-    """Return the address of the broker, "" where none is set."""
-    return getattr(settings, "CELERY_BROKER_URL", None) or ""
 
 
 def database() -> str:
@@ -62,10 +61,11 @@ def migrations() -> str:
 
 def broker() -> str:
     """Connect to the broker."""
-    if not (url := broker_url()):
-        return "no broker is set"
+    options = settings.CELERY_BROKER_TRANSPORT_OPTIONS
     try:
-        with kombu.Connection(url, connect_timeout=CONNECT_SECONDS) as link:
+        with kombu.Connection(
+            settings.CELERY_BROKER_URL, transport_options=options, connect_timeout=CONNECT_SECONDS
+        ) as link:
             link.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
     except Exception as error:  # each transport has errors of its own
         raise Unhealthy(

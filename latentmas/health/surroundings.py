@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import storages
 
+from latentmas import local_broker
 from latentmas.health.findings import Finding, note, ok, wrong
-from latentmas.health.probes import broker_url
 from latentmas.runners.weights import installed_models
 
 PING_SECONDS = 2.0
@@ -20,9 +20,13 @@ GIGABYTE = 1e9
 
 def workers() -> Iterator[Finding]:
     """Ask every worker for an answer, over the broker."""
-    if not (url := broker_url()):
+    if settings.CELERY_BROKER_URL.startswith(f"{local_broker.SCHEME}:"):
+        yield note(
+            "workers cannot be asked over a broker of files; a job that waits long is their sign",
+            "Set CELERY_BROKER_URL to a RabbitMQ or a Redis where others use this server.",
+        )
         return
-    with Celery(broker=url, set_as_current=False) as app:
+    with Celery(broker=settings.CELERY_BROKER_URL, set_as_current=False) as app:
         answers = app.control.inspect(timeout=PING_SECONDS).ping() or {}
     if answers:
         yield ok(f"workers that answer: {', '.join(sorted(answers))}")

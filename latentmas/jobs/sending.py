@@ -22,7 +22,7 @@ def send(job: Job) -> None:
     """Send a job to its queue. Raises QueueUnavailable where the broker does not take it."""
     queue = kind_named(job.kind).queue
     try:
-        app.send_task(TASK, args=[str(job.id)], queue=queue.value, retry=True, retry_policy=RETRY)
+        app.send_task(TASK, args=[str(job.id)], task_id=str(job.id), queue=queue.value, retry=True, retry_policy=RETRY)
     except (OperationalError, ChannelError, OSError) as error:
         raise QueueUnavailable("the message broker does not answer, so nothing can be started") from error
     Job.objects.filter(id=job.id).update(sent_at=timezone.now())

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def own(own_files, settings, monkeypatch):
-    settings.CELERY_BROKER_URL = ""
+    settings.CELERY_BROKER_URL = "files://localhost/"
     settings.CACHE_DIR.mkdir()
     for name in ("WEB_CONCURRENCY", "PROMETHEUS_MULTIPROC_DIR"):
         monkeypatch.delenv(name, raising=False)

@@ -16,7 +16,7 @@ NOW = timezone.now
 
 def job(kind: str, state: State, *, age: int = 0, took: int | None = None, ended: int = 0) -> Job:
     """A job that was started `age` seconds ago, or took so long and ended so many seconds ago."""
-    times: dict[str, Any] = {"created_at": NOW() - timedelta(seconds=age)}
+    times: dict[str, Any] = {"created_at": NOW() - timedelta(seconds=age), "deadline": NOW()}
     if state in (State.DONE, State.FAILED):
         times["finished_at"] = NOW() - timedelta(seconds=ended)
         times["started_at"] = None if took is None else times["finished_at"] - timedelta(seconds=took)

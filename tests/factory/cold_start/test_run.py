@@ -9,7 +9,6 @@ from django.core.management import CommandError, call_command
 from factory.cold_start import run as cold_start
 from factory.corpora import LEE, Split, load_corpus
 from factory.corpora.suite import EvaluationSuite, SuiteCell
-from factory.cold_start import run as cold_start
 from factory.models import CalibrationPack
 from factory.session import FactorySession
 from latentmas import blobs
