@@ -60,8 +60,8 @@ def _log_can_be_flushed(request: pytest.FixtureRequest) -> Iterator[None]:
 def blobs_folder(tmp_path: Path, settings: Settings) -> Path:
     """Let blobs be kept in a folder of the test's own, which the first one creates."""
     folder = tmp_path / "blobs"
-    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": folder}}
-    settings.STORAGES = settings.STORAGES | {"blobs": backend}
+    backend = {"BACKEND": "latentmas.blobs.local.LocalFiles", "OPTIONS": {"location": folder}}
+    settings.STORAGES = settings.STORAGES | {"blobs": backend, "local": backend}
     return folder
 
 

@@ -11,6 +11,7 @@ class LatentMASError(Exception):
     status: ClassVar[int] = 400
     title: ClassVar[str] = "The request could not be carried out"
     resolution: ClassVar[str] = ""
+    retry_after: ClassVar[int | None] = None  # seconds, where the same request may succeed then
 
     def __init__(self, message: str, *, resolution: str | None = None, **facts: object) -> None:
         super().__init__(message)
@@ -53,6 +54,15 @@ class StorageUnavailable(LatentMASError):
     code = "STORAGE_UNAVAILABLE"
     status = 507
     title = "Storage unavailable"
+
+
+class StorageAway(StorageUnavailable):
+    """The storage itself cannot be reached or fails; nothing was changed, and later it may answer."""
+
+    status = 503
+    title = "Storage does not answer"
+    resolution = "Send the request again."
+    retry_after = 30
 
 
 class WMatrixNotFound(LatentMASError):

@@ -68,7 +68,7 @@ def problem_for(error: LatentMASError) -> HttpResponse:
     extra: dict[str, object] = {} if field is None else {"field": field}
     if facts:
         extra["facts"] = facts
-    return problem(
+    response = problem(
         error.status,
         detail=error.message,
         code=error.code,
@@ -76,6 +76,9 @@ def problem_for(error: LatentMASError) -> HttpResponse:
         resolution=error.advice,
         extra=extra,
     )
+    if error.retry_after is not None:
+        response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:

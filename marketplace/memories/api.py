@@ -23,8 +23,6 @@ from marketplace.memories import queries
 from marketplace.memories.commands import delete_memory, store_memory
 from marketplace.memories.models import Kind, StoredMemory
 
-PRIVATE = "private, no-store"
-
 
 class ReadOrWriteMemories(ScopePermission):
     """Asks for `memories:read` where a request only looks, and for `memories:write` otherwise."""
@@ -109,7 +107,7 @@ def file(request: Request, memory_id: str) -> HttpResponseBase:
         digest=row.digest,
         size=row.size,
         name=f"{row.model}--{row.id}.{suffix}",
-        headers={"Cache-Control": PRIVATE},
+        private=True,
     )
 
 
