@@ -35,7 +35,10 @@ class S3Files(S3Storage):  # type: ignore[misc]  # the library is untyped
 
     def get_default_settings(self) -> dict[str, Any]:
         parts = TransferConfig(
-            multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+            multipart_threshold=PART_BYTES,
+            multipart_chunksize=PART_BYTES,
+            max_concurrency=PARTS_AT_ONCE,
+            num_download_attempts=ATTEMPTS,
         )
         ours = {"cdn_url": "", "signature_version": "s3v4", "transfer_config": parts}
         return dict(super().get_default_settings()) | ours
