@@ -75,7 +75,7 @@ def address(digest: str, *, filename: str, method: str, private: bool) -> str | 
     A private file's is always signed and expires. Raises NotFound or StorageUnavailable.
     """
     storage, name = chosen(), name_of(digest)
-    if storage.path_of(name) is None and storage.look(name) is None:
+    if storage.path_of(name) is None and _look(digest) is None:
         raise _missing(digest)
     return storage.address(name, filename=filename, method=method, private=private)
 
@@ -88,12 +88,13 @@ def delete(digest: str) -> None:
 
 
 def exists(digest: str) -> bool:
-    return chosen().look(name_of(digest)) is not None
+    """Return whether the file is stored. Raises StorageUnavailable."""
+    return _look(digest) is not None
 
 
 def size(digest: str) -> int:
-    """Return the file's bytes. Raises NotFound."""
-    found = chosen().look(name_of(digest))
+    """Return how many bytes the file has. Raises NotFound or StorageUnavailable."""
+    found = _look(digest)
     if found is None:
         raise _missing(digest)
     return found.size
@@ -127,6 +128,11 @@ def _incoming(folder: Path) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _look(digest: str) -> Stored | None:
+    with _reading(digest):
+        return chosen().look(name_of(digest))
 
 
 @contextmanager

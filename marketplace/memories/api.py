@@ -16,7 +16,7 @@ from rest_framework.response import Response
 
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import FILE, PROBLEM
 from latentmas.rest.permissions import ReadMemories, ScopePermission, WriteMemories
 from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.memories import queries
@@ -94,7 +94,7 @@ def memory(request: Request, memory_id: str) -> Response:
 
 @extend_schema(
     operation_id="memories_file",
-    responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (206, CONTENT_TYPE): OpenApiTypes.BINARY, **PROBLEM},
+    responses=FILE,
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([ReadMemories])

@@ -23,7 +23,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(own_files, files_in):
     assert files_in("local") == []
 
 
-def test_a_device_that_is_really_full_is_a_clear_error(own_files, files_in, monkeypatch):
+def test_a_device_that_is_really_full_is_a_clear_error(own_files, files_in):
     def fill(file: BinaryIO) -> None:
         with Path("/dev/full").open("wb", buffering=0) as full:
             full.write(CONTENT)
@@ -39,7 +39,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(blobs_folder: Path) ->
         blobs.put_bytes(CONTENT)
 
 
-def test_a_file_that_cannot_be_read_is_a_clear_error(own_files, monkeypatch):
+def test_a_file_that_cannot_be_read_is_a_clear_error(own_files):
     digest = blobs.put_bytes(CONTENT)
     path = blobs.local_path(digest)
     path.unlink()
