@@ -70,6 +70,10 @@ def test_a_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
         ({"ENVIRONMENT": "production"}, "SECRET_KEY must be set when ENVIRONMENT=production"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 60, "DEBUG": "1"}, "DEBUG must be off"),
         ({"MAX_JSON_BYTES": "lots"}, "MAX_JSON_BYTES is 'lots'"),
+        ({"BLOBS_CDN_URL": "https://cdn.example"}, "BLOBS_CDN_URL is set and BLOBS_S3_BUCKET is not"),
+        ({"BLOBS_S3_ENDPOINT_URL": "http://minio:9000"}, "BLOBS_S3_ENDPOINT_URL is set and BLOBS_S3_BUCKET is not"),
+        ({"BLOBS_S3_BUCKET": "files", "BLOBS_CDN_URL": "cdn.example"}, "BLOBS_CDN_URL is 'cdn.example'; it must be an"),
+        ({"BLOBS_S3_BUCKET": "files", "BLOBS_URL_SECONDS": "1"}, "BLOBS_URL_SECONDS is 1; it must be at least 10"),
     ],
 )
 def test_the_product_does_not_start_with_a_wrong_setting(
@@ -87,6 +91,12 @@ def test_the_product_does_not_start_with_a_wrong_setting(
     )
     assert started.returncode != 0
     assert reason in started.stderr
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLOBS_S3_BUCKET", "files")
+    with pytest.raises(ImproperlyConfigured, match=r"BLOBS_S3_BUCKET needs no_boto.*pip install 'latentmas\[s3\]'"):
+        env.need_package("no_boto", extra="s3", because="BLOBS_S3_BUCKET")
 
 
 def test_debug_is_off_unless_asked_for() -> None:
