@@ -6,6 +6,7 @@ from django.utils import timezone
 from latentmas.jobs import upkeep, working
 from latentmas.jobs.commands import start
 from latentmas.jobs.handlers import handler
+from latentmas.jobs.holdings import named_by_open_jobs
 from latentmas.jobs.models import STALE_AFTER, Job, State
 from tests.work import work
 
@@ -69,3 +70,23 @@ def test_parts_do_not_count_as_open_jobs_of_their_requester(settings) -> None:
     settings.JOBS_OPEN = 2
     working.run(working.claim(add_up([1], [2], [3]).id))
     assert start("add", arguments={"numbers": [1]}, requested_by="token:a").is_open
+
+
+def test_what_a_part_has_left_for_others_is_not_swept_while_the_job_is_open() -> None:
+    digest = "sha256:" + "a" * 64
+
+    @handler("leave")
+    def leave(run):
+        return {"file": digest}
+
+    @handler("two steps")
+    def two_steps(run):
+        run.each("leave", [{}])
+        return {"sum": run.each("add", [{"numbers": [1]}])[0].result["sum"]}
+
+    job = start("two steps", arguments={}, requested_by="token:a")
+    working.run(working.claim(job.id))
+    working.run(working.claim(job.parts.get().id))
+    assert named_by_open_jobs(frozenset({digest, "sha256:" + "b" * 64})) == {digest}
+    list(work())
+    assert named_by_open_jobs(frozenset({digest})) == frozenset()
