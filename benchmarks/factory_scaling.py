@@ -4,7 +4,8 @@
     python -m benchmarks.factory_scaling --workers 1      # the others on paper, from the times of the parts
 
 Real Celery workers over a broker of files, with a database and a cache of their own below a scratch folder; only
-converted weights are taken from CACHE_DIR. The pair is smaller than the default one (--tokens, --documents a cell, no refinement).
+converted weights are taken from CACHE_DIR. The pair is smaller than the default one (--tokens, --documents a cell, no
+refinement).
 On paper, each step's parts go to the next free worker in order, and what only one process can do stays as it is.
 Ends with one JSON line.
 """

@@ -49,10 +49,8 @@ def made_in_parts(order: "FunctionalOrder", run: Run, session: FactorySession) -
     from factory.recipes.functional import finished, journal_of
 
     for name in (order.source, order.target):
-        run.stage(f"capture {name}")
         _capture(name, run, session)
     pair = {"source": order.source, "target": order.target}
-    run.stage("gather statistics")
     statistics = _statistics(pair, run, session)
     run.stage("fit")
     asked = msgspec.to_builtins(order) | {"statistics": statistics[-1] if statistics else None}
@@ -151,6 +149,7 @@ def _capture(name: str, run: Run, session: FactorySession) -> None:
 
     def join(file: BinaryIO) -> None:
         asked = [{"model": name} | msgspec.to_builtins(part) for part in slices(settings.FACTORY_SLICES)]
+        run.stage(f"capture {name}")
         digests.extend(each["pack"] for each in results_of(run.each(CAPTURE, asked)))
         join_packs([open_pack(blobs.local_path(digest)) for digest in digests], file)
 
@@ -170,6 +169,7 @@ def _statistics(pair: Json, run: Run, session: FactorySession) -> list[str]:
     parts = slices(slices_of(_packs(pair, session), at_most=settings.FACTORY_SLICES))
     if len(parts) == 1:
         return []
+    run.stage("gather statistics")
     (first,) = results_of(run.each(STANDARDS, [pair]))
     asked = [pair | first | msgspec.to_builtins(part) for part in parts]
     left = [each["statistics"] for each in results_of(run.each(STATISTICS, asked))]
