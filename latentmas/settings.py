@@ -79,7 +79,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / 'latentmas.sqlite3'}", conn_max_age=60),
+    "default": dj_database_url.config(
+        default=f"sqlite:///{DATA_DIR / 'latentmas.sqlite3'}", conn_max_age=60, conn_health_checks=True
+    ),
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -148,6 +150,9 @@ _SCHEME = CELERY_BROKER_URL.partition(":")[0]
 CELERY_BROKER_TRANSPORT_OPTIONS = BROKERS[_SCHEME]
 CELERY_BROKER_CONNECTION_TIMEOUT = 3  # a request waits for it
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Celery would open and close the database for every message, which costs more than a light job does; latentmas/celery.py
+# lets go of connections that are old or broken.
+CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_TASK_IGNORE_RESULT = True  # the job's row holds it
 # By the exchange without a name, which every broker has: it hands a message to the queue of its routing key.
 CELERY_TASK_QUEUES = [Queue(name, Exchange(""), routing_key=name) for name in ("measure", "work", "light")]
