@@ -138,17 +138,18 @@ CALIBRATION_PACK_MAX_BYTES = env.integer("CALIBRATION_PACK_MAX_BYTES", 1 << 30, 
 # DATA_DIR, which workers on the same machine read.
 MESSAGES = DATA_DIR / "broker"
 MESSAGES.mkdir(exist_ok=True)
+BROKER_SECONDS = 3  # a request waits so long for a broker that is away or hangs, and once more
 BROKERS: dict[str, dict[str, object]] = {  # options by the address' scheme
     "files": {"data_folder_in": str(MESSAGES), "data_folder_out": str(MESSAGES), "polling_interval": 0.2},
     "amqp": {"confirm_publish": True},
     "amqps": {"confirm_publish": True},
-    "redis": {},
-    "rediss": {},
+    "redis": {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS},
+    "rediss": {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS},
 }
 CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "files://localhost/", schemes=tuple(BROKERS))
 _SCHEME = CELERY_BROKER_URL.partition(":")[0]
 CELERY_BROKER_TRANSPORT_OPTIONS = BROKERS[_SCHEME]
-CELERY_BROKER_CONNECTION_TIMEOUT = 3  # a request waits for it
+CELERY_BROKER_CONNECTION_TIMEOUT = BROKER_SECONDS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Celery would open and close the database for every message, which costs more than a light job does; latentmas/celery.py
 # lets go of connections that are old or broken.

@@ -82,7 +82,18 @@ def redis(*, persistent: bool = False) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         port = free_port()
         kept = ["--appendonly", "yes", "--appendfsync", "always"] if persistent else ["--appendonly", "no"]
-        command = [str(redis_program()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder, *kept]
+        command = [
+            str(redis_program()),
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            folder,
+            *kept,
+        ]
         with _running(Server(command, port, f"redis://127.0.0.1:{port}/0", Path(folder))) as server:
             yield server
 
@@ -109,7 +120,10 @@ def rabbitmq() -> Iterator[Server]:
         }
         ports = Server(["epmd", "-port", str(mapper), "-address", "127.0.0.1"], mapper, "", Path(folder))
         url = f"amqp://guest:guest@127.0.0.1:{port}//"
-        with _running(ports), _running(Server([str(rabbitmq_program())], port, url, Path(folder), environment)) as server:
+        with (
+            _running(ports),
+            _running(Server([str(rabbitmq_program())], port, url, Path(folder), environment)) as server,
+        ):
             yield server
 
 

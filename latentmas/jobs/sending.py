@@ -3,6 +3,7 @@
 import logging
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import ChannelError, OperationalError
 
@@ -12,8 +13,14 @@ from latentmas.jobs.models import Job
 from latentmas.protocol.errors import QueueUnavailable
 
 TASK = "latentmas.jobs.run"
-# A pooled connection may have been closed meanwhile: once more, at once.
-RETRY = {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+PATIENCE = {
+    # A pooled connection may have been closed meanwhile: once more, at once.
+    "retry": True,
+    "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0},
+    # RabbitMQ takes a message and then says so. Where it is short of memory or disk, it does neither, and goes on living.
+    "timeout": settings.BROKER_SECONDS,
+    "confirm_timeout": settings.BROKER_SECONDS,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +29,7 @@ def send(job: Job) -> None:
     """Send a job to its queue. Raises QueueUnavailable where the broker does not take it."""
     queue = kind_named(job.kind).queue
     try:
-        app.send_task(TASK, args=[str(job.id)], task_id=str(job.id), queue=queue.value, retry=True, retry_policy=RETRY)
+        app.send_task(TASK, args=[str(job.id)], task_id=str(job.id), queue=queue.value, **PATIENCE)
     except (OperationalError, ChannelError, OSError) as error:
         raise QueueUnavailable("the message broker does not answer, so nothing can be started") from error
     Job.objects.filter(id=job.id).update(sent_at=timezone.now())

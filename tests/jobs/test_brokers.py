@@ -12,17 +12,16 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from django.conf import settings
 from django.db import connection
 
 from benchmarks.jobs import brokers
 from benchmarks.jobs.brokers import Server
 from benchmarks.jobs.workers import ended_afterwards, start_worker, wait_for
-from latentmas.celery import app
 from latentmas.jobs import sending, upkeep
 from latentmas.jobs.commands import start
 from latentmas.jobs.models import OPEN, Job, State
 from latentmas.jobs.queries import FACTORY
+from tests.elsewhere import send_to
 from tests.jobs import brokered
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,9 +47,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Server]:
 @pytest.fixture
 def sender(broker: Server, monkeypatch: pytest.MonkeyPatch) -> Celery:
     """What this process sends with."""
-    celery = Celery("sender", broker=broker.url, set_as_current=False)
-    celery.conf.task_queues = app.conf.task_queues
-    monkeypatch.setattr(sending, "app", celery)
+    celery = send_to(broker.url, monkeypatch)
     monkeypatch.setattr(upkeep, "STALE_AFTER", brokered.STALE_AFTER)
     monkeypatch.setattr(upkeep, "RESEND_AFTER", timedelta(seconds=3))
     return celery
@@ -99,7 +96,9 @@ def database_url() -> str:
 
 
 def started(count: int) -> list[Job]:
-    return [start(brokered.KIND, arguments={"number": n, "seconds": SECONDS}, requested_by=FACTORY) for n in range(count)]
+    return [
+        start(brokered.KIND, arguments={"number": n, "seconds": SECONDS}, requested_by=FACTORY) for n in range(count)
+    ]
 
 
 def ended() -> bool:
