@@ -151,8 +151,8 @@ _SCHEME = CELERY_BROKER_URL.partition(":")[0]
 CELERY_BROKER_TRANSPORT_OPTIONS = BROKERS[_SCHEME]
 CELERY_BROKER_CONNECTION_TIMEOUT = BROKER_SECONDS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# Celery would open and close the database for every message, which costs more than a light job does; latentmas/celery.py
-# lets go of connections that are old or broken.
+# Celery would connect to the database anew for every message, which costs more than a light job does;
+# latentmas/celery.py lets go of connections that are old or broken.
 CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_TASK_IGNORE_RESULT = True  # the job's row holds it
 # By the exchange without a name, which every broker has: it hands a message to the queue of its routing key.

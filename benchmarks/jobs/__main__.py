@@ -1,4 +1,4 @@
-"""Jobs through a real broker: light ones a second, and jobs of a second whose workers are killed; none lost, none twice.
+"""Jobs through a real broker: light ones a second, and jobs whose workers are killed; none lost, none twice.
 
     python -m benchmarks.jobs --broker rabbitmq                          # SQLite, a temporary file
     DATABASE_URL=postgres://... python -m benchmarks.jobs --broker redis # PostgreSQL, a temporary database
@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 

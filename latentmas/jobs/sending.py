@@ -1,6 +1,7 @@
 """Tell the workers of a job: one message, which holds the job's id and nothing else."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -13,11 +14,11 @@ from latentmas.jobs.models import Job
 from latentmas.protocol.errors import QueueUnavailable
 
 TASK = "latentmas.jobs.run"
-PATIENCE = {
+PATIENCE: dict[str, Any] = {
     # A pooled connection may have been closed meanwhile: once more, at once.
     "retry": True,
     "retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0},
-    # RabbitMQ takes a message and then says so. Where it is short of memory or disk, it does neither, and goes on living.
+    # RabbitMQ confirms what it has taken; one that is short of memory or disk does not, and lives on.
     "timeout": settings.BROKER_SECONDS,
     "confirm_timeout": settings.BROKER_SECONDS,
 }

@@ -143,7 +143,7 @@ def _lose_patience() -> None:
 
 def _end(job: Job, state: State, *, result: Json | None = None, problem: Json | None = None) -> Job:
     mine = Job.objects.filter(id=job.id, claim=job.claim, state=State.RUNNING)
-    ended = {"state": state, "result": result, "problem": problem}
+    ended: dict[str, Any] = {"state": state, "result": result, "problem": problem}
     ended |= {"finished_at": timezone.now(), "heartbeat": None, "claim": None}
     with nullcontext() if job.parent_id is None else transaction.atomic():
         if job.parent_id is not None:
