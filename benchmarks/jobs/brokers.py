@@ -1,4 +1,4 @@
-"""Message brokers that a run starts for itself, in a folder of its own: nothing of the machine's own ones is touched."""
+"""Message brokers that a run starts for itself, in a folder of its own, beside those of the machine."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Kinds of jobs for the measurements, given to the workers by `--include`. Every end of a handler is a line in a file."""
+"""Kinds of jobs for the measurements, which workers import by `--include`; every end is a line in a file."""
 
 import os
 import time

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def ended_afterwards(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]
             process.wait()
 
 
-def wait_for(what: str, ready, *, seconds: float = START_SECONDS) -> None:  # type: ignore[no-untyped-def]
+def wait_for(what: str, ready: Callable[[], bool], *, seconds: float = START_SECONDS) -> None:
     """Wait until `ready()` is true. Raises TimeoutError, which says what was waited for."""
     until = time.monotonic() + seconds
     while not ready():

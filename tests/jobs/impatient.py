@@ -1,4 +1,4 @@
-"""What a worker process of these tests imports by `--include`: the kind of job, and a shorter patience with the dead."""
+"""What the workers of these tests import by `--include`: the kinds of jobs, and a shorter patience with the dead."""
 
 from latentmas.jobs import models, working
 from tests.jobs import brokered
