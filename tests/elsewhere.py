@@ -1,7 +1,8 @@
-"""Other message brokers than that of the test run, and addresses at which none answers."""
+"""What other processes than this one are told: the test's database, brokers, and addresses at which none answers."""
 
 import pytest
 from celery import Celery
+from django.db import connection
 
 from latentmas import settings
 from latentmas.celery import app
@@ -23,3 +24,12 @@ def send_to(url: str, monkeypatch: pytest.MonkeyPatch) -> Celery:
     )
     monkeypatch.setattr(sending, "app", celery)
     return celery
+
+
+def database_url() -> str:
+    """Return the address of the database that the test has, for other processes."""
+    about = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{about['NAME']}"
+    login = ":".join(filter(None, [about["USER"], about["PASSWORD"]]))
+    return f"postgres://{login}@{about['HOST']}:{about['PORT'] or 5432}/{about['NAME']}"

@@ -129,9 +129,8 @@ def killed_workers(count: int, *, kills: int) -> dict[str, object]:
         begun, killed = time.perf_counter(), 0
         while still_open(SECOND) and time.perf_counter() - begun < PATIENCE_SECONDS:
             time.sleep(chance.uniform(*SECONDS_BETWEEN_KILLS))
-            if killed < kills and running(SECOND) >= KILLED_WORKERS:
-                alive = [each for each in processes[1:] if each.poll() is None]
-                chance.choice(alive).kill()
+            if killed < kills and (busy := in_the_middle_of_a_job(processes)):
+                chance.choice(busy).kill()
                 killed += 1
                 begin()
     return {"jobs": count, "killed": killed, "seconds": round(time.perf_counter() - begun, 1)} | outcome(SECOND)
@@ -151,17 +150,26 @@ def still_open(kind: str) -> bool:
     return bool(Job.objects.filter(kind=kind, state__in=OPEN).exists())
 
 
-def running(kind: str) -> int:
-    from latentmas.jobs.models import Job, State
+def in_the_middle_of_a_job(processes: Processes) -> Processes:
+    """Return the processes whose last line in the record is that of a job that they began."""
+    last = {}
+    for identifier, what, *process in record():
+        if what == "begun":
+            last[identifier] = int(process[0])
+        else:
+            last.pop(identifier, None)
+    return [each for each in processes if each.poll() is None and each.pid in last.values()]
 
-    return int(Job.objects.filter(kind=kind, state=State.RUNNING).count())
+
+def record() -> list[list[str]]:
+    return [line.split() for line in Path(os.environ["BENCHMARK_RECORD"]).read_text().splitlines()]
 
 
 def outcome(kind: str) -> dict[str, object]:
     """Return how many jobs did not end well, whose handler ended twice, and by how many attempts they ended."""
     from latentmas.jobs.models import Job, State
 
-    ended = Counter(Path(os.environ["BENCHMARK_RECORD"]).read_text().split())
+    ended = Counter(identifier for identifier, what, *_ in record() if what == "ended")
     rows = {str(each.id): each for each in Job.objects.filter(kind=kind)}
     attempts = Counter(each.attempts for each in rows.values())
     return {

@@ -1,4 +1,4 @@
-"""Kinds of jobs for the measurements, which workers import by `--include`; every end is a line in a file."""
+"""Kinds of jobs for the measurements, which workers import by `--include`; what they do is written into a file."""
 
 import os
 import time
@@ -18,16 +18,16 @@ def light(run: Run) -> Json:
 
 @handler(SECOND, queue=Queue.WORK)
 def second(run: Run) -> Json:
-    run.stage("waiting")
+    _record(run, f"begun {os.getpid()}")
     time.sleep(1.0)
     _record(run)
     return {}
 
 
-def _record(run: Run) -> None:
+def _record(run: Run, what: str = "ended") -> None:
     # One short write to a file that is opened for appending is not torn by another process.
     place = os.open(Path(os.environ[RECORD]), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        os.write(place, f"{run.identifier}\n".encode())
+        os.write(place, f"{run.identifier} {what}\n".encode())
     finally:
         os.close(place)

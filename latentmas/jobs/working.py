@@ -46,7 +46,10 @@ class Overdue(BaseException):
 
 
 def claim(identifier: UUID) -> Job | None:
-    """Return the job, claimed for the caller; None where it does not wait, or no longer exists."""
+    """Return the job, claimed for the caller; None where it does not wait, no longer exists, or the worker stops."""
+    if _stopping.is_set():
+        leave_to_the_next(identifier)
+        return None
     now = timezone.now()
     seen = Job.objects.filter(id=identifier).first()
     if seen is None or not seen.waits_at(now):
@@ -112,6 +115,12 @@ def put_back(identifier: UUID, claim: UUID) -> None:
     mine = Job.objects.filter(id=identifier, claim=claim, state=State.RUNNING)
     if mine.update(state=State.QUEUED, claim=None, heartbeat=None, attempts=F("attempts") - 1):
         sending.send_or_leave(identifier)
+        leave_to_the_next(identifier)
+
+
+def leave_to_the_next(identifier: UUID) -> None:
+    """Let the next worker that starts send a job again: one that stops still takes messages, and ends with them."""
+    Job.objects.filter(id=identifier, state=State.QUEUED).update(sent_at=None)
 
 
 def put_all_back() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from django.db import connection
 
 from benchmarks.jobs import brokers
 from benchmarks.jobs.brokers import Server
@@ -21,7 +20,7 @@ from latentmas.jobs import sending, upkeep
 from latentmas.jobs.commands import start
 from latentmas.jobs.models import OPEN, Job, State
 from latentmas.jobs.queries import FACTORY
-from tests.elsewhere import send_to
+from tests.elsewhere import database_url, send_to
 from tests.jobs import brokered
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,15 +83,6 @@ def begin(broker: Server, tmp_path: Path) -> Iterator[Callable[[], "subprocess.P
 
     with ended_afterwards(processes):
         yield worker
-
-
-def database_url() -> str:
-    """Return the address of the database that this test has, for other processes."""
-    about = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{about['NAME']}"
-    login = ":".join(filter(None, [about["USER"], about["PASSWORD"]]))
-    return f"postgres://{login}@{about['HOST']}:{about['PORT'] or 5432}/{about['NAME']}"
 
 
 def started(count: int) -> list[Job]:
