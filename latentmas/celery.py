@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_prerun
+from django.db import close_old_connections
 
 from latentmas import local_broker, request_ids_in_celery
 
@@ -20,3 +21,9 @@ app.autodiscover_tasks()
 @setup_logging.connect
 def leave_logging_to_django(**_: Any) -> None:
     """Keep Celery from giving the root logger a level and handlers of its own: settings.LOGGING says it all."""
+
+
+@task_prerun.connect
+def renew_connections(**_: Any) -> None:
+    """Give every task a database connection that works, as Django gives it to every request."""
+    close_old_connections()

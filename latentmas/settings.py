@@ -80,7 +80,9 @@ TEMPLATES = [
 ]
 
 DATABASES = {
-    "default": dj_database_url.config(default=f"sqlite:///{DATA_DIR / 'latentmas.sqlite3'}", conn_max_age=60),
+    "default": dj_database_url.config(
+        default=f"sqlite:///{DATA_DIR / 'latentmas.sqlite3'}", conn_max_age=60, conn_health_checks=True
+    ),
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
@@ -165,18 +167,22 @@ CALIBRATION_PACK_MAX_BYTES = env.integer("CALIBRATION_PACK_MAX_BYTES", 1 << 30, 
 # DATA_DIR, which workers on the same machine read.
 MESSAGES = DATA_DIR / "broker"
 MESSAGES.mkdir(exist_ok=True)
+BROKER_SECONDS = 3  # a request waits so long for a broker that is away or hangs, and once more
 BROKERS: dict[str, dict[str, object]] = {  # options by the address' scheme
     "files": {"data_folder_in": str(MESSAGES), "data_folder_out": str(MESSAGES), "polling_interval": 0.2},
     "amqp": {"confirm_publish": True},
     "amqps": {"confirm_publish": True},
-    "redis": {},
-    "rediss": {},
+    "redis": {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS},
+    "rediss": {"socket_connect_timeout": BROKER_SECONDS, "socket_timeout": BROKER_SECONDS},
 }
 CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "files://localhost/", schemes=tuple(BROKERS))
 _SCHEME = CELERY_BROKER_URL.partition(":")[0]
 CELERY_BROKER_TRANSPORT_OPTIONS = BROKERS[_SCHEME]
-CELERY_BROKER_CONNECTION_TIMEOUT = 3  # a request waits for it
+CELERY_BROKER_CONNECTION_TIMEOUT = BROKER_SECONDS
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Celery would connect to the database anew for every message, which costs more than a light job does;
+# latentmas/celery.py lets go of connections that are old or broken.
+CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_TASK_IGNORE_RESULT = True  # the job's row holds it
 # By the exchange without a name, which every broker has: it hands a message to the queue of its routing key.
 CELERY_TASK_QUEUES = [Queue(name, Exchange(""), routing_key=name) for name in ("measure", "work", "light")]

@@ -1,12 +1,12 @@
-"""The Celery tasks of jobs: run one, and what the schedule does for all."""
+"""The Celery tasks of jobs: run one, and what the schedule or a worker's start does for all."""
 
 from typing import Any
 from uuid import UUID
 
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready
 
 from latentmas.celery import app
-from latentmas.jobs import sending, upkeep, working
+from latentmas.jobs import sending, stopping, upkeep, working  # noqa: F401 - stopping waits for signals
 
 
 @app.task(name=sending.TASK)
@@ -28,6 +28,6 @@ def delete_old() -> None:
     upkeep.delete_old()
 
 
-@worker_shutting_down.connect
-def stop(**_: Any) -> None:
-    working.stop()
+@worker_ready.connect
+def take_up(**_: Any) -> None:
+    upkeep.send_put_back()

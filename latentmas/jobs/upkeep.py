@@ -33,6 +33,12 @@ def send_lost_again() -> int:
     return len(lost)
 
 
+def send_put_back() -> None:
+    """Send the jobs that a worker put back when it stopped, and those whose message has not gone out yet."""
+    for job in Job.objects.filter(state=State.QUEUED, sent_at=None).order_by("created_at", "id")[:BATCH]:
+        sending.send_or_leave(job.id)
+
+
 def end_overdue() -> int:
     """Fail the open jobs whose deadline has passed, and return how many; their parts are cancelled."""
     late = Job.objects.filter(state__in=OPEN, deadline__lt=timezone.now(), parent=None).values_list("id", flat=True)

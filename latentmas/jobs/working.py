@@ -9,8 +9,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import Error, connection, transaction
@@ -45,22 +46,23 @@ class Overdue(BaseException):
 
 
 def claim(identifier: UUID) -> Job | None:
-    """Return the job, claimed for the caller; None where it does not wait, or no longer exists."""
+    """Return the job, claimed for the caller; None where it does not wait, no longer exists, or the worker stops."""
+    if _stopping.is_set():
+        leave_to_the_next(identifier)
+        return None
     now = timezone.now()
     seen = Job.objects.filter(id=identifier).first()
     if seen is None or not seen.waits_at(now):
         return None
-    taken = Job.objects.filter(id=seen.id, state=seen.state, claim=seen.claim, heartbeat=seen.heartbeat).update(
-        state=State.RUNNING,
-        claim=uuid4(),
-        attempts=F("attempts") + 1,
-        started_at=seen.started_at or now,
-        heartbeat=now,
-    )
-    if not taken:
-        return None
-    seen.refresh_from_db()
-    return seen
+    claimed = {
+        "state": State.RUNNING,
+        "claim": uuid4(),
+        "attempts": seen.attempts + 1,
+        "started_at": seen.started_at or now,
+        "heartbeat": now,
+    }
+    as_seen = Job.objects.filter(id=seen.id, state=seen.state, claim=seen.claim, heartbeat=seen.heartbeat)
+    return _with(seen, claimed) if as_seen.update(**claimed) else None
 
 
 def run(job: Job) -> Job:
@@ -113,6 +115,12 @@ def put_back(identifier: UUID, claim: UUID) -> None:
     mine = Job.objects.filter(id=identifier, claim=claim, state=State.RUNNING)
     if mine.update(state=State.QUEUED, claim=None, heartbeat=None, attempts=F("attempts") - 1):
         sending.send_or_leave(identifier)
+        leave_to_the_next(identifier)
+
+
+def leave_to_the_next(identifier: UUID) -> None:
+    """Let the next worker that starts send a job again: one that stops still takes messages, and ends with them."""
+    Job.objects.filter(id=identifier, state=State.QUEUED).update(sent_at=None)
 
 
 def put_all_back() -> None:
@@ -143,14 +151,24 @@ def _lose_patience() -> None:
 
 
 def _end(job: Job, state: State, *, result: Json | None = None, problem: Json | None = None) -> Job:
-    with transaction.atomic():
+    mine = Job.objects.filter(id=job.id, claim=job.claim, state=State.RUNNING)
+    ended: dict[str, Any] = {"state": state, "result": result, "problem": problem}
+    ended |= {"finished_at": timezone.now(), "heartbeat": None, "claim": None}
+    with nullcontext() if job.parent_id is None else transaction.atomic():
         if job.parent_id is not None:
             parts.lock_whole(job)
-        mine = Job.objects.filter(id=job.id, claim=job.claim, state=State.RUNNING)
-        ended = {"finished_at": timezone.now(), "heartbeat": None, "claim": None}
-        if mine.update(state=state, result=result, problem=problem, **ended) and job.parent_id is not None:
-            parts.note_end(job)
+        if mine.update(**ended):
+            if job.parent_id is not None:
+                parts.note_end(job)
+            return _with(job, ended)
     job.refresh_from_db()
+    return job
+
+
+def _with(job: Job, written: Mapping[str, Any]) -> Job:
+    """Return the job as it was just written, without reading it again."""
+    for name, value in written.items():
+        setattr(job, name, value)
     return job
 
 

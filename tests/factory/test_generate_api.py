@@ -21,6 +21,7 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method, read_w_matrix
 from latentmas.runners.weights import Weights
 from marketplace.listings.models import ListingVersion
+from tests.elsewhere import NOBODY, send_to
 from tests.factory.synthetic import GEOMETRY, LEE, Synthetic, upload
 from tests.work import work
 
@@ -103,6 +104,19 @@ def test_other_inputs_become_the_next_version(api, packs):
 
 def test_asking_twice_before_it_is_done_is_one_job(api, packs):
     assert ask(api).json()["id"] == ask(api).json()["id"]
+
+
+@pytest.mark.parametrize("url", NOBODY.values(), ids=NOBODY)
+@pytest.mark.django_db(transaction=True)
+def test_without_a_broker_it_is_unavailable_for_a_while_and_what_reads_goes_on(api, packs, url, monkeypatch):
+    send_to(url, monkeypatch)
+    response = ask(api)
+    assert (response.status_code, response.json()["code"]) == (503, "QUEUE_UNAVAILABLE")
+    assert response["Retry-After"] == "30"
+    assert not Job.objects.exists()
+    assert [api.get(path).status_code for path in ("/", "/api/w-matrices", "/api/jobs")] == [200] * 3
+    monkeypatch.undo()
+    assert ask(api).status_code == 202
 
 
 def test_a_withdrawn_version_is_not_given_again(api, packs):

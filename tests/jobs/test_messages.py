@@ -1,29 +1,22 @@
 """Messages to the workers, over brokers that are really there, away, or a folder of files."""
 
+import socket
 import time
 import uuid
 from pathlib import Path
 
 import pytest
-from celery import Celery
 from kombu import Connection
 
-from latentmas.celery import app
 from latentmas.jobs import sending, tasks
 from latentmas.jobs.commands import start
 from latentmas.jobs.models import Job, State
 from latentmas.rest.scopes import W_MATRICES_GENERATE
+from tests.elsewhere import NOBODY, send_to
 from tests.work import celery_worker
 
 SECONDS = 20.0
-NOBODY = "amqp://guest:guest@127.0.0.1:1//"  # no broker listens at port 1
-
-
-@pytest.fixture
-def broker_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = Celery("away", broker=NOBODY, set_as_current=False)
-    away.conf.task_queues = app.conf.task_queues
-    monkeypatch.setattr(sending, "app", away)
+A_FEW = 10.0  # of them
 
 
 @pytest.mark.django_db(transaction=True)
@@ -37,12 +30,26 @@ def test_a_started_job_is_done_by_a_worker_with_its_parts() -> None:
     assert (job.state, job.result["sum"]) == (State.DONE, 6)
 
 
+@pytest.mark.parametrize("url", NOBODY.values(), ids=NOBODY)
 @pytest.mark.django_db(transaction=True)
-def test_without_a_broker_nothing_is_started_and_everything_else_goes_on(broker_away, client_with) -> None:
+def test_without_a_broker_nothing_is_started_and_everything_else_goes_on(url, monkeypatch, client_with) -> None:
+    send_to(url, monkeypatch)
     with pytest.raises(sending.QueueUnavailable, match="broker does not answer"):
         start("add", arguments={"numbers": [1]}, requested_by="token:a")
     assert not Job.objects.exists()
     assert client_with(W_MATRICES_GENERATE).get("/api/w-matrices").status_code == 200
+
+
+@pytest.mark.parametrize("scheme", NOBODY)
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_takes_connections_and_is_silent_is_waited_for_a_few_seconds(scheme, monkeypatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        send_to(NOBODY[scheme].replace(":1/", f":{silent.getsockname()[1]}/"), monkeypatch)
+        begun = time.monotonic()
+        with pytest.raises(sending.QueueUnavailable):
+            start("add", arguments={"numbers": [1]}, requested_by="token:a")
+    assert time.monotonic() - begun < A_FEW
+    assert not Job.objects.exists()
 
 
 @pytest.mark.django_db
@@ -68,3 +75,14 @@ def test_the_folder_broker_hands_every_message_to_one_reader(tmp_path: Path) -> 
             message.ack()
     assert heard == list(range(20))
     assert not list(tmp_path.glob("*.msg"))
+
+
+def test_a_message_of_the_folder_broker_that_is_no_message_is_passed_over(tmp_path: Path) -> None:
+    options = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path), "polling_interval": 0.01}
+    for number, text in enumerate(("", "{half", "[]", "null", '{"body": 1}')):  # as after a power failure
+        (tmp_path / f"{number}.work.msg").write_text(text)
+    with Connection("files://", transport_options=options) as folder, folder.SimpleQueue("work") as queue:
+        queue.put({"number": 1})
+        message = queue.get(timeout=5)
+        message.ack()
+    assert message.payload == {"number": 1}

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from latentmas.jobs import working
+from latentmas.jobs import sending, upkeep, working
 from latentmas.jobs.commands import start
 from latentmas.jobs.handlers import handler
 from latentmas.jobs.models import STALE_AFTER, Job, State
@@ -106,6 +106,19 @@ def test_a_job_that_does_not_notice_is_put_back_by_a_timer(monkeypatch: pytest.M
 
     job = working.run(working.claim(start("deaf", arguments={}, requested_by="token:a").id))
     assert (job.state, job.attempts, job.result) == (State.QUEUED, 0, None)
+
+
+def test_a_worker_that_stops_takes_no_job_and_leaves_it_to_the_next_that_starts(monkeypatch) -> None:
+    job = add(1)
+    Job.objects.update(sent_at=timezone.now())
+    with monkeypatch.context() as stopping:
+        stopping.setattr(working, "_stopping", threading.Event())
+        working._stopping.set()
+        assert working.claim(job.id) is None
+    messages: list[object] = []
+    monkeypatch.setattr(sending, "send", messages.append)
+    upkeep.send_put_back()
+    assert messages == [job]
 
 
 def test_an_interrupt_puts_the_job_back() -> None:
