@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from awareness_sdk.cache_layers import filled, stacked, tensors_of
 from awareness_sdk.configurations import geometry_of
 from awareness_sdk.first_layer import KNOWN_LAYERS, first_layer_of, first_layers_of
 from awareness_sdk.reading import attended_by, merged, read_beside
@@ -61,7 +62,8 @@ def snapshot_of(
         token_ids=_of_tokens("token_ids", token_ids, places),
         offsets=_of_tokens("offsets", offsets, places),
     )
-    return KVSnapshot(frame, *(_stacked(layers, name, len(places)) for name in ("keys", "values")))
+    sides = ([getattr(layer, name) for layer in layers] for name in ("keys", "values"))
+    return KVSnapshot(frame, *(stacked(side, len(places)) for side in sides))
 
 
 def cache_of(snapshot: KVSnapshot, *, config: Any = None) -> "DynamicCache":
@@ -121,10 +123,8 @@ def read_in_place(
     _check_geometry(snapshot.frame.geometry, geometry_of(model.config))
     ids, places = _checked_reading(model, snapshot.frame, token_ids, positions)
     if len(places):
-        others = np.flatnonzero(~np.isin(snapshot.frame.positions, places))
-        read = read_beside(model, snapshot.select(others), ids, places)
-        snapshot = corrected(snapshot, read) if learn else snapshot
-        snapshot = merged(snapshot.select(others), read)
+        read = read_beside(model, snapshot, ids, places)
+        snapshot = merged(corrected(snapshot, read) if learn else snapshot, read)
     return cache_of(snapshot, config=model.config)
 
 
@@ -247,20 +247,6 @@ def _of_tokens(name: str, given: object | None, places: Array) -> Array | None:
     return array[places]
 
 
-def _stacked(layers: list[Any], name: str, tokens: int) -> Array:
-    """Return `[layers, tokens, heads, dim]`, zero where a layer no longer holds a token."""
-    import torch
-
-    first = getattr(layers[0], name)
-    kind = np.float16 if first.dtype == torch.float16 else np.float32
-    stacked = np.zeros((len(layers), tokens, first.shape[1], first.shape[3]), kind)
-    for number, layer in enumerate(layers):
-        array = getattr(layer, name)[0].detach().cpu()
-        array = array if array.dtype == torch.float16 else array.float()
-        stacked[number, tokens - array.shape[1] :] = array.numpy().transpose(1, 0, 2)
-    return stacked
-
-
 def _layer(snapshot: KVSnapshot, number: int) -> Any:
     """Return one layer: transformers' own class, or a GappedLayer if a token is missing that the model still needs."""
     import torch
@@ -272,19 +258,15 @@ def _layer(snapshot: KVSnapshot, number: int) -> Any:
     first = frame.starts[number]
     if window is not None:
         first = max(first, int(np.searchsorted(frame.positions, frame.next_position - window + 1)))
-    keys, values = (
-        torch.from_numpy(np.ascontiguousarray(array[number, first:].transpose(1, 0, 2)[None]))
-        for array in (snapshot.keys, snapshot.values)
-    )
+    keys, values = tensors_of(snapshot, number, np.arange(first, frame.tokens))
     needed = frame.next_position if window is None else min(window - 1, frame.next_position)
     if len(frame.positions) - first < needed:
         positions = torch.from_numpy(frame.positions[first:].astype(np.int64))
         return GappedLayer(keys, values, positions=positions, next_position=frame.next_position, window=window)
     layer = DynamicLayer() if window is None else DynamicSlidingWindowLayer(sliding_window=window)
-    layer.update(keys, values)
     if window is not None:
         layer.cumulative_length = frame.next_position
-    return layer
+    return filled(layer, keys, values)
 
 
 def _check_geometry(given: KVGeometry, wanted: KVGeometry) -> None:
