@@ -111,23 +111,22 @@ def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
     lacking = [frame.positions[others[others < start]] for start in frame.starts]
     starts = tuple(int(np.searchsorted(positions, last[-1], side="right")) if len(last) else 0 for last in lacking)
 
-    def placed(held: Array, new: Array) -> Array:
-        """Return `[tokens, ...]` of what the memory holds and of what is new."""
-        both = np.empty((len(positions), *new.shape[1:]), np.result_type(held, new))
+    def placed(held: Array, new: Array, both: Array) -> Array:
         both[~is_read], both[is_read] = held[others], new
         return both
 
     sides = []
     for held, new in ((memory.keys, read.keys), (memory.values, read.values)):
-        side = np.stack([placed(*layer) for layer in zip(held, new, strict=True)])
+        side = np.empty((len(held), len(positions), *held.shape[2:]), np.result_type(held, new))
         for layer, start in enumerate(starts):
-            side[layer, :start] = 0
+            placed(held[layer], new[layer], side[layer])[:start] = 0
         sides.append(side)
+    named = frame.token_ids is not None and ids is not None
     both = replace(
         frame,
         positions=positions.astype(np.int32),
         starts=starts,
-        token_ids=None if frame.token_ids is None or ids is None else placed(frame.token_ids, ids),
+        token_ids=placed(frame.token_ids, ids, np.empty_like(positions)) if named else None,
         offsets=None,
     )
     return KVSnapshot(both, *sides)

@@ -67,6 +67,6 @@ def _hand_over(direction: Direction, memory: KVSnapshot, text: str, share: float
         chosen = choose(Context(known.text_spans, text=text), Budget(share=share), chooser="rare").positions
         known = replace(known, reread=chosen)
         done = exchange(memory, direction.w_matrix, target=known, policy=ASK_ANYWAY)
-        return read_in_place(network, done.snapshot, known.ids[chosen - 1], chosen, learn=learn)
+        return read_in_place(network, done.snapshot, known.ids[chosen - 1], chosen, learn=learn, tokens=known)
 
     return work
