@@ -8,6 +8,7 @@ identity. Deeper layers depend on the text before; for them the model reads BOS 
 wanted, by its own code and up to the moment when it would write that layer's cache: `layers` - 1 of its layers.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,19 +60,35 @@ def first_layers_and_states(model: Any, token_ids: object, *, layers: int, bos: 
     """Return what `first_layers_of` does, and the hidden states from which the model may go on. Raises as it does."""
     if layers == 1:
         return FirstLayers(first_layer_of(model, token_ids))
-    from kvcache.rows import pack_rows
-
     ids = _checked(model, token_ids)
     geometry = _rotated_geometry(model)
     if not 1 <= layers <= geometry.layers:
         raise InvalidInput(f"layers is {layers}; {_kind(model)} has {geometry.layers}", field="layers")
     _require_token_alone(model, ids[:1], geometry)
-    tokens = 1 + len(ids)
-    found = written(model, np.array([[bos, *ids]]), positions=np.arange(tokens)[None], layers=layers)
-    keys, values = (stacked(side, tokens) for side in (found.keys, found.values))
-    rows = pack_rows(keys, values, geometry=geometry.first(layers))[1:]
-    entering = found.entering
-    return FirstLayers(rows, None if entering is None else entering.states[0, 1:].float().cpu().numpy())
+    parts = list(_read(model, np.array([bos, *ids]), geometry=geometry.first(layers)))
+    rows = np.concatenate([part.rows for part in parts])[1:]
+    states = [part.states for part in parts if part.states is not None]
+    return FirstLayers(rows, np.concatenate(states)[1:] if states else None)
+
+
+def _read(model: Any, ids: Array, *, geometry: KVGeometry) -> Iterator[FirstLayers]:
+    """Yield what a model's first layers make of `ids`, BOS in front, some tokens at a time.
+
+    Where the layers that run have windows, it is half of one: the model computes what a window hides, too.
+    """
+    from transformers import DynamicCache
+
+    from kvcache.rows import pack_rows
+
+    windows = [window for window in geometry.windows[:-1] if window is not None]
+    step = max(1, max(windows) // 2) if len(windows) == geometry.layers - 1 else len(ids)
+    beside = DynamicCache(config=model.config).layers
+    for start in range(0, len(ids), step):
+        part, positions = ids[start : start + step], np.arange(start, min(start + step, len(ids)))
+        found = written(model, part[None], positions=positions[None], layers=geometry.layers, beside=beside)
+        sides = (stacked(side, len(part)) for side in (found.keys, found.values))
+        states = None if found.entering is None else found.entering.states[0].float().cpu().numpy()
+        yield FirstLayers(pack_rows(*sides, geometry=geometry, positions=positions), states)
 
 
 def first_layer_of(model: Any, token_ids: object) -> Array:

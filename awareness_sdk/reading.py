@@ -121,12 +121,14 @@ def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
         for layer, start in enumerate(starts):
             placed(held[layer], new[layer], side[layer])[:start] = 0
         sides.append(side)
-    named = frame.token_ids is not None and ids is not None
+    token_ids = None
+    if frame.token_ids is not None and ids is not None:
+        token_ids = placed(frame.token_ids, ids, np.empty_like(positions))
     both = replace(
         frame,
         positions=positions.astype(np.int32),
         starts=starts,
-        token_ids=placed(frame.token_ids, ids, np.empty_like(positions)) if named else None,
+        token_ids=token_ids,
         offsets=None,
     )
     return KVSnapshot(both, *sides)
