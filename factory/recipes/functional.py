@@ -44,7 +44,7 @@ from latentmas.protocol.w_matrix import CORRECTION, Method, QualityMetrics, Toke
 
 UNIFIED_DIMENSIONS = (512, 768, 1024)
 CONTROL_TOKENS = 10_000  # that are captured for the tokens-only control where the packs are contributed
-EVALUATION = "arms/2"  # changes whenever the same W-Matrix would get other scores on the same suite
+EVALUATION = "arms/3"  # changes whenever the same W-Matrix would get other scores on the same suite
 
 
 @dataclass(frozen=True, slots=True)
