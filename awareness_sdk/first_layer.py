@@ -8,18 +8,18 @@ identity. Deeper layers depend on the text before; for them the model reads BOS 
 wanted, by its own code and up to the moment when it would write that layer's cache: `layers` - 1 of its layers.
 """
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from awareness_sdk.cache_layers import stacked
 from awareness_sdk.configurations import geometry_of
+from awareness_sdk.partial_prefill import written
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
-
-if TYPE_CHECKING:
-    import torch
 
 KNOWN_LAYERS = 4  # the W-Matrices made here take so many, or all but one of a smaller model
 BATCH = 1024  # tokens
@@ -30,12 +30,15 @@ PROBE_TOLERANCE = 0.05
 WITHOUT = "Leave target_first_layer out: the memory is then handed over without the correction."
 
 
-class _Written(Exception):
-    """The layers that are wanted have written; `parts` holds keys and values `[batch, heads, tokens, dim]` of each."""
+@dataclass(frozen=True, slots=True)
+class FirstLayers:
+    """What a model's first layers make of a text: `rows` `[tokens, layers * w]` as `first_layers_of` returns them.
 
-    def __init__(self, parts: "list[tuple[torch.Tensor, torch.Tensor]]") -> None:
-        super().__init__()
-        self.parts = parts
+    `states` `[tokens, hidden]` enter the last of these layers; None where only the first is known.
+    """
+
+    rows: Array
+    states: Array | None = None
 
 
 def known_layers(geometry: KVGeometry) -> int:
@@ -50,19 +53,42 @@ def first_layers_of(model: Any, token_ids: object, *, layers: int, bos: int) -> 
     The tokens are those of the context without BOS, from its beginning. Raises as `first_layer_of` does, and
     InvalidInput for a number of layers that the model does not have.
     """
-    if layers == 1:
-        return first_layer_of(model, token_ids)
-    from kvcache.rows import pack_rows
+    return first_layers_and_states(model, token_ids, layers=layers, bos=bos).rows
 
+
+def first_layers_and_states(model: Any, token_ids: object, *, layers: int, bos: int) -> FirstLayers:
+    """Return what `first_layers_of` does, and the hidden states from which the model may go on. Raises as it does."""
+    if layers == 1:
+        return FirstLayers(first_layer_of(model, token_ids))
     ids = _checked(model, token_ids)
     geometry = _rotated_geometry(model)
     if not 1 <= layers <= geometry.layers:
         raise InvalidInput(f"layers is {layers}; {_kind(model)} has {geometry.layers}", field="layers")
     _require_token_alone(model, ids[:1], geometry)
-    parts = _written(model, np.array([[bos, *ids]]), positions=np.arange(1 + len(ids))[None], layers=layers)
-    keys, values = (np.stack([each[0].transpose(1, 0, 2) for each in side]) for side in zip(*parts, strict=True))
-    first = replace(geometry, layers=layers, thetas=geometry.thetas[:layers], windows=geometry.windows[:layers])
-    return pack_rows(keys, values, geometry=first)[1:]
+    parts = list(_read(model, np.array([bos, *ids]), geometry=geometry.first(layers)))
+    rows = np.concatenate([part.rows for part in parts])[1:]
+    states = [part.states for part in parts if part.states is not None]
+    return FirstLayers(rows, np.concatenate(states)[1:] if states else None)
+
+
+def _read(model: Any, ids: Array, *, geometry: KVGeometry) -> Iterator[FirstLayers]:
+    """Yield what a model's first layers make of `ids`, BOS in front, some tokens at a time.
+
+    Where the layers that run have windows, it is half of one: the model computes what a window hides, too.
+    """
+    from transformers import DynamicCache
+
+    from kvcache.rows import pack_rows
+
+    windows = [window for window in geometry.windows[:-1] if window is not None]
+    step = max(1, max(windows) // 2) if len(windows) == geometry.layers - 1 else len(ids)
+    beside = DynamicCache(config=model.config).layers
+    for start in range(0, len(ids), step):
+        part, positions = ids[start : start + step], np.arange(start, min(start + step, len(ids)))
+        found = written(model, part[None], positions=positions[None], layers=geometry.layers, beside=beside)
+        sides = (stacked(side, len(part)) for side in (found.keys, found.values))
+        states = None if found.entering is None else found.entering.states[0].float().cpu().numpy()
+        yield FirstLayers(pack_rows(*sides, geometry=geometry, positions=positions), states)
 
 
 def first_layer_of(model: Any, token_ids: object) -> Array:
@@ -104,38 +130,12 @@ def _checked(model: Any, token_ids: object) -> Array:
     return ids.astype(np.int64)
 
 
-def _written(model: Any, ids: Array, *, positions: Array, layers: int) -> list[tuple[Array, Array]]:
-    """Return keys and values `[batch, heads, tokens, dim]` that each of the first layers caches of `ids`."""
-    import torch
-    from transformers import DynamicCache
-
-    written: list[tuple[torch.Tensor, torch.Tensor]] = []
-
-    class Watched(DynamicCache):  # type: ignore[misc]  # transformers' classes are not followed
-        def update(self, key_states: Any, value_states: Any, layer_idx: int, *more: Any, **named: Any) -> Any:
-            written.append((key_states, value_states))
-            if len(written) == layers:
-                raise _Written(written)
-            return super().update(key_states, value_states, layer_idx, *more, **named)
-
-    try:
-        with torch.inference_mode():
-            model(
-                input_ids=torch.from_numpy(ids).to(model.device),
-                position_ids=torch.from_numpy(positions).to(model.device),
-                past_key_values=Watched(),
-                use_cache=True,
-            )
-    except _Written as done:
-        return [(keys.float().cpu().numpy(), values.float().cpu().numpy()) for keys, values in done.parts]
-    raise ModelNotSupported(f"{_kind(model)} writes no keys and values into the cache that it is given")
-
-
 def _alone(model: Any, ids: Array, *, position: int = 0) -> tuple[Array, Array]:
     """Return the keys and values `[tokens, heads, dim]` that the first layer caches of tokens, each by itself."""
     column = ids[:, None]
-    [(keys, values)] = _written(model, column, positions=np.full_like(column, position), layers=1)
-    return keys[:, :, 0], values[:, :, 0]
+    found = written(model, column, positions=np.full_like(column, position), layers=1)
+    keys, values = (side[0][:, :, 0].float().cpu().numpy() for side in (found.keys, found.values))
+    return keys, values
 
 
 def _rows(keys: Array, values: Array) -> Array:

@@ -6,11 +6,14 @@ no more than its window in sliding layers. A mask by position says so; the cache
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from awareness_sdk.cache_layers import filled, stacked, tensors_of
+from awareness_sdk.partial_prefill import Entering, written
+from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
@@ -22,27 +25,48 @@ WITH_WEIGHTS = "eager"  # the one that tells what is attended to
 FULL, SLIDING = "full_attention", "sliding_attention"  # transformers' names of the kinds of layers
 
 
-def read_beside(model: Any, memory: KVSnapshot, ids: Array, positions: Array) -> KVSnapshot:
-    """Return what the model caches of the tokens at these ascending positions, beside a memory of other tokens.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known of tokens that are to be read: their rows `[n, layers * w]` in a model's first layers.
 
-    Float32. No layer lacks any of them.
+    `states` `[n, hidden]` enter the last of these layers, from which the model goes on.
     """
-    layers = _layers(memory, model)
+
+    rows: Array
+    states: Array
+
+
+def read_beside(
+    model: Any, memory: KVSnapshot, ids: Array, positions: Array, *, begun: Begun | None = None
+) -> KVSnapshot:
+    """Return what the model caches of the tokens at these ascending positions, beside its memory of all the others.
+
+    What the memory holds at these positions is not seen. Float32. No layer lacks any of them.
+    """
+    frame = memory.frame
+    held = _held(memory, np.flatnonzero(~np.isin(frame.positions, positions)))
+    begin = None if begun is None else _entering(model, begun, frame.geometry)
     with _attention(model, *BY_MASK):
-        _run(model, memory, layers, ids, positions)
-    new = [
-        [part[0, :, -len(ids) :].float().cpu().numpy().transpose(1, 0, 2) for part in (layer.keys, layer.values)]
-        for layer in layers
-    ]
-    keys, values = (np.stack(side) for side in zip(*new, strict=True))
-    frame = replace(
-        memory.frame,
+        new = written(
+            model,
+            ids[None],
+            positions=positions[None].astype(np.int64),
+            layers=frame.geometry.layers,
+            beside=_layers(model, memory, held),
+            masks=_masks(model, memory, held, positions),
+            begin=begin,
+        )
+    keys, values = (stacked(side, len(ids)).astype(np.float32, copy=False) for side in (new.keys, new.values))
+    if begun is not None and begin is not None:
+        keys, values = _after_known(begun, begin.layer, keys, values, geometry=frame.geometry, positions=positions)
+    new_frame = replace(
+        frame,
         positions=positions.astype(np.int32),
-        starts=(0,) * len(layers),
+        starts=(0,) * frame.geometry.layers,
         token_ids=ids.astype(np.int32),
         offsets=None,
     )
-    return KVSnapshot(frame, keys, values)
+    return KVSnapshot(new_frame, keys, values)
 
 
 def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
@@ -50,51 +74,63 @@ def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
 
     A sum over queries, heads and the layers that hold the whole memory; those with a window show the end alone.
     """
-    positions = memory.frame.next_position + np.arange(len(ids))
-    with _attention(model, WITH_WEIGHTS):
-        seen = _run(model, memory, _layers(memory, model), ids, positions, output_attentions=True).attentions
-    total = np.zeros(memory.frame.tokens)
-    for weights, window in zip(seen, memory.frame.geometry.windows, strict=True):
+    import torch
+    from transformers import DynamicCache
+
+    frame = memory.frame
+    positions, held = frame.next_position + np.arange(len(ids)), _held(memory, np.arange(frame.tokens))
+    cache = DynamicCache()
+    cache.layers.extend(_layers(model, memory, held))
+    with _attention(model, WITH_WEIGHTS), torch.inference_mode():
+        seen = model(
+            input_ids=torch.from_numpy(ids)[None].to(model.device),
+            position_ids=torch.from_numpy(positions)[None].to(model.device),
+            attention_mask=_masks(model, memory, held, positions),
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+            output_attentions=True,
+        ).attentions
+    total = np.zeros(frame.tokens)
+    for weights, window in zip(seen, frame.geometry.windows, strict=True):
         if window is None:
             total += weights[0, :, :, : len(total)].float().sum((0, 1)).cpu().numpy()
     return total
 
 
-def _run(model: Any, memory: KVSnapshot, layers: list[Any], ids: Array, positions: Array, **options: Any) -> Any:
-    import torch
-
-    with torch.inference_mode():
-        return model(
-            input_ids=torch.from_numpy(ids)[None].to(model.device),
-            position_ids=torch.from_numpy(positions.astype(np.int64))[None].to(model.device),
-            attention_mask=_masks(model, memory, positions),
-            past_key_values=_cache(layers),
-            use_cache=True,
-            logits_to_keep=1,
-            **options,
-        )
-
-
 def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
-    """Return the snapshot of a memory and of the tokens read beside it, in the order of positions."""
+    """Return the snapshot of a memory with the tokens read beside it, in the order of positions.
+
+    What the memory held at their positions is replaced.
+    """
     frame, ids = memory.frame, read.frame.token_ids
-    together = np.concatenate([frame.positions, read.frame.positions])
-    order = np.argsort(together)
+    others = np.flatnonzero(~np.isin(frame.positions, read.frame.positions))
+    positions = np.union1d(frame.positions, read.frame.positions)
+    is_read = np.isin(positions, read.frame.positions)
     # A layer that lacks tokens begins after the last of these, whatever was read before it.
-    lacking = [-1 if start == 0 else frame.positions[start - 1] for start in frame.starts]
-    starts = tuple(int(np.searchsorted(together[order], last, side="right")) for last in lacking)
+    lacking = [frame.positions[others[others < start]] for start in frame.starts]
+    starts = tuple(int(np.searchsorted(positions, last[-1], side="right")) if len(last) else 0 for last in lacking)
+
+    def placed(held: Array, new: Array, both: Array) -> Array:
+        both[~is_read], both[is_read] = held[others], new
+        return both
+
+    sides = []
+    for held, new in ((memory.keys, read.keys), (memory.values, read.values)):
+        side = np.empty((len(held), len(positions), *held.shape[2:]), np.result_type(held, new))
+        for layer, start in enumerate(starts):
+            placed(held[layer], new[layer], side[layer])[:start] = 0
+        sides.append(side)
+    token_ids = None
+    if frame.token_ids is not None and ids is not None:
+        token_ids = placed(frame.token_ids, ids, np.empty_like(positions))
     both = replace(
         frame,
-        positions=together[order].astype(np.int32),
+        positions=positions.astype(np.int32),
         starts=starts,
-        token_ids=None if frame.token_ids is None or ids is None else np.concatenate([frame.token_ids, ids])[order],
+        token_ids=token_ids,
         offsets=None,
     )
-    pairs = (memory.keys, read.keys), (memory.values, read.values)
-    sides = [np.concatenate(pair, axis=1)[:, order] for pair in pairs]
-    for layer, start in enumerate(starts):
-        for side in sides:
-            side[layer, :start] = 0
     return KVSnapshot(both, *sides)
 
 
@@ -112,38 +148,47 @@ def _attention(model: Any, *wanted: str) -> Iterator[None]:
         model.set_attn_implementation(own)
 
 
-def _layers(memory: KVSnapshot, model: Any) -> list[Any]:
-    """Return the memory's layers, each with only the tokens that it holds."""
+def _entering(model: Any, begun: Begun, geometry: KVGeometry) -> Entering:
     import torch
+
+    states = torch.from_numpy(begun.states)[None].to(model.device, model.dtype)
+    return Entering(begun.rows.shape[1] // geometry.layer_width - 1, states)
+
+
+def _after_known(
+    begun: Begun, layers: int, keys: Array, values: Array, *, geometry: KVGeometry, positions: Array
+) -> tuple[Array, Array]:
+    """Return keys and values with those of the known layers, which did not run, in front."""
+    from kvcache.rows import unpack_rows
+
+    known = geometry.first(layers)
+    first_keys, first_values = unpack_rows(begun.rows[:, : known.width], geometry=known, positions=positions)
+    return np.concatenate([first_keys, keys]), np.concatenate([first_values, values])
+
+
+def _held(memory: KVSnapshot, tokens: Array) -> list[Array]:
+    """Return, for each layer, which of these tokens (ascending indices) it holds."""
+    return [tokens[np.searchsorted(tokens, start) :] for start in memory.frame.starts]
+
+
+def _layers(model: Any, memory: KVSnapshot, held: list[Array]) -> list[Any]:
+    """Return the memory's layers as the model caches them, each with only these of its tokens."""
     from transformers.cache_utils import DynamicLayer
 
-    layers = []
-    for number, start in enumerate(memory.frame.starts):
-        layer = DynamicLayer()
-        parts = (
-            torch.from_numpy(np.ascontiguousarray(side[number, start:].transpose(1, 0, 2)[None]))
-            for side in (memory.keys, memory.values)
-        )
-        layer.update(*(part.to(model.device, model.dtype) for part in parts))
-        layers.append(layer)
-    return layers
+    return [
+        filled(DynamicLayer(), *(part.to(model.device, model.dtype) for part in tensors_of(memory, number, tokens)))
+        for number, tokens in enumerate(held)
+    ]
 
 
-def _cache(layers: list[Any]) -> Any:
-    from transformers import DynamicCache
-
-    cache = DynamicCache()
-    cache.layers.extend(layers)
-    return cache
-
-
-def _masks(model: Any, memory: KVSnapshot, positions: Array) -> "torch.Tensor | dict[str, torch.Tensor]":
+def _masks(
+    model: Any, memory: KVSnapshot, held: list[Array], positions: Array
+) -> "torch.Tensor | dict[str, torch.Tensor]":
     """Return the mask of each kind of layer, or the only one."""
-    frame = memory.frame
-    kinds = {window: frame.starts[number] for number, window in enumerate(frame.geometry.windows)}
+    kinds = dict(zip(memory.frame.geometry.windows, held, strict=True))
     masks = {
-        window: _mask(model, np.concatenate([frame.positions[start:], positions]), positions, window)
-        for window, start in kinds.items()
+        window: _mask(model, np.concatenate([memory.frame.positions[tokens], positions]), positions, window)
+        for window, tokens in kinds.items()
     }
     if len(masks) == 1:
         return next(iter(masks.values()))

@@ -17,9 +17,10 @@ from latentmas.extras import MissingExtra, absent
 if absent("models"):
     raise MissingExtra("models", __name__)
 
+from awareness_sdk.cache_layers import filled, stacked, tensors_of
 from awareness_sdk.configurations import geometry_of
-from awareness_sdk.first_layer import KNOWN_LAYERS, first_layer_of, first_layers_of
-from awareness_sdk.reading import attended_by, merged, read_beside
+from awareness_sdk.first_layer import KNOWN_LAYERS, FirstLayers, first_layer_of, first_layers_and_states
+from awareness_sdk.reading import Begun, attended_by, merged, read_beside
 from awareness_sdk.residuals import corrected
 from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
@@ -66,7 +67,8 @@ def snapshot_of(
         token_ids=_of_tokens("token_ids", token_ids, places),
         offsets=_of_tokens("offsets", offsets, places),
     )
-    return KVSnapshot(frame, *(_stacked(layers, name, len(places)) for name in ("keys", "values")))
+    sides = ([getattr(layer, name) for layer in layers] for name in ("keys", "values"))
+    return KVSnapshot(frame, *(stacked(side, len(places)) for side in sides))
 
 
 def cache_of(snapshot: KVSnapshot, *, config: Any = None) -> "DynamicCache":
@@ -105,31 +107,36 @@ def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0, laye
     bos = tokenizer.bos_token_id
     if bos is not None:  # many tokenizers know it and yet put none in front
         ids, spans = [bos, *ids], [(0, 0), *spans]
-    layers = min(layers, geometry_of(model.config).layers - 1)
+    first = _first_layers(model, ids, bos, min(layers, geometry_of(model.config).layers - 1))
     return TargetTokens(
-        np.asarray(spans, np.int32), ids=np.asarray(ids, np.int32), first_layer=_first_layers(model, ids, bos, layers)
+        np.asarray(spans, np.int32), ids=np.asarray(ids, np.int32), first_layer=first.rows, states=first.states
     )
 
 
 def read_in_place(
-    model: Any, memory: "KVSnapshot | DynamicCache", token_ids: object, positions: object, *, learn: bool = True
+    model: Any,
+    memory: "KVSnapshot | DynamicCache",
+    token_ids: object,
+    positions: object,
+    *,
+    learn: bool = True,
+    tokens: TargetTokens | None = None,
 ) -> "DynamicCache":
     """Let the model read some tokens of the context itself, beside its memory of the others; return the whole cache.
 
     Token `i` of the text stands at position `i` + 1, after BOS. Entries that the memory has at these positions are
     replaced, and what was wrong with them corrects the others, unless `learn` is False. Give the snapshot that the
     alignment returned for this reading: it holds what sliding windows show to the first token that is read, and a cache
-    has dropped that. Raises InvalidInput for positions that the memory does not
-    cover and for ids that are not the model's, and DimensionMismatch for a memory of another shape.
+    has dropped that. With the `tokens` that `target_tokens` returned, the first layers are not computed again. Raises
+    InvalidInput for positions that the memory does not cover and for ids that are not the model's or not those of
+    `tokens`, and DimensionMismatch for a memory of another shape.
     """
     snapshot = memory if isinstance(memory, KVSnapshot) else snapshot_of(memory, config=model.config)
     _check_geometry(snapshot.frame.geometry, geometry_of(model.config))
     ids, places = _checked_reading(model, snapshot.frame, token_ids, positions)
     if len(places):
-        others = np.flatnonzero(~np.isin(snapshot.frame.positions, places))
-        read = read_beside(model, snapshot.select(others), ids, places)
-        snapshot = corrected(snapshot, read) if learn else snapshot
-        snapshot = merged(snapshot.select(others), read)
+        read = read_beside(model, snapshot, ids, places, begun=_begun(tokens, ids, places))
+        snapshot = merged(corrected(snapshot, read) if learn else snapshot, read)
     return cache_of(snapshot, config=model.config)
 
 
@@ -163,10 +170,8 @@ def _checked_reading(model: Any, frame: SnapshotFrame, token_ids: object, positi
             field="positions",
         )
     _check_ids(model, ids)
-    if frame.positions[0] != 0:
-        raise InvalidInput("the memory lacks position 0, the attention sink that every token looks at", field="memory")
     if len(places):
-        _check_windows(frame, int(places[0]))
+        _check_seen(frame, int(places[0]))
     return ids, places.astype(np.int32)
 
 
@@ -176,10 +181,15 @@ def _check_ids(model: Any, ids: Array) -> None:
         raise InvalidInput(f"token_ids holds a number outside of 0 to {size - 1}", field="token_ids")
 
 
-def _check_windows(frame: SnapshotFrame, reader: int) -> None:
-    """Raise InvalidInput where a layer lacks tokens that the token at position `reader` sees."""
+def _check_seen(frame: SnapshotFrame, reader: int) -> None:
+    """Raise InvalidInput where a layer lacks what the token at position `reader` sees, the sink or later tokens."""
     for layer, (held, window) in enumerate(zip(frame.starts, frame.geometry.windows, strict=True)):
         seen = 0 if window is None else max(0, reader - window + 1)
+        if seen == 0 and frame.positions[0] != 0:
+            raise InvalidInput(
+                f"the memory lacks position 0, the attention sink, which the token at position {reader} looks at",
+                field="memory",
+            )
         if held and frame.positions[held - 1] >= seen:
             raise InvalidInput(
                 f"the token at position {reader} sees position {seen} in layer {layer}; the memory holds that layer "
@@ -190,12 +200,25 @@ def _check_windows(frame: SnapshotFrame, reader: int) -> None:
             )
 
 
-def _first_layers(model: Any, ids: list[int], bos: int | None, layers: int) -> Array:
-    """Return a row for each of `ids`, BOS's among them where it stands in front."""
+def _first_layers(model: Any, ids: list[int], bos: int | None, layers: int) -> FirstLayers:
+    """Return what is known of each of `ids`, BOS's row among them where it stands in front."""
     if bos is None or layers <= 1:
-        return first_layer_of(model, ids)
-    rows = first_layers_of(model, ids[1:], layers=layers, bos=bos)
-    return np.concatenate([np.zeros_like(rows[:1]), rows])  # BOS's is not used: the W-Matrix brings the sink
+        return FirstLayers(first_layer_of(model, ids))
+    known = first_layers_and_states(model, ids[1:], layers=layers, bos=bos)
+    # BOS's is not used: the W-Matrix brings the sink
+    rows, states = (None if each is None else np.pad(each, ((1, 0), (0, 0))) for each in (known.rows, known.states))
+    assert rows is not None
+    return FirstLayers(rows, states)
+
+
+def _begun(tokens: TargetTokens | None, ids: Array, positions: Array) -> Begun | None:
+    """Return what is known of the tokens at these positions, where it is enough to go on from."""
+    if tokens is None or tokens.ids is None or tokens.first_layer is None or tokens.states is None:
+        return None
+    index = positions - 1 + len(tokens.spans) - len(tokens.text_spans)  # BOS may stand in front
+    if index[-1] >= len(tokens.ids) or (tokens.ids[index] != ids).any():
+        raise InvalidInput("token_ids are others than the tokens' own at these positions", field="token_ids")
+    return Begun(tokens.first_layer[index], tokens.states[index])
 
 
 def _layers(cache: "DynamicCache", geometry: KVGeometry) -> list[Any]:
@@ -252,20 +275,6 @@ def _of_tokens(name: str, given: object | None, places: Array) -> Array | None:
     return array[places]
 
 
-def _stacked(layers: list[Any], name: str, tokens: int) -> Array:
-    """Return `[layers, tokens, heads, dim]`, zero where a layer no longer holds a token."""
-    import torch
-
-    first = getattr(layers[0], name)
-    kind = np.float16 if first.dtype == torch.float16 else np.float32
-    stacked = np.zeros((len(layers), tokens, first.shape[1], first.shape[3]), kind)
-    for number, layer in enumerate(layers):
-        array = getattr(layer, name)[0].detach().cpu()
-        array = array if array.dtype == torch.float16 else array.float()
-        stacked[number, tokens - array.shape[1] :] = array.numpy().transpose(1, 0, 2)
-    return stacked
-
-
 def _layer(snapshot: KVSnapshot, number: int) -> Any:
     """Return one layer: transformers' own class, or a GappedLayer if a token is missing that the model still needs."""
     import torch
@@ -277,19 +286,15 @@ def _layer(snapshot: KVSnapshot, number: int) -> Any:
     first = frame.starts[number]
     if window is not None:
         first = max(first, int(np.searchsorted(frame.positions, frame.next_position - window + 1)))
-    keys, values = (
-        torch.from_numpy(np.ascontiguousarray(array[number, first:].transpose(1, 0, 2)[None]))
-        for array in (snapshot.keys, snapshot.values)
-    )
+    keys, values = tensors_of(snapshot, number, np.arange(first, frame.tokens))
     needed = frame.next_position if window is None else min(window - 1, frame.next_position)
     if len(frame.positions) - first < needed:
         positions = torch.from_numpy(frame.positions[first:].astype(np.int64))
         return GappedLayer(keys, values, positions=positions, next_position=frame.next_position, window=window)
     layer = DynamicLayer() if window is None else DynamicSlidingWindowLayer(sliding_window=window)
-    layer.update(keys, values)
     if window is not None:
         layer.cumulative_length = frame.next_position
-    return layer
+    return filled(layer, keys, values)
 
 
 def _check_geometry(given: KVGeometry, wanted: KVGeometry) -> None:

@@ -1,5 +1,6 @@
 """Convert a KV-cache to rows and back: one vector per token, keys without RoPE (see `latentmas.protocol.geometry`)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,13 @@ def pack_rows(keys: Array, values: Array, *, geometry: KVGeometry, positions: Ar
     """
     layers, tokens = keys.shape[:2]
     rows = np.empty((tokens, layers, geometry.layer_width), np.float32)
-    split = geometry.heads * geometry.head_dim
+    places = _positions(positions, tokens)
     for start in range(0, tokens, TILE):
         part = slice(start, start + TILE)
-        plain = rotary.rotated(keys[:, part], _positions(positions, tokens)[part], geometry=geometry, inverse=True)
-        rows[part, :, :split] = plain.transpose(1, 0, 2, 3).reshape(-1, layers, split)
-        rows[part, :, split:] = values[:, part].transpose(1, 0, 2, 3).reshape(-1, layers, geometry.layer_width - split)
+        tables = rotary.tables(places[part], geometry)
+        for layer, (into_keys, into_values) in enumerate(_by_layer(rows[part], geometry)):
+            rotary.turn(keys[layer, part], *tables[layer], into=into_keys, inverse=True)
+            into_values[:] = values[layer, part]
     return rows.reshape(tokens, geometry.width)
 
 
@@ -47,15 +49,25 @@ def unpack_rows(rows: Array, *, geometry: KVGeometry, positions: Array | None = 
     tokens, layers, heads = len(rows), geometry.layers, geometry.heads
     keys = np.empty((layers, tokens, heads, geometry.head_dim), np.float32)
     values = np.empty((layers, tokens, heads, geometry.value_width), np.float32)
-    split = heads * geometry.head_dim
-    by_layer = rows.reshape(tokens, layers, geometry.layer_width)
+    places = _positions(positions, tokens)
     for start in range(0, tokens, TILE):
         part = slice(start, start + TILE)
-        plain = by_layer[part, :, :split].reshape(-1, layers, heads, geometry.head_dim).transpose(1, 0, 2, 3)
-        keys[:, part] = rotary.rotated(plain, _positions(positions, tokens)[part], geometry=geometry)
-        both = by_layer[part, :, split:].reshape(-1, layers, heads, geometry.value_width)
-        values[:, part] = both.transpose(1, 0, 2, 3)
+        tables = rotary.tables(places[part], geometry)
+        for layer, (plain, of_values) in enumerate(_by_layer(rows[part], geometry)):
+            rotary.turn(plain, *tables[layer], into=keys[layer, part])
+            values[layer, part] = of_values
     return keys, values
+
+
+def _by_layer(rows: Array, geometry: KVGeometry) -> Iterator[tuple[Array, Array]]:
+    """Yield each layer's keys `[tokens, heads, head_dim]` and values, as views of rows `[tokens, ...]`."""
+    tokens, split = len(rows), geometry.heads * geometry.head_dim
+    for layer in rows.reshape(tokens, geometry.layers, geometry.layer_width).transpose(1, 0, 2):
+        keys, values = layer[:, :split], layer[:, split:]
+        yield (
+            keys.reshape(tokens, geometry.heads, geometry.head_dim),
+            values.reshape(tokens, geometry.heads, geometry.value_width),
+        )
 
 
 def _positions(positions: Array | None, tokens: int) -> Array:

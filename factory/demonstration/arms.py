@@ -96,7 +96,7 @@ def reading_arm(model: RunningModel, name: str, packed: Packed, *, w_matrix: Ope
         context = Context(known.text_spans, text=asked.text, question=asked.question)
         places = choose(context, Budget(share=asked.share)).positions
         snapshot = handed_over(opened(packed), w_matrix, target=replace(known, reread=places)).snapshot
-        cache = read_in_place(model.network, snapshot, np.asarray(known.ids)[places - 1], places)
+        cache = read_in_place(model.network, snapshot, np.asarray(known.ids)[places - 1], places, tokens=known)
         return Start([model.bos] * snapshot.frame.next_position, cache)
 
     return Arm(name, start, len(packed.data) + len(asked.text.encode()))

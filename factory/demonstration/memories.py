@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from awareness_sdk.first_layer import first_layers_of, known_layers
+from awareness_sdk.first_layer import first_layers_and_states, known_layers
 from awareness_sdk.latent_rollout import Realignment, roll_out
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.compression.compressor import compress, decompress
 from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.snapshot import KVSnapshot
-from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
     from kvcache.coding.profile import OpenedProfile
@@ -57,11 +56,8 @@ def target_tokens(model: RunningModel, text: str) -> TargetTokens:
     """Return what a receiver knows of a text without a prefill: its tokens, their spans and their first layers."""
     encoding = model.encode(text)
     ids = np.array(encoding.ids)
-    return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=_first_layers(model, ids))
-
-
-def _first_layers(model: RunningModel, ids: Array) -> Array:
-    return first_layers_of(model.network, ids, layers=known_layers(model.geometry), bos=model.bos)
+    known = first_layers_and_states(model.network, ids, layers=known_layers(model.geometry), bos=model.bos)
+    return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=known.rows, states=known.states)
 
 
 def read_memory(model: RunningModel, text: str) -> KVSnapshot:

@@ -22,7 +22,7 @@ from factory.session import FactorySession
 from latentmas.protocol.quality import Basis, Corpus, Quality, SuiteFigures
 from latentmas.protocol.tensors import Array
 
-EVALUATION = "arms/2"  # changes whenever the same W-Matrix would get other scores on the same suite
+EVALUATION = "arms/3"  # changes whenever the same W-Matrix would get other scores on the same suite
 
 
 def generate_measured(order: FunctionalOrder, session: FactorySession) -> Generated:

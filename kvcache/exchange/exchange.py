@@ -32,8 +32,9 @@ FLOAT16_LIMIT = float(np.finfo(np.float16).max)
 class Exchanged:
     """The target's memory with its quality; `findings` are sentences for the receiver.
 
-    `dropped`: how many tokens are not in the memory. `corrected`: whether the target's first layer was given and the
-    W-Matrix corrected the other layers by it. `signs` are what a forecast rests on.
+    The snapshot names the target model but no weights: they did not compute this cache, so it must not pass for an
+    exact one. `dropped`: how many tokens are not in the memory. `corrected`: whether the target's first layer was given
+    and the W-Matrix corrected the other layers by it. `signs` are what a forecast rests on.
     """
 
     snapshot: KVSnapshot
@@ -59,16 +60,14 @@ def exchange(
 
     Without `target` there is one entry for each of the source's tokens, and the text need not be known; with it and
     its first layer, a W-Matrix that has a correction applies it. `target_weights` is the digest of the receiver's own
-    weights; others than the figures were measured with are a finding. The frame names the target model but no weights:
-    they did not compute this cache, so it must not pass for an exact one.
+    weights; others than the figures were measured with are a finding.
 
     Raises QualityBelowThreshold (decision `fallback_reprefill`) below the policy, WMatrixNotFound, DimensionMismatch
     or ModelNotSupported (`unsupported`) for a W-Matrix or a snapshot that does not fit, and InvalidInput.
     """
     opened = w_matrix if isinstance(w_matrix, OpenedWMatrix) else open_w_matrix(w_matrix)
     policy, evidence = policy or Policy(), evidence or Evidence()
-    document = opened.document
-    frame = snapshot.frame
+    document, frame = opened.document, snapshot.frame
     check_document(document)
     check_source(frame, document)
     sink = _target_sink(opened)
@@ -78,10 +77,7 @@ def exchange(
     use = _use(placed, opened, evidence)
     quality = quality_of(document, evidence, use)
     require_acceptable(document, quality, evidence=evidence, policy=policy, use=use)
-    latents, unexplained = _latents(snapshot, opened, start=_first_mapped(placed))
-    corrector = _corrector(placed, opened)
-    aligned = _built(latents, placed, opened, corrector, sink=sink, frame=frame)
-    seen = _seen(latents[1:], unexplained, corrector, opened, tokens=placed.next_position - 1)
+    aligned, seen = _mapped(snapshot, placed, opened, sink=sink)
     quality = judged(quality, seen, document=document, use=use)
     require_likely(document, quality, policy=policy, use=use)
     done = Handover(
@@ -94,14 +90,18 @@ def exchange(
         use=use,
         target_weights=target_weights,
     )
+    return _exchanged(done, _as_precise_as(snapshot, needed(aligned, reader=placed.reader)[0]), seen)
+
+
+def _exchanged(done: Handover, aligned: KVSnapshot, seen: Seen) -> Exchanged:
     return Exchanged(
-        snapshot=_as_precise_as(snapshot, needed(aligned, reader=placed.reader)[0]),
-        quality=quality,
+        snapshot=aligned,
+        quality=done.quality,
         decision=Decision.APPLIED,
-        mode=placed.mode,
-        dropped=placed.dropped,
+        mode=done.placed.mode,
+        dropped=done.placed.dropped,
         findings=findings_of(done),
-        corrected=corrector is not None,
+        corrected=seen.innovations is not None,
         signs=seen.signs(),
     )
 
@@ -147,6 +147,14 @@ def _placed(
             decision=UNSUPPORTED,
         )
     return placed
+
+
+def _mapped(snapshot: KVSnapshot, placed: Places, opened: OpenedWMatrix, *, sink: Array) -> tuple[KVSnapshot, Seen]:
+    """Return the target's snapshot, every token in every layer, and what was seen of the source's on the way."""
+    latents, unexplained = _latents(snapshot, opened, start=_first_mapped(placed))
+    corrector = _corrector(placed, opened)
+    aligned = _built(latents, placed, opened, corrector, sink=sink, frame=snapshot.frame)
+    return aligned, _seen(latents[1:], unexplained, corrector, opened, tokens=placed.next_position - 1)
 
 
 def _first_mapped(placed: Places) -> int:

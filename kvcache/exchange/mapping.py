@@ -37,12 +37,12 @@ class Correction:
     """The linear map from innovations of a token and of those before it to what is added to the token's row."""
 
     encoder: Array | jax.Array  # [lags * width, r], rows divided by the target's scale
-    decoder: Array | jax.Array  # [r, dt], columns multiplied by it
+    decoder: Array | jax.Array  # [r, dt - width], columns multiplied by it: the known layers are not predicted
     lags: int
     width: int  # of a token's innovation: that of the first layers that are known
 
     def of(self, innovations: Array) -> Array:
-        """Return `[tokens, dt]` of raw innovations `[tokens, lags * width]`, both float32."""
+        """Return `[tokens, dt - width]` of raw innovations `[tokens, lags * width]`, both float32."""
         return product(product(innovations, self.encoder), self.decoder)
 
 
@@ -94,10 +94,11 @@ class LatentMap:
     def unexplained(self, centred: Array, latents: Array) -> Array:
         """Return the share `[tokens]` of each standardised row's square that the encoder does not see.
 
-        `centred` `[tokens, ds]` are the source's rows as `encode` leaves them. `explaining` must have been asked for.
+        `centred` `[tokens, ds]` are the source's rows as `encode` leaves them; they are overwritten. `explaining` must
+        have been asked for.
         """
         assert self.explaining is not None
-        standardised = centred / self.source_scale
+        standardised = np.divide(centred, self.source_scale, out=centred)
         whole = np.einsum("ij,ij->i", standardised, standardised)
         seen = latents @ self.explaining
         share: Array = 1 - np.einsum("ij,ij->i", seen, seen) / np.maximum(whole, np.finfo(np.float32).tiny)
@@ -173,7 +174,7 @@ class Corrector:
     """
 
     def __init__(self, correct: Callable[[Array], Array], first_layers: Array, *, positions: Array, lags: int) -> None:
-        """`correct` maps lagged raw innovations `[n, lags * width]` to what is added to the rows `[n, dt]`."""
+        """`correct` maps lagged raw innovations `[n, lags * width]` to what is added to the rows past `width`."""
         tokens, width = first_layers.shape
         self._correct = correct
         self._first_layers = first_layers
@@ -191,7 +192,7 @@ class Corrector:
         width = self._first_layers.shape[1]
         tile = slice(self._done, self._done + len(rows))
         self._innovations[tile] = self._first_layers[tile] - rows[:, :width]
-        rows += self._correct(self._innovations[self._before[tile]].reshape(len(rows), -1))
+        rows[:, width:] += self._correct(self._innovations[self._before[tile]].reshape(len(rows), -1))
         rows[:, :width] = self._first_layers[tile]
         self._done = tile.stop
 
@@ -211,7 +212,7 @@ def _correction_of(arrays: Mapping[str, Array], layer_width: int, scale: Array) 
     by_lag = encoder if encoder.ndim == LAGGED_AXES else encoder.reshape(-1, layer_width, encoder.shape[-1])
     lags, width, rank = by_lag.shape
     scaled = (by_lag / scale[:width, None]).reshape(lags * width, rank)
-    return Correction(place(scaled), place(decoder * scale[None]), lags, width)
+    return Correction(place(scaled), place(decoder[:, width:] * scale[width:]), lags, width)
 
 
 def _before(positions: Array, lags: int) -> Array:

@@ -52,7 +52,8 @@ class TargetTokens:
     token whose partner may have been dropped is dropped too. `first_layer` `[tokens, n * w]` has a row for each span:
     the token's keys, without RoPE and after any key norm, and values in the target's first layers, layer by layer, as
     it caches them; as many layers as the correction takes, or more. `reread` `[n]` are the ascending positions of
-    tokens that the target will read itself (`kvcache.exchange.rereading`): BOS stands at 0.
+    tokens that the target will read itself (`kvcache.exchange.rereading`): BOS stands at 0. `states` `[tokens, hidden]`
+    are what enters the last of the first layers; they stay with the receiver, who begins there when it reads.
     """
 
     spans: Spans
@@ -60,6 +61,7 @@ class TargetTokens:
     source_spans: Spans | None = None
     first_layer: Array | None = None
     reread: Array | None = None
+    states: Array | None = None
 
     @property
     def text_spans(self) -> Array:

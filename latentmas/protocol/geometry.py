@@ -5,7 +5,7 @@ A token's vector is, layer by layer, the keys of all heads with RoPE removed, th
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latentmas.protocol.errors import InvalidInput
 
@@ -65,3 +65,7 @@ class KVGeometry:
     @property
     def width(self) -> int:
         return self.layers * self.layer_width
+
+    def first(self, layers: int) -> "KVGeometry":
+        """Return the geometry of the first layers alone."""
+        return replace(self, layers=layers, thetas=self.thetas[:layers], windows=self.windows[:layers])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from awareness_sdk.configurations import geometry_of
-from awareness_sdk.first_layer import first_layer_of, first_layers_of
+from awareness_sdk.first_layer import first_layer_of, first_layers_and_states, first_layers_of
 from awareness_sdk.transformers_bridge import snapshot_of, target_tokens
 from kvcache.rows import pack_rows
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
@@ -85,6 +85,18 @@ def test_the_first_layers_are_what_a_prefill_after_bos_caches(network: Any) -> N
     rows = first_layers_of(network, ids, layers=layers, bos=1)
     np.testing.assert_allclose(rows, read(network, np.array([1, *ids]), layers=layers)[1:], atol=1e-4)
     np.testing.assert_allclose(first_layers_of(network, ids, layers=1, bos=1), first_layer_of(network, ids), atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [3, 4, 30])
+def test_layers_with_windows_are_read_some_tokens_at_a_time_and_are_the_same(count: int) -> None:
+    kinds = ["sliding_attention", "sliding_attention", "sliding_attention", "full_attention"]
+    network, ids = networks.gemma(num_hidden_layers=4, sliding_window=8, layer_types=kinds), tokens(count)
+    found = first_layers_and_states(network, ids, layers=4, bos=1)
+    np.testing.assert_allclose(found.rows, read(network, np.array([1, *ids]), layers=4)[1:], atol=1e-4)
+    entered: list[np.ndarray] = []
+    network.model.layers[3].register_forward_pre_hook(lambda _layer, inputs: entered.append(inputs[0][0, 1:].numpy()))
+    read(network, np.array([1, *ids]))
+    np.testing.assert_allclose(found.states, entered[0], atol=1e-4)
 
 
 def test_more_layers_than_the_model_has_are_refused() -> None:

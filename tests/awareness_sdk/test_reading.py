@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from awareness_sdk.first_layer import first_layers_and_states
 from awareness_sdk.transformers_bridge import attention_to, cache_of, read_in_place, snapshot_of
+from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot, needed
 from tests import networks
@@ -67,10 +69,6 @@ def test_tokens_read_beside_the_models_own_memory_give_its_own_cache(network, id
 def test_what_the_first_reader_cannot_see_is_not_needed(network, ids, positions) -> None:
     own = memory(network, ids)
     handed = needed(spoilt(own, positions), reader=int(positions[0]))[0]
-    if 0 not in handed.frame.positions:  # every layer has a window, and the sink has left it
-        with pytest.raises(InvalidInput, match="attention sink"):
-            read_in_place(network, handed, ids[positions], positions, learn=False)
-        return
     read = read_in_place(network, handed, ids[positions], positions, learn=False)
     expected = continued(network, cache_of(own, config=network.config), ids)
     torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
@@ -93,6 +91,34 @@ def test_a_cache_is_read_beside_as_its_snapshot_is(ids) -> None:
     read = read_in_place(network, cache_of(own), ids[positions], positions, learn=False)
     expected = continued(network, cache_of(own, config=network.config), ids)
     torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
+
+
+def known(network, ids: np.ndarray, layers: int = 2, *, bos: bool = True) -> TargetTokens:
+    first = first_layers_and_states(network, ids[1:CONTEXT], layers=layers, bos=int(ids[0]))
+    front = np.zeros(2, int) if bos else np.zeros((0, 2), int)
+    spans = np.concatenate([front.reshape(-1, 2), np.arange(CONTEXT - 1)[:, None] + [[0, 1]]])
+    rows, states = (np.concatenate([np.zeros_like(each[: int(bos)]), each]) for each in (first.rows, first.states))
+    return TargetTokens(spans, ids=ids[int(not bos) : CONTEXT], first_layer=rows, states=states)
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("bos", [True, False])
+@pytest.mark.parametrize("positions", SUBSETS.values(), ids=SUBSETS)
+def test_reading_may_begin_where_the_known_layers_end(network, ids, positions, layers: int, bos: bool) -> None:
+    own, tokens = memory(network, ids), known(network, ids, layers, bos=bos)
+    ran: list[int] = []
+    hook = network.model.layers[layers - 2].mlp.register_forward_hook(lambda *_: ran.append(1))
+    read = read_in_place(network, spoilt(own, positions), ids[positions], positions, learn=False, tokens=tokens)
+    hook.remove()
+    assert not ran
+    expected = continued(network, cache_of(own, config=network.config), ids)
+    torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
+
+
+def test_tokens_of_another_text_are_refused(ids) -> None:
+    network = networks.llama(num_hidden_layers=3)
+    with pytest.raises(InvalidInput, match="others than the tokens' own"):
+        read_in_place(network, memory(network, ids), ids[3:5] - 1, [3, 4], tokens=known(network, ids))
 
 
 def test_nothing_read_leaves_the_memory_as_it_is(network, ids) -> None:

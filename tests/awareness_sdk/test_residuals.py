@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from awareness_sdk.residuals import LEAST, corrected
+from awareness_sdk.residuals import LEAST, NOISE, POWER, corrected
 from kvcache.rows import rows_in, whole_snapshot
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot
@@ -36,6 +36,19 @@ def test_errors_are_carried_over_to_words_that_come_again() -> None:
     assert distance(better, own, OTHERS) < 0.25 * distance(wrong, own, OTHERS)
     np.testing.assert_array_equal(better.keys[:, READ], wrong.keys[:, READ])
     np.testing.assert_array_equal(better.keys[:, 0], wrong.keys[:, 0])
+
+
+def test_it_is_kernel_ridge_regression_on_rows_without_rope() -> None:
+    own, wrong = snapshots()
+    rows, truth = rows_in(wrong)[1:], rows_in(own)[1:]
+    seen, others = READ - 1, OTHERS - 1
+    values = rows.reshape(len(rows), GEOMETRY.layers, 2, -1)[:, :, 1].reshape(len(rows), -1)
+    standard = (values - values.mean(axis=0)) / values.std(axis=0)
+    standard /= np.linalg.norm(standard, axis=1, keepdims=True)
+    alike = np.maximum(standard @ standard.T, 0) ** POWER
+    weights = np.linalg.solve(alike[np.ix_(seen, seen)] + NOISE * np.eye(len(seen)), (truth - rows)[seen])
+    expected = rows[others] + alike[np.ix_(others, seen)] @ weights
+    np.testing.assert_allclose(rows_in(corrected(wrong, own.select(READ)))[OTHERS], expected, atol=1e-4)
 
 
 def test_a_memory_without_errors_stays_as_it_is() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kvcache.kernels.rotary import frequencies, rotate
+from kvcache.kernels.rotary import frequencies, rotate, rotated
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.geometry import KVGeometry
 
@@ -32,11 +32,22 @@ def rotated_by_hand(key: np.ndarray, position: int, theta: float, rotary_dim: in
 def test_keys_are_rotated_as_the_paper_says(rotary_dim: int) -> None:
     keys, _ = cache(5)
     frequency = np.stack([frequencies(theta, rotary_dim) for theta in GEOMETRY.thetas])
-    rotated = np.asarray(rotate(keys, np.arange(5), frequency))
+    turned = np.asarray(rotate(keys, np.arange(5), frequency))
     for layer, theta in enumerate(GEOMETRY.thetas):
         for position in range(5):
             expected = rotated_by_hand(keys[layer, position, 1], position, theta, rotary_dim)
-            np.testing.assert_allclose(rotated[layer, position, 1], expected, atol=1e-6)
+            np.testing.assert_allclose(turned[layer, position, 1], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_arrays_are_rotated_as_the_compiled_kernel_does(inverse: bool) -> None:
+    keys, _ = cache(5)
+    frequency, positions = (
+        np.stack([frequencies(theta, 8) for theta in GEOMETRY.thetas]),
+        np.array([0, 3, 9, 700, 1023]),
+    )
+    expected = rotate(keys, positions, frequency, inverse=inverse)
+    np.testing.assert_allclose(rotated(keys, positions, geometry=GEOMETRY, inverse=inverse), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 63, 64, 65, 200, 1030])

@@ -147,7 +147,7 @@ def test_lags_look_past_a_gap_to_what_is_there() -> None:
 
     def keep(innovations: np.ndarray) -> np.ndarray:
         found.append(innovations)
-        return np.zeros((len(innovations), 4), np.float32)
+        return np.zeros((len(innovations), 3), np.float32)
 
     layer = np.arange(1, 4, dtype=np.float32)[:, None] * np.ones((1, 1), np.float32)
     corrector = Corrector(keep, layer, positions=np.array([1, 3, 4]), lags=3)
@@ -161,7 +161,7 @@ def test_consecutive_positions_lag_as_calibration_does() -> None:
 
     def keep(innovations: np.ndarray) -> np.ndarray:
         found.append(innovations)
-        return np.zeros((len(innovations), OTHER.width), np.float32)
+        return np.zeros((len(innovations), OTHER.width - WIDTH), np.float32)
 
     layer = first_layer()
     corrector = Corrector(keep, layer, positions=np.arange(1, TOKENS + 1), lags=4)
