@@ -5,7 +5,6 @@ Keys, values and queries are nested lists or NumPy arrays: `[tokens, dim]` is on
 """
 
 import base64
-import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 
 from awareness_sdk import snapshots
-from awareness_sdk.errors import AwarenessError
 from awareness_sdk.metrics import RESULT_HEADER, result_of, with_metrics
 from awareness_sdk.streams import KVCacheStream
 from awareness_sdk.transport import SAFETENSORS, Transport
@@ -145,16 +143,14 @@ class KVCacheClient:
 
     def download_profile(self, digest: str, path: str | os.PathLike[str]) -> Path:
         """Write a codec profile to a file and return its path. Raises AwarenessError if it has another digest."""
-        final, sha256 = Path(path), hashlib.sha256()
+        final = Path(path)
         partial = final.with_name(f"{final.name}.partial")
-        with self._transport.stream(f"{BASE}/profiles/{digest}") as response, partial.open("wb") as file:
-            for chunk in response.iter_bytes():
-                sha256.update(chunk)
-                file.write(chunk)
-        if f"sha256:{sha256.hexdigest()}" != digest:
-            partial.unlink()
-            raise AwarenessError({"code": "WRONG_DIGEST", "detail": f"what came is not {digest}"})
-        return partial.replace(final)
+        try:
+            with self._transport.file(f"{BASE}/profiles/{digest}", digest=digest) as pieces, partial.open("wb") as file:
+                file.writelines(pieces)
+            return partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
 
     def open_stream(self, *, model_name: str, **options: Any) -> KVCacheStream:
         """Begin a stream of chunks; see `KVCacheStream`."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from awareness_sdk.transport import SAFETENSORS, Transport
+from awareness_sdk.transport import Transport
 from latentmas.protocol.snapshot import KVSnapshot, write_snapshot
 
 Result = dict[str, Any]
@@ -36,8 +36,9 @@ class MemoriesClient:
         return dict(self._transport.json("GET", f"{BASE}/{memory_id}"))
 
     def download(self, memory_id: str) -> bytes:
-        """Return a memory's file, as it was uploaded."""
-        return self._transport.send("GET", f"{BASE}/{memory_id}/file", accept=SAFETENSORS).content
+        """Return a memory's file, as it was uploaded. Raises AwarenessError if it comes with another digest."""
+        with self._transport.file(f"{BASE}/{memory_id}/file") as pieces:
+            return b"".join(pieces)
 
     def delete(self, memory_id: str) -> None:
         """Delete a memory and its file, for good."""

@@ -1,12 +1,14 @@
 """HTTP requests to one server, with failures raised as AwarenessError."""
 
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import httpx
 
-from awareness_sdk.errors import ServerUnreachable, error_of
+from awareness_sdk.errors import AwarenessError, ServerFailed, ServerUnreachable, error_of
 
 SAFETENSORS = "application/vnd.safetensors"
 JSON = "application/json"
@@ -44,13 +46,17 @@ class Transport:
         return response
 
     @contextmanager
-    def stream(self, path: str) -> Iterator[httpx.Response]:
-        """Open a GET whose body the caller reads as a stream. Raises AwarenessError."""
-        with _reaching(path), self._client.stream("GET", path) as response:
+    def file(self, path: str, *, digest: str | None = None) -> Iterator[Iterator[bytes]]:
+        """Open a file and yield its bytes in pieces. Raises AwarenessError, at the end if they have another digest.
+
+        The digest is the one given, or else the one that the server names. The bytes may come from a storage elsewhere,
+        which never sees the API key: httpx leaves it out of a redirect to another host.
+        """
+        with _reaching(path), self._client.stream("GET", path, follow_redirects=True) as response:
             if not response.is_success:
                 response.read()
             _require_success(response)
-            yield response
+            yield _checked(response, digest or _named_digest(response))
 
     def close(self) -> None:
         self._client.close()
@@ -66,9 +72,27 @@ def _reaching(path: str) -> Iterator[None]:
         raise ServerUnreachable({"code": "UNREACHABLE", "detail": f"{path} could not be reached: {error}"}) from error
 
 
+def _named_digest(response: httpx.Response) -> str:
+    """Return the digest of the file (RFC 9530) that our own server named, be it in its redirect."""
+    header = (response.history or [response])[0].headers["Repr-Digest"]
+    return f"sha256:{base64.b64decode(header.removeprefix('sha-256=:').removesuffix(':')).hex()}"
+
+
+def _checked(response: httpx.Response, digest: str) -> Iterator[bytes]:
+    sha256 = hashlib.sha256()
+    for piece in response.iter_bytes():
+        sha256.update(piece)
+        yield piece
+    if sha256.hexdigest() != digest.removeprefix("sha256:"):
+        raise AwarenessError({"code": "WRONG_DIGEST", "detail": f"what came is not {digest}"})
+
+
 def _require_success(response: httpx.Response) -> None:
     if response.is_success:
         return
+    if response.history:  # the storage's own page is no problem document, and its status says nothing of our key
+        detail = f"{response.url.host} answered {response.status_code} in place of the file"
+        raise ServerFailed({"status": response.status_code, "code": "STORAGE_UNAVAILABLE", "detail": detail})
     try:
         problem = response.json()
     except ValueError:  # a proxy's page

@@ -1,7 +1,9 @@
 """Typed readers of the process environment: a wrong value fails at start-up and says what would be right."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -45,6 +47,30 @@ def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
         wanted = ", ".join(f"{each}://" for each in schemes)
         raise ImproperlyConfigured(f"{name} begins with {scheme[:20]!r}; it must begin with one of {wanted}")
     return value
+
+
+def address(name: str) -> str:
+    """Return an http or https address without a slash at its end; empty where it is not set."""
+    value = os.environ.get(name, "").rstrip("/")
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be an http or https address without a query")
+    return value
+
+
+def need(name: str, *, because: tuple[str, ...]) -> None:
+    """Raise ImproperlyConfigured where one of the variables `because` is set and `name`, which it needs, is not."""
+    for other in because:
+        if os.environ.get(other) and not os.environ.get(name):
+            raise ImproperlyConfigured(f"{other} is set and {name} is not; set {name} too, or neither")
+
+
+def need_package(package: str, *, extra: str, because: str) -> None:
+    """Raise ImproperlyConfigured where the variable `because` is set and the package that it needs is not installed."""
+    if os.environ.get(because) and find_spec(package) is None:
+        raise ImproperlyConfigured(
+            f"{because} needs {package}, which is not installed: pip install 'latentmas[{extra}]'"
+        )
 
 
 def words(name: str, default: list[str]) -> list[str]:

@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_filters",
     "drf_spectacular",
+    "latentmas.blobs",
     "latentmas.events",
     "latentmas.health",
     "latentmas.jobs",
@@ -109,10 +110,38 @@ STATIC_ROOT = DATA_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 
-# Content-addressed files: W-Matrices, calibration packs, evaluation reports.
+# Content-addressed files (W-Matrices, packs, profiles, reports, memories): in S3 where a bucket is named. Credentials
+# are boto3's own affair: environment, shared files, or the machine's role.
+BLOBS_S3_BUCKET = env.text("BLOBS_S3_BUCKET", "")
+BLOBS_S3_ENDPOINT_URL = env.address("BLOBS_S3_ENDPOINT_URL")
+BLOBS_S3_REGION = env.text("BLOBS_S3_REGION", "")
+BLOBS_S3_PREFIX = env.text("BLOBS_S3_PREFIX", "").strip("/")
+BLOBS_URL_SECONDS = env.integer("BLOBS_URL_SECONDS", 300, minimum=10)
+BLOBS_CDN_URL = env.address("BLOBS_CDN_URL")
+env.need(
+    "BLOBS_S3_BUCKET",
+    because=("BLOBS_S3_ENDPOINT_URL", "BLOBS_S3_REGION", "BLOBS_S3_PREFIX", "BLOBS_URL_SECONDS", "BLOBS_CDN_URL"),
+)
+env.need_package("boto3", extra="s3", because="BLOBS_S3_BUCKET")
+
+LOCAL_BLOBS = {"BACKEND": "latentmas.blobs.local.LocalFiles", "OPTIONS": {"location": DATA_DIR / "blobs"}}
+S3_BLOBS = {
+    "BACKEND": "latentmas.blobs.s3.S3Files",
+    "OPTIONS": {
+        "bucket_name": BLOBS_S3_BUCKET,
+        "endpoint_url": BLOBS_S3_ENDPOINT_URL or None,
+        "region_name": BLOBS_S3_REGION or None,
+        "location": BLOBS_S3_PREFIX,
+        "querystring_expire": BLOBS_URL_SECONDS,
+        "cdn_url": BLOBS_CDN_URL,
+    },
+}
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "media"}},
-    "blobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "blobs"}},
+    "blobs": S3_BLOBS if BLOBS_S3_BUCKET else LOCAL_BLOBS,
+    # Both by name, for `move_blobs`.
+    "local": LOCAL_BLOBS,
+    **({"s3": S3_BLOBS} if BLOBS_S3_BUCKET else {}),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
@@ -169,6 +198,16 @@ CELERY_BEAT_SCHEDULE = {
     },
     "run the factory": {"task": "factory.weekly_run", "schedule": crontab(day_of_week="sun", hour="2", minute="0")},
     "delete old jobs": {"task": "latentmas.jobs.delete_old", "schedule": crontab(hour="3", minute="10")},
+    "delete files that nobody names": {
+        "task": "latentmas.blobs.sweep",
+        "schedule": crontab(hour="3", minute="20"),
+        "options": {"queue": "work"},
+    },
+    "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
+    "delete expired sessions": {
+        "task": "marketplace.accounts.clear_sessions",
+        "schedule": crontab(hour="3", minute="0"),
+    },
 }
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 

@@ -1,9 +1,12 @@
 """What every test may need: strict JAX, files of its own, models in the registry, and Alice with her tokens."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
@@ -67,8 +70,8 @@ def _log_can_be_flushed(request: pytest.FixtureRequest) -> Iterator[None]:
 def blobs_folder(tmp_path: Path, settings: Settings) -> Path:
     """Let blobs be kept in a folder of the test's own, which the first one creates."""
     folder = tmp_path / "blobs"
-    backend = {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": folder}}
-    settings.STORAGES = settings.STORAGES | {"blobs": backend}
+    backend = {"BACKEND": "latentmas.blobs.local.LocalFiles", "OPTIONS": {"location": folder}}
+    settings.STORAGES = settings.STORAGES | {"blobs": backend, "local": backend}
     return folder
 
 
@@ -77,6 +80,34 @@ def own_files(blobs_folder: Path, tmp_path: Path, settings: Settings) -> Path:
     """Let blobs, data and cache be kept below a folder of the test's own."""
     settings.DATA_DIR, settings.CACHE_DIR = tmp_path, tmp_path / "cache"
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of moto's S3 server on a free port."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for every request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_server: str, own_files: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Let blobs be kept below the prefix `files` of a bucket of the test's own, and return it."""
+    import boto3
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    name = f"test-{uuid4().hex}"
+    options = {"bucket_name": name, "endpoint_url": s3_server, "region_name": "us-east-1", "location": "files"}
+    options["querystring_expire"] = settings.BLOBS_URL_SECONDS
+    backend = {"BACKEND": "latentmas.blobs.s3.S3Files", "OPTIONS": options}
+    settings.STORAGES = settings.STORAGES | {"blobs": backend, "s3": backend}
+    return boto3.resource("s3", endpoint_url=s3_server, region_name="us-east-1").create_bucket(Bucket=name)
 
 
 @pytest.fixture

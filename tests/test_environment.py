@@ -106,6 +106,10 @@ def test_a_session_of_an_older_key_lives_on_while_the_key_is_a_fallback(
         ({"ENVIRONMENT": "production"}, "SECRET_KEY must be set when ENVIRONMENT=production"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 60, "DEBUG": "1"}, "DEBUG must be off"),
         ({"MAX_JSON_BYTES": "lots"}, "MAX_JSON_BYTES is 'lots'"),
+        ({"BLOBS_CDN_URL": "https://cdn.example"}, "BLOBS_CDN_URL is set and BLOBS_S3_BUCKET is not"),
+        ({"BLOBS_S3_ENDPOINT_URL": "http://minio:9000"}, "BLOBS_S3_ENDPOINT_URL is set and BLOBS_S3_BUCKET is not"),
+        ({"BLOBS_S3_BUCKET": "files", "BLOBS_CDN_URL": "cdn.example"}, "BLOBS_CDN_URL is 'cdn.example'; it must be an"),
+        ({"BLOBS_S3_BUCKET": "files", "BLOBS_URL_SECONDS": "1"}, "BLOBS_URL_SECONDS is 1; it must be at least 10"),
     ],
 )
 def test_the_product_does_not_start_with_a_wrong_setting(
@@ -123,6 +127,12 @@ def test_the_product_does_not_start_with_a_wrong_setting(
     )
     assert started.returncode != 0
     assert reason in started.stderr
+
+
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BLOBS_S3_BUCKET", "files")
+    with pytest.raises(ImproperlyConfigured, match=r"BLOBS_S3_BUCKET needs no_boto.*pip install 'latentmas\[s3\]'"):
+        env.need_package("no_boto", extra="s3", because="BLOBS_S3_BUCKET")
 
 
 def test_debug_is_off_unless_asked_for() -> None:

@@ -1,4 +1,7 @@
-"""What a web process loads: never JAX or torch, which are slow to import and must not be loaded before a fork."""
+"""What a web process loads: never JAX or torch, which are slow to import and must not be loaded before a fork.
+
+Nor boto3, which only S3 needs.
+"""
 
 import os
 import subprocess
@@ -9,11 +12,11 @@ import sys, django
 django.setup()
 from django.urls import get_resolver
 get_resolver().url_patterns
-print(",".join(sorted({"jax", "torch", "transformers"} & set(sys.modules))))
+print(",".join(sorted({"jax", "torch", "transformers", "boto3"} & set(sys.modules))))
 """
 
 
-def test_neither_jax_nor_torch_is_imported_at_start_up() -> None:
+def test_neither_jax_nor_torch_nor_boto3_is_imported_at_start_up() -> None:
     environment = {"DJANGO_SETTINGS_MODULE": "latentmas.settings"}
     found = subprocess.run(
         [sys.executable, "-c", PROBE], env=os.environ | environment, capture_output=True, text=True, check=True

@@ -23,7 +23,7 @@ from latentmas.protocol.w_matrix import Space
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import FILE, PROBLEM
 from latentmas.rest.parameters import StrictSerializer, read, snake_keys
 from latentmas.rest.permissions import WriteCalibrationPacks, requester
 from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file
@@ -127,7 +127,7 @@ def pack(request: Request, digest: str) -> Response:
 @extend_schema(
     operation_id="calibration_packs_file",
     parameters=[PATH],
-    responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (206, CONTENT_TYPE): OpenApiTypes.BINARY, **PROBLEM},
+    responses=FILE,
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([AllowAny])

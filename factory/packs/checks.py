@@ -27,7 +27,7 @@ LEAST_ROWS = {
 }
 LEAST_HELD_OUT_DOCUMENTS = 2
 MAX_NAME = 200
-CHECKED_ROWS = 4096  # read at a time
+CHECKED_BYTES = 16 << 20  # read at a time, as long as that is one row
 DTYPES = {"rows": "float16", "bos": "float32"}
 HEX = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -191,10 +191,12 @@ def _check_rows(pack: OpenedPack) -> None:
     """Raise InvalidInput if all rows are equal, or a number is not finite (which `read` checks)."""
     total = pack.file.tensors["rows"].shape[0]
     first = pack.file.read("rows", first=0, count=1)
+    count = max(1, CHECKED_BYTES // first.nbytes)
     varies = False
-    for start in range(0, total, CHECKED_ROWS):
-        rows = pack.file.read("rows", first=start, count=CHECKED_ROWS)
+    for start in range(0, total, count):
+        rows = pack.file.read("rows", first=start, count=count)
         varies = varies or bool((rows != first).any())
+        pack.file.let_go()
     if not varies:
         raise InvalidInput("all rows of the pack are the same", field="rows")
 

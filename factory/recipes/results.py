@@ -5,7 +5,7 @@ The record from inputs to result is written last and atomically, so an interrupt
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from latentmas.protocol.quality import DocumentScore, EvaluationReport, LayerFid
 from latentmas.protocol.w_matrix import Space, WMatrix
 
 RECIPE = "align/6"  # changes whenever the same inputs would give another W-Matrix
+FOLDER = "generated"  # of the records, below the cache folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,16 @@ def inputs_digest(**inputs: object) -> str:
 
 def recall(inputs: str, *, cache: Path) -> Generated | None:
     """Return the result that was made from these inputs before, or None if there is none or its files are gone."""
-    try:
-        generated = msgspec.convert(msgspec.json.decode(_record(inputs, cache).read_bytes()), Generated, strict=False)
-    except (FileNotFoundError, msgspec.MsgspecError):
+    generated = _read(_record(inputs, cache))
+    if generated is None:
         return None
     return generated if blobs.exists(generated.file) and blobs.exists(generated.report) else None
+
+
+def remembered(*, cache: Path) -> Iterator[Generated]:
+    """Yield every result that is recorded for `recall`."""
+    found = (_read(path) for path in (cache / FOLDER).glob("*.json"))
+    yield from (each for each in found if each is not None)
 
 
 def remember(inputs: str, generated: Generated, *, cache: Path) -> None:
@@ -98,5 +104,12 @@ def remember(inputs: str, generated: Generated, *, cache: Path) -> None:
         raise StorageUnavailable(f"the result could not be kept in {path.parent}: {error.strerror}") from error
 
 
+def _read(record: Path) -> Generated | None:
+    try:
+        return msgspec.convert(msgspec.json.decode(record.read_bytes()), Generated, strict=False)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
 def _record(inputs: str, cache: Path) -> Path:
-    return cache / "generated" / f"{inputs}.json"
+    return cache / FOLDER / f"{inputs}.json"

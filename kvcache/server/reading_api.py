@@ -12,9 +12,8 @@ from rest_framework.response import Response
 from kvcache.server import catalogue_outputs, inputs, queries, statistics
 from kvcache.server.estimates import estimate
 from latentmas.rest import answers, parameters
-from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import KEYS, PROBLEM, reading
+from latentmas.rest.endpoints import FILE, KEYS, PROBLEM, reading
 from latentmas.rest.parameters import object_in, read
 from latentmas.rest.uploads import BoundedJSONParser
 
@@ -47,7 +46,7 @@ def profiles(request: Request) -> Response:
 @extend_schema(
     operation_id="kv_cache_profile",
     parameters=[OpenApiParameter("digest", OpenApiTypes.STR, OpenApiParameter.PATH, description="sha256:<hex>")],
-    responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (206, CONTENT_TYPE): OpenApiTypes.BINARY, **PROBLEM},
+    responses=FILE,
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([AllowAny])

@@ -33,7 +33,7 @@ def open_stream(owner: str, *, model: str, options: Mapping[str, Any]) -> Stream
     adapter = queries.get_adapter(model)
     target_of(options, adapter)
     now = timezone.now()
-    _remove_expired()
+    remove_expired()
     if StreamSession.objects.filter(owner=owner).count() >= settings.KV_CACHE_STREAMS:
         raise Conflict(
             f"you have {settings.KV_CACHE_STREAMS} open streams, the limit",
@@ -138,6 +138,6 @@ def _folder(stream: StreamSession) -> Path:
     return Path(settings.DATA_DIR) / "streams" / stream.id
 
 
-def _remove_expired() -> None:
+def remove_expired() -> None:
     for row in StreamSession.objects.filter(expires_at__lte=timezone.now()):
         close(row)

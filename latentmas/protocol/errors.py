@@ -75,6 +75,15 @@ class DeadlineExceeded(LatentMASError):
     resolution = "Ask for less at a time, or again when less is waiting."
 
 
+class StorageAway(StorageUnavailable):
+    """The storage itself cannot be reached or fails; nothing was changed, and later it may answer."""
+
+    status = 503
+    title = "Storage does not answer"
+    resolution = "Send the request again."
+    retry_after = 30
+
+
 class WMatrixNotFound(LatentMASError):
     code = "W_MATRIX_NOT_FOUND"
     status = 404

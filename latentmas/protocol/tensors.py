@@ -6,6 +6,7 @@ file's size before anything large is allocated, and never trusts a length it has
 
 import json
 import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +62,11 @@ class TensorFile:
         rows = np.array(mapped[first:] if count is None else mapped[first : first + count])
         require_finite(name, rows)
         return rows
+
+    def let_go(self) -> None:
+        """Give back the pages of a mapped file that were read, which count as memory of this process until then."""
+        if isinstance(self.data.base, mmap.mmap):
+            self.data.base.madvise(mmap.MADV_DONTNEED)
 
 
 def write(file: BinaryIO, tensors: Mapping[str, Array], document: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view, parser_classes, permission_classes, renderer_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -21,6 +21,13 @@ KEYS = OpenApiParameter(
     "keys", OpenApiTypes.STR, enum=["camel"], description="Answer with phase 1's camelCase keys, the metrics' too."
 )
 PROBLEM = {(400, "application/problem+json"): ProblemOutput}
+# What `send_file` answers.
+FILE: dict[Any, Any] = {
+    (200, CONTENT_TYPE): OpenApiTypes.BINARY,
+    (206, CONTENT_TYPE): OpenApiTypes.BINARY,
+    302: OpenApiResponse(description="`Location` is where the storage serves the file, for a while."),
+    **PROBLEM,
+}
 
 
 def reading(operation: str, *, answer: Any, query: Any = None, camel: bool = False) -> Callable[[View], Any]:

@@ -52,9 +52,14 @@ def endpoints() -> list[Endpoint]:
 
 
 def error_codes() -> list[ErrorCode]:
-    """Return every code that a problem document can carry, by name."""
-    ours = {cls.code: ErrorCode(cls.code, cls.status, cls.title, cls.resolution) for cls in _subclasses(LatentMASError)}
-    plain = {code: ErrorCode(code, status, HTTPStatus(status).phrase, "") for status, code in HTTP_CODES.items()}
+    """Return every code that a problem document can carry, by name; one with two statuses twice."""
+    ours = {
+        (cls.code, cls.status): ErrorCode(cls.code, cls.status, cls.title, cls.resolution)
+        for cls in _subclasses(LatentMASError)
+    }
+    plain = {
+        (code, status): ErrorCode(code, status, HTTPStatus(status).phrase, "") for status, code in HTTP_CODES.items()
+    }
     return [each for _, each in sorted((plain | ours).items())]
 
 

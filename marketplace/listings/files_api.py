@@ -15,8 +15,8 @@ from rest_framework.response import Response
 
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
-from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.downloads import send_file
+from latentmas.rest.endpoints import FILE
 from latentmas.rest.parameters import read, snake_keys
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -72,7 +72,7 @@ def verify(request: Request) -> Response:
 
 @extend_schema(
     operation_id="w_matrices_file",
-    responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (206, CONTENT_TYPE): OpenApiTypes.BINARY},
+    responses=FILE,
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([AllowAny])

@@ -16,14 +16,12 @@ from rest_framework.response import Response
 
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import FILE, PROBLEM
 from latentmas.rest.permissions import ReadMemories, ScopePermission, WriteMemories
 from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.memories import queries
 from marketplace.memories.commands import delete_memory, store_memory
 from marketplace.memories.models import Kind, StoredMemory
-
-PRIVATE = "private, no-store"
 
 
 class ReadOrWriteMemories(ScopePermission):
@@ -96,7 +94,7 @@ def memory(request: Request, memory_id: str) -> Response:
 
 @extend_schema(
     operation_id="memories_file",
-    responses={(200, CONTENT_TYPE): OpenApiTypes.BINARY, (206, CONTENT_TYPE): OpenApiTypes.BINARY, **PROBLEM},
+    responses=FILE,
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([ReadMemories])
@@ -109,7 +107,7 @@ def file(request: Request, memory_id: str) -> HttpResponseBase:
         digest=row.digest,
         size=row.size,
         name=f"{row.model}--{row.id}.{suffix}",
-        headers={"Cache-Control": PRIVATE},
+        private=True,
     )
 
 

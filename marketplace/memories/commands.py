@@ -2,7 +2,6 @@
 
 import uuid
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -76,7 +75,8 @@ def remove_file(sender: type[StoredMemory], instance: StoredMemory, **_: Any) ->
 
     By a signal, because a curator or the end of the account deletes rows too.
     """
-    transaction.on_commit(partial(_remove, instance.digest))
+    # Robust: the row is gone whatever becomes of the file; one that its storage did not delete is left to the sweep.
+    transaction.on_commit(lambda: _remove(instance.digest), robust=True)
 
 
 def _remove(digest: str) -> None:

@@ -59,6 +59,26 @@ def test_the_safetensors_library_reads_what_it_wrote(tmp_path: Path) -> None:
             np.testing.assert_array_equal(file.get_tensor(name), array)
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's figures of a process")
+def test_what_was_read_of_a_mapped_file_can_be_let_go(tmp_path: Path) -> None:
+    size = 64 << 20
+    with (tmp_path / "large").open("wb") as file:
+        tensors.write(file, {"rows": np.ones(size, np.int8)}, {})
+    opened = tensors.open_tensors(tmp_path / "large", max_bytes=2 * size)
+    before = mapped_bytes()
+    assert opened.read("rows").all()
+    assert mapped_bytes() - before > size / 2
+    opened.let_go()
+    assert mapped_bytes() - before < size / 4
+    assert opened.read("rows", first=size - 1)[0] == 1
+
+
+def mapped_bytes() -> int:
+    """Return how much of mapped files this process holds in memory."""
+    (line,) = (each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("RssFile:"))
+    return int(line.split()[1]) << 10
+
+
 def test_it_does_not_write_what_it_could_not_read(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="is complex128"):
         written(tmp_path, {"a": np.ones(2, dtype=np.complex128)})

@@ -1,0 +1,30 @@
+"""Delete stored files that nobody names."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from latentmas.blobs.sweeping import sweep
+from latentmas.protocol.errors import LatentMASError
+
+
+class Command(BaseCommand):
+    help = "Delete files that no event, row or kept result names and that are older than a day."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="only say which they are")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            swept = sweep(dry_run=options["dry_run"])
+        except LatentMASError as error:
+            raise CommandError(error.message) from error
+        for each in swept.orphans:
+            self.stdout.write(f"{each.digest} {each.size} bytes, written {each.modified:%Y-%m-%d %H:%M}")
+        size = sum(each.size for each in swept.orphans)
+        done = "would be deleted" if options["dry_run"] else "deleted"
+        self.stdout.write(
+            f"{len(swept.orphans)} of {swept.seen} files {done} ({size} bytes); "
+            f"remains of unfinished uploads removed: {swept.unfinished}."
+        )
