@@ -10,7 +10,7 @@ from awareness_sdk.transport import Transport
 Result = dict[str, Any]
 Progress = Callable[[str, int, int], None]  # stage, done, total
 POLL_SECONDS = 1.0
-OPEN = ("queued", "running")
+OPEN = ("queued", "running", "waiting")
 
 
 class JobsClient:
@@ -23,6 +23,15 @@ class JobsClient:
         """Return a job: `state`, `progress`, and at the end `result` or `problem`. Raises NotFound."""
         return dict(self._transport.json("GET", f"/api/jobs/{job_id}"))
 
+    def list(self, *, open_only: bool = False) -> list[Result]:
+        """Return your own jobs, the newest first, or only those that have not ended."""
+        answer = self._transport.json("GET", "/api/jobs", params={"open": str(open_only).lower()})
+        return [dict(each) for each in answer["results"]]
+
+    def cancel(self, job_id: str) -> Result:
+        """Cancel an open job and return it. Raises NotFound, or Conflict where it has ended."""
+        return dict(self._transport.json("DELETE", f"/api/jobs/{job_id}"))
+
     def wait(
         self,
         job: str | Mapping[str, Any],
@@ -33,7 +42,8 @@ class JobsClient:
     ) -> Result:
         """Wait for a job, given by its id or its document, and return its result; `progress` is called as it advances.
 
-        Raises AwarenessError: the job's own problem if it failed, or TIMEOUT after `timeout` seconds; the job goes on.
+        Raises AwarenessError: the job's own problem if it failed, CANCELLED, or TIMEOUT after `timeout` seconds, while
+        the job goes on.
         """
         identifier = job if isinstance(job, str) else str(job["id"])
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -55,4 +65,6 @@ def _ended(job: Result) -> Result:
     problem = job["problem"]
     if problem is not None:
         raise error_of(problem["status"], problem)
+    if job["state"] == "cancelled":
+        raise AwarenessError({"code": "CANCELLED", "detail": f"the job {job['id']} was cancelled"})
     return dict(job["result"])

@@ -68,7 +68,8 @@ def _make(request: GenerationRequest, session: FactorySession) -> tuple[Generate
 
 
 def _measured(request: GenerationRequest, session: FactorySession) -> tuple[Generated, ListingVersion]:
-    from factory.recipes.functional import FunctionalOrder, generate_measured
+    from factory.recipes.draft import FunctionalOrder
+    from factory.recipes.functional import generate_measured
 
     version = publishing.next_version(request.source, request.target, Basis.FUNCTIONAL)
     order = FunctionalOrder(

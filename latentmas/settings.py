@@ -209,6 +209,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour="3", minute="0"),
     },
 }
+# Into how many parts the factory cuts the work on one pair; more workers than that cannot help with it.
+FACTORY_SLICES = env.integer("FACTORY_SLICES", 8, minimum=1)
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
 # Where the processes of one address add up what each has counted (prometheus_client reads the variable itself).

@@ -12,7 +12,7 @@ from factory.alignment import ridge
 from factory.alignment.gram import gram_matrices
 from factory.alignment.orthogonal import procrustes
 from factory.alignment.ridge import towards
-from factory.alignment.standardise import PairedChunks, Standard, counted, standards_of
+from factory.alignment.standardise import PairedChunks, Standard, Standards, counted, standards_of
 from factory.progress import Progress
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
@@ -95,17 +95,28 @@ def fit_linear_map(
     return solve(accumulate(chunks, progress=progress), method=method, penalty=penalty, rank=rank)
 
 
-def accumulate(chunks: PairedChunks, *, progress: Progress) -> PairStatistics:
+def accumulate(chunks: PairedChunks, *, progress: Progress, standards: Standards | None = None) -> PairStatistics:
     """Return the statistics of the paired rows: one pass for mean and scale, one for the Gram matrices.
 
-    Raises InvalidInput as `standards_of` does.
+    Where the rows are a part of all, `standards` are those of all. Raises InvalidInput as `standards_of` does.
     """
-    standards = standards_of(chunks)
+    standards = standards or standards_of(chunks)
     standardised = (standards.apply(chunk) for chunk in counted(chunks(), standards.chunks, progress))
     source, target = standards.source, standards.target
     with jax.enable_x64(True):
         gram, cross, rows = gram_matrices(standardised, source=len(source.mean), target=len(target.mean))
     return PairStatistics(source, target, gram, cross, rows)
+
+
+def merged(one: PairStatistics, other: PairStatistics) -> PairStatistics:
+    """Return the statistics of the rows of both, which were standardised alike."""
+    rows = one.rows + other.rows
+    with jax.enable_x64(True):
+        gram, cross = (
+            (mine * one.rows + theirs * other.rows) / rows
+            for mine, theirs in ((one.gram, other.gram), (one.cross, other.cross))
+        )
+    return PairStatistics(one.source, one.target, gram, cross, rows)
 
 
 def solve(statistics: PairStatistics, *, penalty: float, rank: int, method: Method = Method.LEARNED) -> LinearMap:

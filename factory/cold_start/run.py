@@ -1,7 +1,8 @@
 """Run a cold start (specification 3): find the models to plan with, make each planned pair once, publish on request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -22,6 +23,9 @@ from latentmas.protocol.w_matrix import Method
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
 from latentmas.runners.weights import PACKAGED
+
+if TYPE_CHECKING:
+    from factory.recipes.draft import FunctionalOrder
 
 REFINEMENT_STEPS = 120  # more gave no more in the trials
 
@@ -88,17 +92,26 @@ def _candidate(model: RegisteredModel) -> Candidate:
 
 
 def make(
-    pair: PlannedPair, options: ColdStartOptions, *, session: FactorySession, metadata: Metadata, anew: bool = False
+    pair: PlannedPair,
+    options: ColdStartOptions,
+    *,
+    session: FactorySession,
+    metadata: Metadata,
+    anew: bool = False,
+    measured: "Callable[[FunctionalOrder], Generated] | None" = None,
 ) -> Outcome:
     """Make one pair, unless it was made from the same inputs before and need not be made `anew`; publish on request.
 
-    Raises LatentMASError.
+    `measured` makes a pair that is measured; by default this process does it alone. Raises LatentMASError.
     """
     inputs = _inputs(pair, options, session)
     result = None if anew else results.recall(inputs, cache=session.cache)
     was_ready = result is not None
     if result is None:
-        result = _generate(pair, options, session)
+        if pair.basis is Basis.SIMULATED:
+            result = _simulated(pair, options)
+        else:
+            result = (measured or _alone(session))(_order(pair, options))
         results.remember(inputs, result, cache=session.cache)
     published = publishing.publish(result, metadata=metadata) if options.publish else None
     return Outcome(pair, result, published, was_ready=was_ready)
@@ -125,29 +138,36 @@ def default_session(
     )
 
 
-def _generate(pair: PlannedPair, options: ColdStartOptions, session: FactorySession) -> Generated:
-    # JAX and torch are loaded only where a pair is really made.
-    version = publishing.next_version(pair.source.name, pair.target.name, pair.basis)
-    if pair.basis is Basis.SIMULATED:
-        from factory.recipes.simulated import SimulatedOrder, generate_simulated
+def _simulated(pair: PlannedPair, options: ColdStartOptions) -> Generated:
+    from factory.recipes.simulated import SimulatedOrder, generate_simulated  # brings JAX along
 
-        widths = pair.source.latent_dimension, pair.target.latent_dimension
-        names = pair.source.name, pair.target.name
-        return generate_simulated(SimulatedOrder(*names, *widths, version, options.test_samples))
-    from factory.recipes.functional import FunctionalOrder, generate_measured
+    version = publishing.next_version(pair.source.name, pair.target.name, pair.basis)
+    widths = pair.source.latent_dimension, pair.target.latent_dimension
+    names = pair.source.name, pair.target.name
+    return generate_simulated(SimulatedOrder(*names, *widths, version, options.test_samples))
+
+
+def _order(pair: PlannedPair, options: ColdStartOptions) -> "FunctionalOrder":
+    # JAX and torch are loaded only where a pair is really made.
+    from factory.recipes.draft import FunctionalOrder
     from factory.refinement.descent import Refinement
 
-    order = FunctionalOrder(
+    return FunctionalOrder(
         pair.source.name,
         pair.target.name,
-        version,
+        publishing.next_version(pair.source.name, pair.target.name, pair.basis),
         options.test_samples,
         options.unified_dimension,
         options.method,
         Refinement(steps=options.refinement_steps) if options.refinement_steps else None,
         options.eight_bit,
     )
-    return generate_measured(order, session)
+
+
+def _alone(session: FactorySession) -> "Callable[[FunctionalOrder], Generated]":
+    from factory.recipes.functional import generate_measured
+
+    return lambda order: generate_measured(order, session)
 
 
 def _inputs(pair: PlannedPair, options: ColdStartOptions, session: FactorySession) -> str:

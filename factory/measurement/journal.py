@@ -43,14 +43,22 @@ class Journal:
         self._known[_key(scored.score)] = scored
         if self.path is None:
             return
-        fidelity = None if scored.fidelity is None else scored.fidelity.tolist()
-        line = json.dumps({"score": msgspec.to_builtins(scored.score), "fidelity": fidelity})
+        line = line_of(scored)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
             raise StorageUnavailable(f"the scores could not be kept: {error}") from error
+
+    def take(self, lines: str) -> None:
+        """Keep the scores that somebody else has measured, lines of `line_of`. Raises StorageUnavailable."""
+        other = Journal()
+        for line in lines.splitlines():
+            other._remember(line)
+        for key, scored in other._known.items():
+            if key not in self._known:
+                self.add(scored)
 
     def _remember(self, line: str) -> None:
         try:
@@ -60,6 +68,12 @@ class Journal:
         score = msgspec.convert(entry["score"], DocumentScore)
         fidelity = None if entry["fidelity"] is None else np.array(entry["fidelity"])
         self._known[_key(score)] = Scored(score, fidelity)
+
+
+def line_of(scored: Scored) -> str:
+    """Return a score as a line of the file."""
+    fidelity = None if scored.fidelity is None else scored.fidelity.tolist()
+    return json.dumps({"score": msgspec.to_builtins(scored.score), "fidelity": fidelity})
 
 
 def _key(score: DocumentScore) -> Key:

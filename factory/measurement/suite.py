@@ -14,6 +14,7 @@ from factory.measurement.journal import Journal
 from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
 from factory.progress import Progress
 from factory.runners.model import RunningModel
+from factory.slices import Slice
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import (
     SAMPLED,
@@ -96,6 +97,33 @@ def measure(
     )
 
 
+def score(
+    matrix: Judged,
+    suite: EvaluationSuite,
+    part: Slice,
+    *,
+    models: tuple[RunningModel, RunningModel],
+    journal: Journal,
+    progress: Progress,
+) -> list[Scored]:
+    """Score a part of the suite's passages; all parts are about the same work.
+
+    What the journal holds is not measured again.
+    """
+    places = [(place, number) for place, cell in enumerate(suite.cells) for number in range(len(cell.documents))]
+    mine = part.of(places, weights=[suite.cells[place].length for place, _ in places])
+    read, shortest = reader(*models), min(cell.length for cell in suite.cells)
+    found: list[Scored] = []
+    for place, cell in enumerate(suite.cells):
+        numbers = [number for each, number in mine if each == place]
+        whole = cell.length == shortest
+        for one in _scores(cell, matrix, models[1], read, journal, whole=whole, numbers=numbers):
+            found.append(one)
+            progress(len(found), len(mine))
+    progress(len(mine), len(mine))
+    return found
+
+
 def cell_of(register: str, length: int, scores: Sequence[DocumentScore], *, wanted: int) -> Cell:
     """Return a cell's figures; where fewer documents than `wanted` were scored, only their number."""
     tokens = sum(each.scored_tokens for each in scores)
@@ -125,11 +153,22 @@ def passages_in(cell: SuiteCell, read: Reader) -> Iterator[Passage]:
 
 
 def _scores(
-    cell: SuiteCell, matrix: Judged, target: RunningModel, read: Reader, journal: Journal, *, whole: bool
+    cell: SuiteCell,
+    matrix: Judged,
+    target: RunningModel,
+    read: Reader,
+    journal: Journal,
+    *,
+    whole: bool,
+    numbers: Sequence[int] | None = None,
 ) -> Iterator[Scored]:
-    """Yield a cell's scores. A passage's stranger is the one before it; the first one's is the last."""
+    """Yield a cell's scores, or those of some of its documents.
+
+    A passage's stranger is the one before it; the first one's is the last.
+    """
     previous: Passage | None = None
-    for number, document in enumerate(cell.documents):
+    for number in range(len(cell.documents)) if numbers is None else numbers:
+        document = cell.documents[number]
         if known := journal.get((cell.register, cell.length, document.digest[:16])):
             previous = None
             yield known

@@ -1,15 +1,17 @@
 """Run a model over a corpus and write its calibration pack: rows of its KV-cache, or vectors of its passages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from factory.corpora import Document, Split, TextCorpus
 from factory.corpora.documents import CUT
-from factory.packs.pack import PackDocument
+from factory.packs.pack import OpenedPack, PackDocument
 from factory.packs.sentences import passages_within
 from factory.progress import Progress
+from factory.slices import WHOLE, Slice
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.errors import InvalidInput
@@ -29,12 +31,21 @@ CAPTURE_BATCH = 64  # passages between two reports of progress
 
 
 def capture_pack(
-    model: "RunningModel", corpus: TextCorpus, file: BinaryIO, *, calibration_tokens: int, progress: Progress
+    model: "RunningModel",
+    corpus: TextCorpus,
+    file: BinaryIO,
+    *,
+    calibration_tokens: int,
+    progress: Progress,
+    part: Slice = WHOLE,
 ) -> None:
-    """Run the model over the corpus and write its pack. Raises InvalidInput where activations exceed fp16."""
+    """Run the model over the corpus, or a part of it, and write its pack.
+
+    Raises InvalidInput where activations exceed fp16.
+    """
     choice = CHOICE_TOKENS if corpus.cut <= CUT else LONG_CHOICE_TOKENS
     budgets = {Split.CALIBRATION: calibration_tokens, Split.SELECTION: choice, Split.HELD_OUT: choice}
-    chosen = list(_within_budgets(model, corpus, budgets))
+    chosen = part.of(list(_within_budgets(model, corpus, budgets)))
     rows: list[Array] = []
     spans: list[tuple[int, int]] = []
     starts = [0]
@@ -65,6 +76,25 @@ def capture_pack(
         "bos": model.capture(())[0],
     }
     tensors.write(file, arrays, document_of_pack)
+
+
+def join_packs(packs: Sequence[OpenedPack], file: BinaryIO) -> None:
+    """Write the pack whose documents are those of all packs, in their order: the parts of one capture."""
+    documents = [each.document for each in packs]
+    joined = replace(
+        documents[0],
+        documents=tuple(digest for each in documents for digest in each.documents),
+        splits=tuple(split for each in documents for split in each.splits),
+    )
+    lengths = np.concatenate([np.diff(each.starts) for each in packs])
+    arrays = {
+        "rows": np.concatenate([each.file.read("rows") for each in packs]),
+        "spans": np.concatenate([each.spans for each in packs]),
+        "starts": np.cumsum([0, *lengths], dtype=np.int64),
+        "bos": packs[0].of_cache()[1],
+    }
+    document: Any = plain(joined)
+    tensors.write(file, arrays, document)
 
 
 def capture_embeddings(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from awareness_sdk.first_layer import known_layers
 from factory.alignment.correction import fit_correction
-from factory.alignment.fit import LinearMap, fit_linear_map
+from factory.alignment.fit import LinearMap, PairStatistics, fit_linear_map, solve
 from factory.corpora import Split
 from factory.packs.pack import OpenedPack
 from factory.packs.pairs import Keep, every, paired_documents, paired_rows
@@ -18,8 +18,21 @@ CORRECTION_ROWS = 40_000
 Packs = tuple[OpenedPack, OpenedPack]  # of the source and of the target
 
 
-def fit_map(packs: Packs, *, rank: int, method: Method, progress: Progress, keep: Keep = every) -> LinearMap:
-    """Return the map of the documents that `keep` wants. Raises as `fit_linear_map` does."""
+def fit_map(
+    packs: Packs,
+    *,
+    rank: int,
+    method: Method,
+    progress: Progress,
+    keep: Keep = every,
+    statistics: PairStatistics | None = None,
+) -> LinearMap:
+    """Return the map of the documents that `keep` wants, or of `statistics`, which are used up.
+
+    Raises as `fit_linear_map` does.
+    """
+    if statistics is not None:
+        return solve(statistics, penalty=RIDGE, rank=rank, method=method)
     return fit_linear_map(
         lambda: paired_rows(*packs, Split.CALIBRATION, keep),
         penalty=RIDGE,

@@ -53,8 +53,8 @@ class Run:
 
     `each(kind, arguments)` lets other workers do the parts of a job, and returns how they ended, in order. The handler
     does not wait for them: it is left, and runs again from its beginning when all have ended; `each` then answers at
-    once. So a handler asks for the same parts in the same order every time, and it may run again for a job whose worker
-    has died: its side effects must be idempotent.
+    once, because a kind and its arguments are done once for a job. A handler also runs again for a job whose worker has
+    died. So its side effects must be idempotent, and what it asks for must not depend on the clock.
     """
 
     identifier: UUID

@@ -1,6 +1,7 @@
 """Parts of a job: jobs of their own, for whichever worker is free. When all have ended, the job goes on."""
 
 import functools as ft
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from django.utils import timezone
 from latentmas.jobs import sending
 from latentmas.jobs.handlers import Ended, Json, kind_named
 from latentmas.jobs.models import OPEN, Job, State
+from latentmas.protocol.canonical import canonical
 
 
 class Suspended(BaseException):
@@ -23,16 +25,15 @@ class ClaimLost(BaseException):
 
 
 class Parts:
-    """The parts that one run of a job asks for, call by call."""
+    """The parts that a job asks for. A call is known by its kind and arguments, so that a repeated run finds them."""
 
     def __init__(self, job: Job) -> None:
-        self._job, self._calls = job, 0
+        self._job = job
 
     def each(self, kind: str, arguments: Sequence[Json]) -> list[Ended]:
         """Return how the parts have ended, in order. Raises Suspended where they have not, after starting them."""
         kind_named(kind)
-        call = f"{self._calls:03}."
-        self._calls += 1
+        call = hashlib.sha256(canonical([kind, *arguments])).hexdigest()[:16] + "."
         if not arguments:
             return []
         with transaction.atomic():

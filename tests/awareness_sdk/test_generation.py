@@ -3,7 +3,7 @@
 import pytest
 
 from awareness_sdk import AwarenessError
-from awareness_sdk.errors import InvalidRequest, NotFound, PermissionDenied
+from awareness_sdk.errors import Conflict, InvalidRequest, NotFound, PermissionDenied
 from latentmas.jobs.models import Job
 from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, KV_CACHE_COMPUTE, W_MATRICES_GENERATE
 from tests.factory.synthetic import Synthetic
@@ -21,6 +21,10 @@ def client(sdk_with):
 
 @pytest.fixture
 def packs(client, tmp_path) -> list[dict]:
+    return uploaded(client, tmp_path)
+
+
+def uploaded(client, tmp_path) -> list[dict]:
     models = (("gpt-4", 6), ("claude-3-opus", 7))
     written = [Synthetic(name, characters=each).write(tmp_path / f"{name}.safetensors") for name, each in models]
     return [client.calibration_packs.upload(path) for path in written]
@@ -69,11 +73,20 @@ def test_a_job_that_fails_raises_its_problem(client, packs, monkeypatch):
     assert (failed.value.code, failed.value.status) == ("STORAGE_UNAVAILABLE", 507)
 
 
-def test_a_wait_can_be_given_up(client, packs, settings):
-    settings.JOBS = "worker"  # and there is none
+def test_a_wait_can_be_given_up_and_the_job_cancelled(sdk_with, tmp_path):
+    client = sdk_with(CALIBRATION_PACKS_WRITE, W_MATRICES_GENERATE)  # and there is no worker
+    uploaded(client, tmp_path)
     with pytest.raises(AwarenessError) as given_up:
         client.generate_w_matrix("gpt-4", "claude-3-opus", timeout=0.1)
     assert given_up.value.code == "TIMEOUT"
+    (job,) = client.jobs.list(open_only=True)
+    assert client.jobs.cancel(job["id"])["state"] == "cancelled"
+    assert client.jobs.list(open_only=True) == []
+    with pytest.raises(Conflict):
+        client.jobs.cancel(job["id"])
+    with pytest.raises(AwarenessError) as cancelled:
+        client.jobs.wait(job)
+    assert cancelled.value.code == "CANCELLED"
 
 
 def test_a_token_without_the_scope_is_turned_away(sdk_with):

@@ -16,7 +16,8 @@ from factory.measurement.journal import Journal
 from factory.measurement.passages import read_passage
 from factory.measurement.suite import measure
 from factory.progress import silent
-from factory.recipes.functional import FunctionalOrder, generate_measured
+from factory.recipes.draft import FunctionalOrder
+from factory.recipes.functional import generate_measured
 from factory.recipes.results import Generated
 from factory.session import FactorySession
 from kvcache.exchange.exchange import exchange
@@ -51,7 +52,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> TextCorpus:
 
 @pytest.fixture
 def session(folders: dict[str, str], texts: TextCorpus, own_files: Path, monkeypatch) -> FactorySession:
-    monkeypatch.setattr("factory.recipes.functional.FORECAST_TOKENS", 64)  # the texts are short
+    monkeypatch.setattr("factory.recipes.draft.FORECAST_TOKENS", 64)  # the texts are short
     metadata, cache = Metadata(actor="test"), own_files / "cache"
     return FactorySession(
         lambda: texts,
