@@ -96,18 +96,32 @@ def secret(name: str, *, fallback_file: Path | None) -> str:
     """
     if value := os.environ.get(name):
         return value
-    if path := os.environ.get(f"{name}_FILE"):
-        try:
-            return Path(path).read_text().strip()
-        except OSError as error:
-            raise ImproperlyConfigured(f"{name}_FILE is {path}, which cannot be read: {error.strerror}") from error
+    if (kept := _file_of(name)) is not None:
+        return kept.strip()
     if fallback_file is None:
         raise ImproperlyConfigured(f"{name} must be set when ENVIRONMENT=production")
     return _read_or_create(fallback_file)
 
 
+def secrets(name: str) -> list[str]:
+    """Return the secrets in `NAME`, comma-separated, or in the file `NAME_FILE`, one a line; none by default."""
+    if os.environ.get(name):
+        return words(name, [])
+    return [line.strip() for line in (_file_of(name) or "").splitlines() if line.strip()]
+
+
+def _file_of(name: str) -> str | None:
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return Path(path).read_text()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE is {path}, which cannot be read: {error.strerror}") from error
+
+
 def _read_or_create(path: Path) -> str:
-    import secrets
+    from secrets import token_urlsafe
 
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -116,6 +130,6 @@ def _read_or_create(path: Path) -> str:
     except OSError as error:
         raise ImproperlyConfigured(f"{path} cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "w") as file:
-        value = secrets.token_urlsafe(50)
+        value = token_urlsafe(50)
         file.write(value)
     return value

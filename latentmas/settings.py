@@ -18,6 +18,7 @@ PRODUCTION = env.text("ENVIRONMENT", "local", choices=("local", "production")) =
 DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
 
 SECRET_KEY = env.secret("SECRET_KEY", fallback_file=None if PRODUCTION else DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS")
 DEBUG = env.boolean("DEBUG", False)
 if DEBUG and PRODUCTION:
     raise ImproperlyConfigured("DEBUG must be off when ENVIRONMENT=production")

@@ -68,7 +68,12 @@ def names_in(module):
 
 
 def settings():
-    return {*SETTING.findall((ROOT / "latentmas/settings.py").read_text()), "SECRET_KEY_FILE", "DATABASE_URL"}
+    return {
+        *SETTING.findall((ROOT / "latentmas/settings.py").read_text()),
+        "SECRET_KEY_FILE",
+        "SECRET_KEY_FALLBACKS_FILE",
+        "DATABASE_URL",
+    }
 
 
 def commands():

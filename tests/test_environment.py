@@ -3,10 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+from pytest_django import Settings
 
 from latentmas import environment as env
 
@@ -62,6 +66,38 @@ def test_a_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     (tmp_path / "secret").write_text("from a file\n")
     monkeypatch.setenv("MY_SECRET_FILE", str(tmp_path / "secret"))
     assert env.secret("MY_SECRET", fallback_file=None) == "from a file"
+
+
+def test_older_secrets_come_from_a_variable_or_from_the_lines_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "older").write_text("one\n\ntwo\n")
+    assert env.secrets("OLDER") == []
+    monkeypatch.setenv("OLDER_FILE", str(tmp_path / "older"))
+    assert env.secrets("OLDER") == ["one", "two"]
+    monkeypatch.setenv("OLDER", "three, four")
+    assert env.secrets("OLDER") == ["three", "four"]
+
+
+@pytest.mark.parametrize("read", [lambda: env.secret("ABSENT", fallback_file=None), lambda: env.secrets("ABSENT")])
+def test_a_secrets_file_that_cannot_be_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, read: Callable[[], object]
+) -> None:
+    monkeypatch.setenv("ABSENT_FILE", str(tmp_path / "absent"))
+    with pytest.raises(ImproperlyConfigured, match=r"ABSENT_FILE is .*, which cannot be read"):
+        read()
+
+
+def test_a_session_of_an_older_key_lives_on_while_the_key_is_a_fallback(
+    client: Client, alice: User, settings: Settings
+) -> None:
+    client.force_login(alice)
+    older = settings.SECRET_KEY
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new key", [older]
+    assert client.get("/api/tokens").status_code == 200
+    client.force_login(alice)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another new key", [older]
+    assert client.get("/api/tokens").status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Processes that the proof starts and stops: each in a session of its own, with its output in a file."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import pytest
+
+STOP_SECONDS = 40.0
+POLL_SECONDS = 0.1
+MARK = "LATENTMAS_PROOF"  # in the environment of everything that is started
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test for want of a program; in CI that is a failure."""
+    reason = f"{what} is not installed, so the deployment cannot be proved here"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def program(name: str, *folders: str) -> str:
+    """Return the path of a program, which may lie in folders that are not on the path."""
+    found = shutil.which(name, path=os.pathsep.join((*folders, os.environ["PATH"])))
+    return found or missing(name)
+
+
+def account(name: str) -> dict[str, Any]:
+    """Return how to start a server that refuses to be root: as this account, where the tests are root."""
+    return {"user": name, "group": name, "extra_groups": []} if os.geteuid() == 0 else {}
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def until(holds: Callable[[], object], *, seconds: float, what: str) -> None:
+    """Wait until something holds. Raises AssertionError that says what did not."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, f"after {seconds:g} seconds still not: {what}"
+        time.sleep(POLL_SECONDS)
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@dataclass
+class Processes:
+    """What has been started, by name. `folder` is for their files and output alone."""
+
+    folder: Path
+    running: dict[str, tuple[subprocess.Popen[bytes], int]] = field(default_factory=dict)
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        stop_by: int = signal.SIGTERM,
+        cwd: Path | None = None,
+        **as_account: Any,
+    ) -> None:
+        with self.output(name).open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env={**environment, MARK: str(self.folder)},
+                cwd=cwd or self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                **as_account,
+            )
+        self.running[name] = (process, stop_by)
+
+    def output(self, name: str) -> Path:
+        return self.folder / f"{name}.log"
+
+    def wait_for_port(self, name: str, port: int, *, seconds: float) -> None:
+        """Wait until a server listens. Raises AssertionError with its output where it does not."""
+        process, _ = self.running[name]
+        try:
+            until(lambda: process.poll() is not None or listens(port), seconds=seconds, what=f"{name} listens")
+            assert process.poll() is None, f"{name} ended with {process.returncode}"
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its output:\n{self.output(name).read_text()[-3000:]}") from None
+
+    def stop(self, name: str) -> None:
+        """Ask a process to end. Raises AssertionError, after killing it, where it does not."""
+        process, signal_to_send = self.running.pop(name)
+        if process.poll() is None:
+            process.send_signal(signal_to_send)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise AssertionError(f"{name} did not end within {STOP_SECONDS:g} seconds of being asked to") from None
+
+    def stop_all(self) -> None:
+        """Stop the processes, the last one first. Raises the first failure after all have been stopped."""
+        failures = []
+        for name in reversed(list(self.running)):
+            try:
+                self.stop(name)
+            except AssertionError as failure:
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+
+    def left(self) -> list[str]:
+        """Return what still runs of all that was started, with its children, however far they detached themselves."""
+        return [f"{each.pid} {each.info['name']}" for each in psutil.process_iter(["name"]) if self._is_ours(each)]
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            # PostgreSQL's processes overwrite their environment, but stay in its folder.
+            return process.environ().get(MARK) == str(self.folder) or Path(process.cwd()).is_relative_to(self.folder)
+        except psutil.Error:  # ended meanwhile, or somebody else's
+            return False
