@@ -82,6 +82,12 @@ class Deployment:
         assert done.returncode == 0, f"manage.py {' '.join(arguments)}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
+    def is_healthy(self, service: str) -> bool:
+        """Ask as the container's health check does."""
+        _, program, *arguments = self.services[service]["healthcheck"]["test"]
+        here = [each.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}") for each in arguments]
+        return subprocess.run([program, *here], env=self.environment(service), check=False).returncode == 0
+
     def client(self, token: str = "") -> httpx.Client:
         """Return a client that speaks as the proxy passes requests on."""
         headers = {"Host": DOMAIN, "X-Forwarded-Proto": "https"}

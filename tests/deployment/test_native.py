@@ -39,6 +39,7 @@ def test_every_part_is_ready_and_the_doctor_finds_nothing_wrong(deployment: Depl
         assert client.get("/healthz").status_code == 200
         ready = client.get("/readyz").json()
     assert ready["checks"] == dict.fromkeys(("database", "migrations", "broker", "storage"), "ok")
+    assert deployment.is_healthy("web")
     until(lambda: len(workers(deployment)) == 2, seconds=60, what="both workers answer")
     found = deployment.manage("doctor", WEB_CONCURRENCY="2", PROMETHEUS_MULTIPROC_DIR=str(deployment.processes.folder))
     assert "ok     the database answers (postgresql)" in found
