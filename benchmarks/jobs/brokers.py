@@ -103,21 +103,7 @@ def rabbitmq() -> Iterator[Server]:
     """Yield a RabbitMQ that has started, with a port mapper of its own: Erlang would leave one behind."""
     with tempfile.TemporaryDirectory(prefix="rabbitmq-", ignore_cleanup_errors=True) as folder:
         port, mapper = free_port(), free_port()
-        environment = {
-            "HOME": folder,  # for the cookie
-            "RABBITMQ_NODENAME": f"private{port}@localhost",
-            "RABBITMQ_NODE_PORT": str(port),
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
-            "RABBITMQ_LOG_BASE": f"{folder}/log",
-            "RABBITMQ_CONFIG_FILE": f"{folder}/none",
-            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins",
-            "RABBITMQ_PID_FILE": f"{folder}/pid",
-            "RABBITMQ_CONF_ENV_FILE": f"{folder}/none",
-            "ERL_EPMD_PORT": str(mapper),
-            "ERL_EPMD_ADDRESS": "127.0.0.1",
-        }
+        environment = rabbitmq_environment(Path(folder), port=port, mapper=mapper)
         ports = Server(["epmd", "-port", str(mapper), "-address", "127.0.0.1"], mapper, "", Path(folder))
         url = f"amqp://guest:guest@127.0.0.1:{port}//"
         with (
@@ -125,6 +111,28 @@ def rabbitmq() -> Iterator[Server]:
             _running(Server([str(rabbitmq_program())], port, url, Path(folder), environment)) as server,
         ):
             yield server
+
+
+def rabbitmq_environment(folder: Path, *, port: int, mapper: int) -> dict[str, str]:
+    """Return what tells a RabbitMQ that it is a node of its own, with everything below the folder.
+
+    Its configuration is `rabbitmq.conf` in the folder, where there is one; `mapper` is the port of its own epmd.
+    """
+    return {
+        "HOME": str(folder),  # for the cookie
+        "RABBITMQ_NODENAME": f"private{port}@localhost",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "absent"),
+        "ERL_EPMD_PORT": str(mapper),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
 
 
 def free_port() -> int:

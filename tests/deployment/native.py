@@ -9,8 +9,9 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.jobs.brokers import free_port
 from tests.deployment import compose
-from tests.deployment.processes import Processes, free_port, until
+from tests.deployment.processes import Processes, until
 from tests.deployment.servers import PASSWORD, S3, PostgreSQL, RabbitMQ
 
 DOMAIN = "market.example"

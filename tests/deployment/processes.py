@@ -38,12 +38,6 @@ def account(name: str) -> dict[str, Any]:
     return {"user": name, "group": name, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 def until(holds: Callable[[], object], *, seconds: float, what: str) -> None:
     """Wait until something holds. Raises AssertionError that says what did not."""
     end = time.monotonic() + seconds

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.deployment.processes import Processes, account, free_port, program, until
+from benchmarks.jobs.brokers import free_port, rabbitmq_environment
+from tests.deployment.processes import Processes, account, program, until
 
 POSTGRESQL_FOLDERS = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
 RABBITMQ_FOLDER = "/usr/lib/rabbitmq/bin"  # Debian's program of the same name on the path changes the account itself
@@ -79,19 +80,7 @@ class RabbitMQ:
         (folder / "plugins").write_text("[].\n")
         mapper = ["-port", str(mapper_port), "-address", "127.0.0.1"]
         processes.start("mapper", [program("epmd"), *mapper], _path(), cwd=folder, **as_account)
-        environment = _path() | {
-            "HOME": str(folder),
-            "ERL_EPMD_PORT": str(mapper_port),
-            "RABBITMQ_NODENAME": f"proof{self._port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self._port),
-            "RABBITMQ_DIST_PORT": str(free_port()),
-            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(folder / "log"),
-            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
-            "RABBITMQ_CONF_ENV_FILE": str(folder / "absent"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
-        }
+        environment = _path() | rabbitmq_environment(folder, port=self._port, mapper=mapper_port)
         processes.start("broker", [server], environment, cwd=folder, **as_account)
         self.url = f"amqp://{USER}:{PASSWORD}@127.0.0.1:{self._port}/"
 
