@@ -119,13 +119,13 @@ def read_in_place(
     token_ids: object,
     positions: object,
     *,
-    learn: bool = True,
+    learn: bool = False,
     tokens: TargetTokens | None = None,
 ) -> "DynamicCache":
     """Let the model read some tokens of the context itself, beside its memory of the others; return the whole cache.
 
     Token `i` of the text stands at position `i` + 1, after BOS. Entries that the memory has at these positions are
-    replaced, and what was wrong with them corrects the others, unless `learn` is False. Give the snapshot that the
+    replaced; with `learn`, what was wrong with them corrects the others. Give the snapshot that the
     alignment returned for this reading: it holds what sliding windows show to the first token that is read, and a cache
     has dropped that. With the `tokens` that `target_tokens` returned, the first layers are not computed again. Raises
     InvalidInput for positions that the memory does not cover and for ids that are not the model's or not those of

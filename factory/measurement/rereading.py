@@ -33,12 +33,12 @@ def alone(passage: Passage, positions: Array, *, target: RunningModel) -> "Dynam
 
 
 def reread_in_place(
-    passage: Passage, w_matrix: OpenedWMatrix, positions: Array, *, target: RunningModel, learn: bool = True
+    passage: Passage, w_matrix: OpenedWMatrix, positions: Array, *, target: RunningModel
 ) -> "DynamicCache":
     """Return the target's cache of a passage: aligned but for the tokens at these positions, which it has read."""
     done = exchanged(passage, w_matrix, reread=positions)
     ids = np.array(passage.context)[positions - 1]
-    return read_in_place(target.network, done.snapshot, ids, positions, learn=learn)
+    return read_in_place(target.network, done.snapshot, ids, positions)
 
 
 def nll_after(target: RunningModel, cache: "DynamicCache", passage: Passage) -> float:

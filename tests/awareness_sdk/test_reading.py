@@ -60,7 +60,7 @@ def spoilt(snapshot: KVSnapshot, positions: np.ndarray) -> KVSnapshot:
 @pytest.mark.parametrize("positions", SUBSETS.values(), ids=SUBSETS)
 def test_tokens_read_beside_the_models_own_memory_give_its_own_cache(network, ids, positions) -> None:
     own = memory(network, ids)
-    read = read_in_place(network, spoilt(own, positions), ids[positions], positions, learn=False)
+    read = read_in_place(network, spoilt(own, positions), ids[positions], positions)
     expected = continued(network, cache_of(own, config=network.config), ids)
     torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
 
@@ -69,7 +69,7 @@ def test_tokens_read_beside_the_models_own_memory_give_its_own_cache(network, id
 def test_what_the_first_reader_cannot_see_is_not_needed(network, ids, positions) -> None:
     own = memory(network, ids)
     handed = needed(spoilt(own, positions), reader=int(positions[0]))[0]
-    read = read_in_place(network, handed, ids[positions], positions, learn=False)
+    read = read_in_place(network, handed, ids[positions], positions)
     expected = continued(network, cache_of(own, config=network.config), ids)
     torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
 
@@ -79,7 +79,7 @@ def test_any_attention_implementation_reads_in_place(network, ids, implementatio
     own, positions = memory(network, ids), SUBSETS["scattered"]
     expected = continued(network, cache_of(own, config=network.config), ids)
     network.set_attn_implementation(implementation)
-    read = read_in_place(network, spoilt(own, positions), ids[positions], positions, learn=False)
+    read = read_in_place(network, spoilt(own, positions), ids[positions], positions)
     assert network.config._attn_implementation == implementation
     network.set_attn_implementation("sdpa")
     torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
@@ -88,7 +88,7 @@ def test_any_attention_implementation_reads_in_place(network, ids, implementatio
 def test_a_cache_is_read_beside_as_its_snapshot_is(ids) -> None:
     network = networks.llama(num_hidden_layers=3)
     own, positions = memory(network, ids), SUBSETS["last"]
-    read = read_in_place(network, cache_of(own), ids[positions], positions, learn=False)
+    read = read_in_place(network, cache_of(own), ids[positions], positions)
     expected = continued(network, cache_of(own, config=network.config), ids)
     torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
 
@@ -108,7 +108,7 @@ def test_reading_may_begin_where_the_known_layers_end(network, ids, positions, l
     own, tokens = memory(network, ids), known(network, ids, layers, bos=bos)
     ran: list[int] = []
     hook = network.model.layers[layers - 2].mlp.register_forward_hook(lambda *_: ran.append(1))
-    read = read_in_place(network, spoilt(own, positions), ids[positions], positions, learn=False, tokens=tokens)
+    read = read_in_place(network, spoilt(own, positions), ids[positions], positions, tokens=tokens)
     hook.remove()
     assert not ran
     expected = continued(network, cache_of(own, config=network.config), ids)
@@ -146,6 +146,20 @@ def test_what_cannot_be_read_is_refused(ids, token_ids, positions, field: str) -
     assert caught.value.facts["field"] == field
 
 
+def test_what_was_read_corrects_the_rest_where_it_is_asked_for(ids) -> None:
+    network = networks.llama(num_hidden_layers=3)
+    own, positions = memory(network, ids), SUBSETS["all"][::2]
+    wrong = KVSnapshot(own.frame, own.keys, own.values + 1)
+    plain, learnt = (read_in_place(network, wrong, ids[positions], positions, learn=learn) for learn in (False, True))
+    others = np.setdiff1d(np.arange(1, CONTEXT), positions)
+    left, less = (
+        np.abs(cache.layers[0].values[0, :, others].numpy() - own.values[0, others].transpose(1, 0, 2))
+        for cache in (plain, learnt)
+    )
+    np.testing.assert_allclose(left, 1, atol=1e-5)
+    assert less.max() < 0.99
+
+
 def test_a_memory_without_its_sink_is_refused(ids) -> None:
     network = networks.llama(num_hidden_layers=3)
     with pytest.raises(InvalidInput, match="attention sink"):
@@ -170,7 +184,7 @@ def test_layers_without_some_tokens_keep_what_was_read_after_these(ids) -> None:
     own, positions = memory(network, ids), np.array([10, 29])
     handed = needed(spoilt(own, positions), reader=10)[0]
     assert set(handed.frame.starts) == {0, 3}
-    read = read_in_place(network, replace(handed), ids[positions], positions, learn=False)
+    read = read_in_place(network, replace(handed), ids[positions], positions)
     expected = continued(network, cache_of(own, config=network.config), ids)
     torch.testing.assert_close(continued(network, read, ids), expected, atol=2e-5, rtol=1e-4)
 
