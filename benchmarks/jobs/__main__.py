@@ -48,6 +48,7 @@ def main() -> None:
             "LOG_LEVEL": "ERROR",
             "BENCHMARK_RECORD": str(Path(folder) / "record"),
         }
+        (Path(folder) / "record").touch()
         about = {"broker": options.broker, "database": database.partition(":")[0], "load_before": os.getloadavg()[0]}
         runs = measured(options)
         print(json.dumps(about | {"cpus": os.cpu_count()} | runs))
