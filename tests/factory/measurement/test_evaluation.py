@@ -25,11 +25,10 @@ from kvcache.exchange.mapping import open_map, open_w_matrix
 from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.w_matrix import WMatrix
-from tests.kvcache.exchange.sample import w_matrix
+from tests.factory.measurement.matrices import SOURCE, halved, identity, with_arrays
 from tests.tiny import document
 
 READ = 8  # tokens
-SOURCE = "alpha"  # the same model under another name
 
 
 @pytest.fixture(scope="module")
@@ -58,28 +57,12 @@ def written_after(passage: Passage, model: RunningModel) -> tuple[int, ...]:
     return tuple(ids[len(passage.context) :])
 
 
-def identity(model: RunningModel) -> WMatrix:
-    """Every row as it is, and the model's own sink in front."""
-    bos = model.capture(())[0]
-    made = w_matrix(
-        model.geometry, model.geometry, models=(SOURCE, model.name), arrays={"source_bos": bos, "target_bos": bos}
-    )
-    return WMatrix(replace(made.document, source_weights=model.weights), made.arrays)
-
-
-def halved(model: RunningModel) -> WMatrix:
-    """Half of every row."""
-    whole = identity(model)
-    return WMatrix(whole.document, whole.arrays | {"decoder": whole.arrays["decoder"] / 2})
-
-
 def corrected(w_matrix: WMatrix, passages: list[Passage]) -> WMatrix:
     """The W-Matrix with a correction fitted on the passages that it is judged on."""
     latent_map, scale = open_map(w_matrix.arrays), w_matrix.arrays["target_scale"]
     residuals = [(each.own_rows[1:] - latent_map.apply(each.source_rows)) / scale for each in passages]
     width = passages[0].own.frame.geometry.layer_width
-    arrays = w_matrix.arrays | fit_correction(residuals, width=width)
-    return WMatrix(replace(w_matrix.document, transformation_rules={name: name for name in sorted(arrays)}), arrays)
+    return with_arrays(w_matrix, fit_correction(residuals, width=width))
 
 
 def test_a_map_that_loses_nothing_keeps_everything(model, passages) -> None:
