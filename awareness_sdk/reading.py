@@ -28,7 +28,7 @@ def read_beside(model: Any, memory: KVSnapshot, ids: Array, positions: Array) ->
     Float32. No layer lacks any of them.
     """
     layers = _layers(memory, model)
-    with _attention(model, *BY_MASK):
+    with attending_by(model, *BY_MASK):
         _run(model, memory, layers, ids, positions)
     new = [
         [part[0, :, -len(ids) :].float().cpu().numpy().transpose(1, 0, 2) for part in (layer.keys, layer.values)]
@@ -51,7 +51,7 @@ def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
     A sum over queries, heads and the layers that hold the whole memory; those with a window show the end alone.
     """
     positions = memory.frame.next_position + np.arange(len(ids))
-    with _attention(model, WITH_WEIGHTS):
+    with attending_by(model, WITH_WEIGHTS):
         seen = _run(model, memory, _layers(memory, model), ids, positions, output_attentions=True).attentions
     total = np.zeros(memory.frame.tokens)
     for weights, window in zip(seen, memory.frame.geometry.windows, strict=True):
@@ -64,13 +64,12 @@ def _run(model: Any, memory: KVSnapshot, layers: list[Any], ids: Array, position
     import torch
 
     with torch.inference_mode():
-        return model(
+        return model.get_decoder()(
             input_ids=torch.from_numpy(ids)[None].to(model.device),
             position_ids=torch.from_numpy(positions.astype(np.int64))[None].to(model.device),
             attention_mask=_masks(model, memory, positions),
             past_key_values=_cache(layers),
             use_cache=True,
-            logits_to_keep=1,
             **options,
         )
 
@@ -99,7 +98,7 @@ def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
 
 
 @contextmanager
-def _attention(model: Any, *wanted: str) -> Iterator[None]:
+def attending_by(model: Any, *wanted: str) -> Iterator[None]:
     """Let the model attend by an implementation that is wanted, and afterwards by its own again."""
     own = model.config._attn_implementation
     if own in wanted:

@@ -5,7 +5,7 @@ A token's vector is, layer by layer, the keys of all heads with RoPE removed, th
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latentmas.protocol.errors import InvalidInput
 
@@ -52,6 +52,10 @@ class KVGeometry:
                 raise InvalidInput(
                     f"windows holds {window}; each must be at least 1, or None for full attention", field="windows"
                 )
+
+    def first(self, layers: int) -> "KVGeometry":
+        """Return the geometry of the first so many layers alone."""
+        return replace(self, layers=layers, thetas=self.thetas[:layers], windows=self.windows[:layers])
 
     @property
     def value_width(self) -> int:

@@ -10,12 +10,15 @@ from factory.alignment.correction import fit_correction
 from factory.measurement.arms import evaluate
 from factory.measurement.evaluation import (
     aligned_retention,
+    at_hand,
     bounds_of,
     by_source_tokens,
+    exchanged,
     handed_over,
     mapped_by,
     memory_of,
     nll_of,
+    whole_memory,
     with_memory_of,
 )
 from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
@@ -25,8 +28,8 @@ from kvcache.exchange.mapping import open_map, open_w_matrix
 from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.w_matrix import WMatrix
-from tests.factory.measurement.matrices import SOURCE, halved, identity, with_arrays
-from tests.tiny import document
+from tests.factory.measurement.matrices import SOURCE, halved, identity, noise, with_arrays
+from tests.tiny import document, tiny_model
 
 READ = 8  # tokens
 
@@ -184,3 +187,19 @@ def test_what_is_read_again_is_not_taken_from_the_memory(model, passage) -> None
     read = nll_of(model, memory_of(passage, rows[:-READ]), passage, leave=READ)
     assert harmed != pytest.approx(own, rel=1e-3)
     assert read == pytest.approx(own, rel=1e-4)
+
+
+@pytest.mark.parametrize("asked", [{}, {"leave": READ}, {"reread": np.array([5, 60, 61, 129])}])
+def test_what_is_handed_over_is_a_part_of_the_whole_memory(asked) -> None:
+    """Also where windows hide tokens."""
+    model = tiny_model(window=48)
+    source = replace(model, name=SOURCE)
+    passage = read_passage(document(200), source=source, target=model)
+    assert passage is not None
+    opened = open_w_matrix(with_arrays(halved(model), noise(model)))
+    served, part = exchanged(passage, opened, **asked).snapshot, at_hand(whole_memory(opened)(passage), **asked)
+    assert part.frame.starts == served.frame.starts
+    assert part.frame.next_position == served.frame.next_position
+    for mine, its in ((part.frame.positions, served.frame.positions), (part.keys, served.keys)):
+        np.testing.assert_allclose(mine, its, atol=1e-6)
+    np.testing.assert_allclose(part.values, served.values, atol=1e-6)
