@@ -46,7 +46,7 @@ def read_beside(
     frame = memory.frame
     held = _held(memory, np.flatnonzero(~np.isin(frame.positions, positions)))
     begin = None if begun is None else _entering(model, begun, frame.geometry)
-    with _attention(model, *BY_MASK):
+    with attending_by(model, *BY_MASK):
         new = written(
             model,
             ids[None],
@@ -81,7 +81,7 @@ def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
     positions, held = frame.next_position + np.arange(len(ids)), _held(memory, np.arange(frame.tokens))
     cache = DynamicCache()
     cache.layers.extend(_layers(model, memory, held))
-    with _attention(model, WITH_WEIGHTS), torch.inference_mode():
+    with attending_by(model, WITH_WEIGHTS), torch.inference_mode():
         seen = model(
             input_ids=torch.from_numpy(ids)[None].to(model.device),
             position_ids=torch.from_numpy(positions)[None].to(model.device),
@@ -135,7 +135,7 @@ def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
 
 
 @contextmanager
-def _attention(model: Any, *wanted: str) -> Iterator[None]:
+def attending_by(model: Any, *wanted: str) -> Iterator[None]:
     """Let the model attend by an implementation that is wanted, and afterwards by its own again."""
     own = model.config._attn_implementation
     if own in wanted:

@@ -4,27 +4,30 @@ Every arm of the transfer contract is one mean NLL of the passage's continuation
 """
 
 import functools as ft
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
 from factory.alignment.correction import rows_from_tokens
 from factory.measurement.evaluation import (
     Memory,
+    at_hand,
     by_source_tokens,
     handed_over,
     memory_of,
-    nll_of,
     random_like,
+    reading_of,
     sink_of,
+    whole_memory,
     with_memory_of,
 )
 from factory.measurement.metrics import layer_fidelities, row_fidelity, share_of
 from factory.measurement.passages import Passage
-from factory.measurement.rereading import InPlace, alone, chosen_in, nll_after, reread_in_place
+from factory.measurement.rereading import after, chosen_in, read_in, tokens_at
 from factory.progress import Progress
-from factory.runners.model import RunningModel
+from factory.runners.model import Reading, RunningModel
 from kvcache.exchange.mapping import open_w_matrix
 from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput
@@ -36,15 +39,16 @@ from latentmas.protocol.w_matrix import WMatrix
 TEXT_ARMS = {"text_half": 2, "text_quarter": 4, "text_eighth": 8}
 LEAST_PASSAGES = 2
 
+Name = TypeVar("Name", str, int)
+Arms = dict[str, Callable[[], Reading]]  # made when it is their turn: a cache takes memory
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """Everything that a W-Matrix does to a passage. `tokens_only` is None where no such control was fitted."""
 
-    aligned: Memory
+    aligned: Memory  # as a whole
     source_tokens: Memory
-    reread: Memory  # lacks the last REREAD_TOKENS tokens
-    in_place: InPlace
     random_w: Memory
     tokens_only: Memory | None
 
@@ -69,12 +73,9 @@ def judged(w_matrix: WMatrix, *, tokens_only: Mapping[str, Array] | None = None)
     opened = open_w_matrix(w_matrix)
     unforecast = replace(w_matrix.document, forecasts=())  # of noise nothing is to be foretold
     control = open_w_matrix(WMatrix(unforecast, random_like(w_matrix.arrays)))
-    once = ft.lru_cache(maxsize=2)  # a passage's memory is the next one's stranger
     return Judged(
-        aligned=once(handed_over(opened)),
+        aligned=ft.lru_cache(maxsize=2)(whole_memory(opened)),  # a passage's memory is the next one's stranger
         source_tokens=by_source_tokens(opened),
-        reread=once(handed_over(opened, leave=REREAD_TOKENS)),
-        in_place=lambda passage, positions, target: reread_in_place(passage, opened, positions, target=target),
         random_w=handed_over(control),
         tokens_only=None if tokens_only is None else _by_tokens_only(tokens_only),
     )
@@ -96,42 +97,70 @@ def evaluate(w_matrix: WMatrix, passages: Sequence[Passage], *, target: RunningM
 
 def scored(passage: Passage, stranger: Passage, matrix: Judged, *, target: RunningModel, whole: bool = True) -> Scored:
     """Score a passage beside a stranger's of the same length; unless `whole`, only the arms that a cell needs."""
-    aligned = matrix.aligned(passage)
-    tail = _tail(passage, REREAD_TOKENS)
-    nll = {"nothing": nll_of(target, sink_of(passage), passage)}
-    with target.attention_outputs() as own_attention:
-        nll["own"] = nll_of(target, passage.own, passage)
-    with target.attention_outputs() as aligned_attention:
-        nll["aligned"] = nll_of(target, aligned, passage)
-    nll["source_tokens"] = nll_of(target, matrix.source_tokens(passage), passage)
-    nll["wrong_document"] = nll_of(target, matrix.aligned(stranger), passage)
-    nll["own_tokens"] = nll_of(target, matrix.aligned(with_memory_of(passage, stranger)), passage)
-    if matrix.tokens_only is not None:
-        nll["tokens_only"] = nll_of(target, matrix.tokens_only(passage), passage)
-    nll["reread"] = nll_of(target, matrix.reread(passage), passage, leave=REREAD_TOKENS)
-    nll["reread_stranger"] = nll_of(target, matrix.reread(stranger), passage, leave=REREAD_TOKENS)
-    nll |= _in_place(passage, stranger, matrix, target)
-    nll["reread_nothing"] = _after_text(target, tail, passage)
-    for arm, fraction in TEXT_ARMS.items():
-        if whole or arm == "text_eighth":
-            nll[arm] = _after_text(target, _tail(passage, len(passage.context) // fraction), passage)
+    others = _with_the_stranger(passage, stranger, matrix, target)  # first: of three memories the last two are kept
+    aligned = at_hand(matrix.aligned(passage))
+    own, mine = (reading_of(target, each, passage, watched=whole) for each in (passage.own, aligned))
+    arms: Arms = {"own": lambda: own, "aligned": lambda: mine}
+    arms |= others | _with_its_memory(passage, matrix, target)
+    if whole:
+        arms["random_w"] = lambda: reading_of(target, matrix.random_w(passage), passage)
+    nll = _nll_of(arms, target) | _of_text(passage, target, whole=whole)
     score = DocumentScore(passage.document, len(passage.continuation) - 1, nll)
     if not whole:
         return Scored(score, None)
-    nll["random_w"] = nll_of(target, matrix.random_w(passage), passage)
-    attention = [_cosine(mine, own) for mine, own in zip(aligned_attention, own_attention, strict=True)]
+    attention = [_cosine(*layer) for layer in zip(mine.attention, own.attention, strict=True)]
     return Scored(score, np.column_stack([_fidelity(aligned, passage), attention]))
 
 
-def _in_place(passage: Passage, stranger: Passage, matrix: Judged, target: RunningModel) -> dict[str, float]:
-    """Return the NLL where the target reads a share itself: in the memory, in a stranger's, and after nothing."""
-    chosen = chosen_in(passage)
-    caches = {
-        "in_place": matrix.in_place(passage, chosen, target),
-        "in_place_stranger": matrix.in_place(with_memory_of(passage, stranger), chosen, target),
-        "in_place_alone": alone(passage, chosen, target=target),
+def _with_its_memory(passage: Passage, matrix: Judged, target: RunningModel) -> Arms:
+    """Return the arms that the cells need of a passage's own memory, or of none."""
+    read = ft.partial(reading_of, target, passage=passage)
+    whole, chosen = matrix.aligned(passage), chosen_in(passage)
+    arms: Arms = {
+        "nothing": lambda: read(sink_of(passage)),
+        "source_tokens": lambda: read(matrix.source_tokens(passage)),
+        "reread": lambda: read(at_hand(whole, leave=REREAD_TOKENS), leave=REREAD_TOKENS),
+        "in_place": lambda: after(read_in(at_hand(whole, reread=chosen), passage, chosen, target=target), passage),
+        "in_place_alone": lambda: _text(tokens_at(passage, chosen).tolist(), passage, target),
     }
-    return {arm: nll_after(target, cache, passage) for arm, cache in caches.items()}
+    if (predicted := matrix.tokens_only) is not None:
+        arms["tokens_only"] = lambda: read(predicted(passage))
+    return arms
+
+
+def _with_the_stranger(passage: Passage, stranger: Passage, matrix: Judged, target: RunningModel) -> Arms:
+    """Return the controls that read a stranger's memory, as it is or in the place of the passage's."""
+    read = ft.partial(reading_of, target, passage=passage)
+    in_its_place, whole = matrix.aligned(with_memory_of(passage, stranger)), matrix.aligned(stranger)
+    chosen = chosen_in(passage)
+    return {
+        "wrong_document": lambda: read(at_hand(whole)),
+        "own_tokens": lambda: read(at_hand(in_its_place)),
+        "reread_stranger": lambda: read(at_hand(whole, leave=REREAD_TOKENS), leave=REREAD_TOKENS),
+        "in_place_stranger": lambda: after(
+            read_in(at_hand(in_its_place, reread=chosen), passage, chosen, target=target), passage
+        ),
+    }
+
+
+def _of_text(passage: Passage, target: RunningModel, *, whole: bool) -> dict[str, float]:
+    """Return the NLLs after the last tokens of the context alone. Arms of the same length are one reading."""
+    tokens = len(passage.context)
+    tails = {arm: tokens // share for arm, share in TEXT_ARMS.items() if whole or arm == "text_eighth"}
+    tails["reread_nothing"] = REREAD_TOKENS
+    arms = {tail: ft.partial(_text, passage.context[tokens - tail :], passage, target) for tail in set(tails.values())}
+    nll = _nll_of(arms, target)
+    return {arm: nll[tail] for arm, tail in tails.items()}
+
+
+def _text(ids: Sequence[int], passage: Passage, target: RunningModel) -> Reading:
+    return target.text((*ids, *passage.continuation), scored=len(passage.continuation) - 1)
+
+
+def _nll_of(arms: Mapping[Name, Callable[[], Reading]], target: RunningModel) -> dict[Name, float]:
+    """Return the mean NLL of each arm."""
+    nlls = target.nlls(arm() for arm in arms.values())
+    return {name: float(each.mean()) for name, each in zip(arms, nlls, strict=True)}
 
 
 def retention_of(scores: Sequence[DocumentScore]) -> Retention:
@@ -161,14 +190,6 @@ def fidelity_of(found: Sequence[Scored]) -> tuple[LayerFidelity, ...]:
 
 def _by_tokens_only(arrays: Mapping[str, Array]) -> Memory:
     return lambda passage: memory_of(passage, rows_from_tokens(arrays, passage.own_rows[1:]))
-
-
-def _tail(passage: Passage, tokens: int) -> tuple[int, ...]:
-    return passage.context[len(passage.context) - tokens :]
-
-
-def _after_text(target: RunningModel, tail: Sequence[int], passage: Passage) -> float:
-    return float(target.continuation_nll(target.prefill(tail), passage.continuation).mean())
 
 
 def _fidelity(memory: KVSnapshot, passage: Passage) -> Array:

@@ -11,14 +11,14 @@ import numpy as np
 from awareness_sdk.transformers_bridge import cache_of
 from factory.measurement.metrics import retention
 from factory.measurement.passages import Passage
-from factory.runners.model import RunningModel
+from factory.runners.model import Reading, RunningModel
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import LatentMap, OpenedWMatrix
 from kvcache.exchange.policy import Policy
 from kvcache.rows import rows_in, unpack_rows, whole_snapshot
 from latentmas.protocol.eight_bit import MATRICES, matrix_of
 from latentmas.protocol.quality import Interval
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, needed
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION
 
@@ -47,6 +47,22 @@ def exchanged(
     width = correction.width if by_tokens and correction is not None else None
     known = passage.known(width=width, leave=leave, reread=reread)
     return exchange(passage.source, w_matrix, target=known, policy=UNCONDITIONAL)
+
+
+def whole_memory(w_matrix: OpenedWMatrix) -> Memory:
+    """Return a function that aligns as `handed_over` does and leaves out nothing that a sliding window will hide.
+
+    What is handed over for any way of reading is a part of it: `at_hand`.
+    """
+    return lambda passage: exchanged(passage, w_matrix, reread=np.arange(1, 1 + len(passage.context))).snapshot
+
+
+def at_hand(whole: KVSnapshot, *, leave: int = 0, reread: Array | None = None) -> KVSnapshot:
+    """Return the part of a whole memory that `exchanged` hands over for these options."""
+    end = whole.frame.next_position - leave
+    before = whole.select(np.flatnonzero(whole.frame.positions < end)) if leave else whole
+    ended = KVSnapshot(replace(before.frame, next_position=end), before.keys, before.values)
+    return needed(ended, reader=None if reread is None else int(reread[0]))[0]
 
 
 def mapped_by(latent_map: LatentMap) -> Memory:
@@ -83,7 +99,7 @@ def stranger_in_place(own: KVSnapshot, stranger: KVSnapshot) -> KVSnapshot:
 
 def memory_of(passage: Passage, aligned: Array) -> KVSnapshot:
     """Return the memory of aligned rows `[tokens, dt]`, with the target's own BOS entry (attention sink) in front."""
-    rows = np.concatenate([passage.own_rows[:1], aligned])
+    rows = np.concatenate([rows_in(passage.own.select(np.arange(1))), aligned])
     return whole_snapshot(rows, geometry=passage.own.frame.geometry)
 
 
@@ -99,14 +115,16 @@ def aligned_retention(
 
     `leave` is the number of last context tokens that the memory lacks and the target reads itself.
     """
-    aligned = [nll_of(target, memory(passage), passage, leave=leave) for passage in passages]
+    aligned = target.nlls(reading_of(target, memory(each), each, leave=leave) for each in passages)
     nothing, own = np.array(bounds).T
-    return retention(np.array(aligned), nothing=nothing, own=own)
+    return retention(np.array([each.mean() for each in aligned]), nothing=nothing, own=own)
 
 
 def bounds_of(passages: Sequence[Passage], *, target: RunningModel) -> list[tuple[float, float]]:
     """Return for each passage the mean NLL of its continuation after BOS alone and after the target's own cache."""
-    return [(nll_of(target, sink_of(each), each), nll_of(target, each.own, each)) for each in passages]
+    nothing = target.nlls(reading_of(target, sink_of(each), each) for each in passages)
+    own = target.nlls(reading_of(target, each.own, each) for each in passages)
+    return [(float(one.mean()), float(other.mean())) for one, other in zip(nothing, own, strict=True)]
 
 
 def random_like(arrays: Mapping[str, Array]) -> dict[str, Array]:
@@ -120,14 +138,20 @@ def random_like(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return control
 
 
-def nll_of(target: RunningModel, memory: KVSnapshot, passage: Passage, *, leave: int = 0) -> float:
-    """Return the mean NLL of the continuation after a memory and the context's last `leave` tokens, read as text."""
+def reading_of(
+    target: RunningModel, memory: KVSnapshot, passage: Passage, *, leave: int = 0, watched: bool = False
+) -> Reading:
+    """Return the reading of the continuation after a memory and the context's last `leave` tokens, read as text."""
     cache = cache_of(memory, config=target.network.config)
-    read = passage.context[len(passage.context) - leave :] + passage.continuation
-    return float(target.continuation_nll(cache, read)[leave:].mean())
+    ids = passage.context[len(passage.context) - leave :] + passage.continuation
+    return Reading(cache, ids, scored=len(passage.continuation) - 1, watched=watched)
+
+
+def nll_of(target: RunningModel, memory: KVSnapshot, passage: Passage, *, leave: int = 0) -> float:
+    """Return the mean NLL of what `reading_of` reads."""
+    return float(target.nlls([reading_of(target, memory, passage, leave=leave)])[0].mean())
 
 
 def sink_of(passage: Passage) -> KVSnapshot:
     """Return the target's memory of BOS alone, as if the context had ended there."""
-    sink = passage.own.select(np.arange(1))
-    return KVSnapshot(replace(sink.frame, next_position=1), sink.keys, sink.values)
+    return at_hand(passage.own, leave=len(passage.context))

@@ -9,7 +9,7 @@ from factory.corpora import Document
 from factory.progress import Progress
 from factory.runners.model import Encoding, RunningModel
 from kvcache.exchange.placement import TargetTokens, causal_pairs
-from kvcache.rows import rows_in
+from kvcache.rows import pack_rows, rows_in
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import DocumentScore
 from latentmas.protocol.snapshot import KVSnapshot
@@ -52,7 +52,11 @@ class Passage:
 
         A receiver computes the same from the text alone (`awareness_sdk.first_layer`).
         """
-        return self.own_rows[1:, :width]
+        keys, values, frame = self.own.keys, self.own.values, self.own.frame
+        layers = -(-width // frame.geometry.layer_width)
+        geometry = frame.geometry.first(layers)
+        rows = pack_rows(keys[:layers, 1:], values[:layers, 1:], geometry=geometry, positions=frame.positions[1:])
+        return rows[:, :width]
 
     def known(self, *, width: int | None = None, leave: int = 0, reread: Array | None = None) -> TargetTokens:
         """Return the target's tokens but the last `leave`, as a receiver sends them; first layers of a `width`.

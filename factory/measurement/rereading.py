@@ -1,6 +1,5 @@
 """What a memory is worth to the target that reads some of its tokens itself, at their own places."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,18 +7,16 @@ import numpy as np
 from awareness_sdk.transformers_bridge import read_in_place
 from factory.measurement.evaluation import exchanged
 from factory.measurement.passages import Passage
-from factory.runners.model import RunningModel
+from factory.runners.model import Reading, RunningModel
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.rereading import Context
 from kvcache.exchange.rereading.choosing import Budget, choose
 from latentmas.protocol.quality import IN_PLACE
+from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
-
-# The target's cache of a passage, of which it has read the tokens at some positions itself.
-InPlace = Callable[[Passage, Array, RunningModel], "DynamicCache"]
 
 
 def chosen_in(passage: Passage) -> Array:
@@ -27,20 +24,30 @@ def chosen_in(passage: Passage) -> Array:
     return choose(Context(passage.spans, text=passage.text), Budget(share=IN_PLACE)).positions
 
 
-def alone(passage: Passage, positions: Array, *, target: RunningModel) -> "DynamicCache":
-    """Return the target's cache of the tokens at these positions, read as text after nothing."""
-    return target.prefill([passage.context[position - 1] for position in positions])
-
-
 def reread_in_place(
     passage: Passage, w_matrix: OpenedWMatrix, positions: Array, *, target: RunningModel
 ) -> "DynamicCache":
     """Return the target's cache of a passage: aligned but for the tokens at these positions, which it has read."""
-    done = exchanged(passage, w_matrix, reread=positions)
-    ids = np.array(passage.context)[positions - 1]
-    return read_in_place(target.network, done.snapshot, ids, positions)
+    memory = exchanged(passage, w_matrix, reread=positions).snapshot
+    return read_in(memory, passage, positions, target=target)
+
+
+def read_in(memory: KVSnapshot, passage: Passage, positions: Array, *, target: RunningModel) -> "DynamicCache":
+    """Return the target's cache of a passage: a memory of it but for the tokens at these positions, which it reads."""
+    return read_in_place(target.network, memory, tokens_at(passage, positions), positions)
+
+
+def tokens_at(passage: Passage, positions: Array) -> Array:
+    """Return the ids of a passage's tokens at these positions."""
+    ids: Array = np.array(passage.context)[positions - 1]
+    return ids
+
+
+def after(cache: "DynamicCache", passage: Passage) -> Reading:
+    """Return the reading of a passage's continuation after a cache."""
+    return Reading(cache, passage.continuation, scored=len(passage.continuation) - 1)
 
 
 def nll_after(target: RunningModel, cache: "DynamicCache", passage: Passage) -> float:
     """Return the mean NLL of a passage's continuation after a cache, which is extended by it."""
-    return float(target.continuation_nll(cache, passage.continuation).mean())
+    return float(target.nlls([after(cache, passage)])[0].mean())

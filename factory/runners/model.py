@@ -1,8 +1,7 @@
 """Run a causal language model with transformers and read or set its KV-cache."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import DynamicCache
 
+PACK_TOKENS = 256  # read together: products of more rows are no faster a row, and every reading brings a cache
+
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -27,6 +28,20 @@ class Encoding:
 
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(slots=True)
+class Reading:
+    """Tokens that a model reads after a cache, which is extended by them; the NLL of the last `scored` is asked for.
+
+    If it is `watched`, `attention` gets the attention output of each layer `[tokens - 1, width]` before its projection.
+    """
+
+    cache: "DynamicCache"
+    ids: Sequence[int]
+    scored: int
+    watched: bool = False
+    attention: list[Array] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +115,27 @@ class RunningModel:
 
     def continuation_nll(self, cache: "DynamicCache", continuation: Sequence[int]) -> Array:
         """Return the NLL in nats of each token but the first, read right after the cache, which is extended by it."""
+        return self.nlls([Reading(cache, continuation, scored=len(continuation) - 1)])[0]
+
+    def nlls(self, readings: Iterable[Reading]) -> list[Array]:
+        """Return the NLLs in nats of each reading's scored tokens. Readings are taken up one by one, read together."""
         import torch
 
-        hidden = self._forward(continuation[:-1], cache, first_position=cache.get_seq_length())
-        with torch.inference_mode():
-            logits = self.network.lm_head(hidden[0])
-            targets = torch.tensor(continuation[1:])
-            nll = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
-        return np.asarray(nll.numpy())
+        from factory.runners.likelihood import nll_by
+        from factory.runners.packed import read_together
+
+        found: list[Array] = []
+        for pack in _packs(readings):
+            states = read_together(self.network, pack)
+            scored = torch.cat([each[-reading.scored :] for each, reading in zip(states, pack, strict=True)])
+            tokens = torch.tensor([token for each in pack for token in each.ids[-each.scored :]])
+            nll = nll_by(self.network.lm_head, scored, tokens)
+            found += [part.numpy() for part in torch.split(nll, [each.scored for each in pack])]
+        return found
+
+    def text(self, ids: Sequence[int], *, scored: int) -> Reading:
+        """Return the reading of BOS and these tokens, after nothing."""
+        return Reading(_empty_cache(), [self.bos, *ids], scored=scored)
 
     def log_probabilities(self, cache: "DynamicCache", continuation: Sequence[int], *, first_position: int) -> Array:
         """Return the log-probabilities `[tokens, vocabulary]` after each token, read after the cache, which grows."""
@@ -116,22 +144,6 @@ class RunningModel:
         hidden = self._forward(continuation, cache, first_position=first_position)
         with torch.inference_mode():
             return np.asarray(torch.log_softmax(self.network.lm_head(hidden[0]).float(), -1).numpy())
-
-    @contextmanager
-    def attention_outputs(self) -> Iterator[list[Array]]:
-        """Collect, while the context is open, each layer's attention output `[tokens, width]` before its projection."""
-        outputs: list[Array] = []
-        hooks = [
-            layer.self_attn.o_proj.register_forward_pre_hook(
-                lambda _module, inputs: outputs.append(inputs[0][0].numpy())
-            )
-            for layer in self.network.model.layers
-        ]
-        try:
-            yield outputs
-        finally:
-            for hook in hooks:
-                hook.remove()
 
     def _forward(self, ids: Sequence[int], cache: "DynamicCache", *, first_position: int) -> "torch.Tensor":
         import torch
@@ -192,6 +204,18 @@ def geometry_of(config: Any, model: str) -> KVGeometry:
     if unknown := {each.get("rope_type", "default") for each in rotations} - {"default"}:
         raise ModelNotSupported(f"{model} scales its rotation ({', '.join(unknown)}), which cannot be undone yet")
     return configurations.geometry_of(config)
+
+
+def _packs(readings: Iterable[Reading]) -> Iterator[list[Reading]]:
+    """Yield the readings that are taken together, as soon as they have PACK_TOKENS."""
+    pack: list[Reading] = []
+    for reading in readings:
+        pack.append(reading)
+        if sum(len(each.ids) for each in pack) >= PACK_TOKENS:
+            yield pack
+            pack = []
+    if pack:
+        yield pack
 
 
 def _empty_cache() -> "DynamicCache":

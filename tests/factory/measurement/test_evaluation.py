@@ -10,12 +10,15 @@ from factory.alignment.correction import fit_correction
 from factory.measurement.arms import evaluate
 from factory.measurement.evaluation import (
     aligned_retention,
+    at_hand,
     bounds_of,
     by_source_tokens,
+    exchanged,
     handed_over,
     mapped_by,
     memory_of,
     nll_of,
+    whole_memory,
     with_memory_of,
 )
 from factory.measurement.passages import CONTINUATION_TOKENS, Passage, read_passage
@@ -25,11 +28,10 @@ from kvcache.exchange.mapping import open_map, open_w_matrix
 from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.w_matrix import WMatrix
-from tests.kvcache.exchange.sample import w_matrix
-from tests.tiny import document
+from tests.factory.measurement.matrices import SOURCE, halved, identity, noise, with_arrays
+from tests.tiny import document, tiny_model
 
 READ = 8  # tokens
-SOURCE = "alpha"  # the same model under another name
 
 
 @pytest.fixture(scope="module")
@@ -58,28 +60,12 @@ def written_after(passage: Passage, model: RunningModel) -> tuple[int, ...]:
     return tuple(ids[len(passage.context) :])
 
 
-def identity(model: RunningModel) -> WMatrix:
-    """Every row as it is, and the model's own sink in front."""
-    bos = model.capture(())[0]
-    made = w_matrix(
-        model.geometry, model.geometry, models=(SOURCE, model.name), arrays={"source_bos": bos, "target_bos": bos}
-    )
-    return WMatrix(replace(made.document, source_weights=model.weights), made.arrays)
-
-
-def halved(model: RunningModel) -> WMatrix:
-    """Half of every row."""
-    whole = identity(model)
-    return WMatrix(whole.document, whole.arrays | {"decoder": whole.arrays["decoder"] / 2})
-
-
 def corrected(w_matrix: WMatrix, passages: list[Passage]) -> WMatrix:
     """The W-Matrix with a correction fitted on the passages that it is judged on."""
     latent_map, scale = open_map(w_matrix.arrays), w_matrix.arrays["target_scale"]
     residuals = [(each.own_rows[1:] - latent_map.apply(each.source_rows)) / scale for each in passages]
     width = passages[0].own.frame.geometry.layer_width
-    arrays = w_matrix.arrays | fit_correction(residuals, width=width)
-    return WMatrix(replace(w_matrix.document, transformation_rules={name: name for name in sorted(arrays)}), arrays)
+    return with_arrays(w_matrix, fit_correction(residuals, width=width))
 
 
 def test_a_map_that_loses_nothing_keeps_everything(model, passages) -> None:
@@ -201,3 +187,19 @@ def test_what_is_read_again_is_not_taken_from_the_memory(model, passage) -> None
     read = nll_of(model, memory_of(passage, rows[:-READ]), passage, leave=READ)
     assert harmed != pytest.approx(own, rel=1e-3)
     assert read == pytest.approx(own, rel=1e-4)
+
+
+@pytest.mark.parametrize("asked", [{}, {"leave": READ}, {"reread": np.array([5, 60, 61, 129])}])
+def test_what_is_handed_over_is_a_part_of_the_whole_memory(asked) -> None:
+    """Also where windows hide tokens."""
+    model = tiny_model(window=48)
+    source = replace(model, name=SOURCE)
+    passage = read_passage(document(200), source=source, target=model)
+    assert passage is not None
+    opened = open_w_matrix(with_arrays(halved(model), noise(model)))
+    served, part = exchanged(passage, opened, **asked).snapshot, at_hand(whole_memory(opened)(passage), **asked)
+    assert part.frame.starts == served.frame.starts
+    assert part.frame.next_position == served.frame.next_position
+    for mine, its in ((part.frame.positions, served.frame.positions), (part.keys, served.keys)):
+        np.testing.assert_allclose(mine, its, atol=1e-6)
+    np.testing.assert_allclose(part.values, served.values, atol=1e-6)

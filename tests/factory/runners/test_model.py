@@ -74,7 +74,8 @@ def test_the_nll_after_an_injected_cache_is_that_after_reading(model: RunningMod
 
 def test_the_head_does_not_run_over_text_that_is_not_scored(model: RunningModel) -> None:
     calls: list[int] = []
-    hook = model.network.lm_head.register_forward_hook(lambda _module, inputs, _out: calls.append(len(inputs[0])))
+    first = model.network.lm_head.pieces[0]
+    hook = first.register_forward_hook(lambda _module, inputs, _out: calls.append(len(inputs[0])))
     try:
         model.capture(model.encode(TEXT).ids)
         assert calls == []
