@@ -27,7 +27,8 @@ from factory.measurement.metrics import layer_fidelities, row_fidelity, share_of
 from factory.measurement.passages import Passage
 from factory.measurement.rereading import after, chosen_in, read_in, tokens_at
 from factory.progress import Progress
-from factory.runners.model import Reading, RunningModel
+from factory.runners.model import RunningModel
+from factory.runners.reading import Reading
 from kvcache.exchange.mapping import open_w_matrix
 from kvcache.rows import rows_in
 from latentmas.protocol.errors import InvalidInput

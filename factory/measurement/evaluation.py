@@ -11,7 +11,8 @@ import numpy as np
 from awareness_sdk.transformers_bridge import cache_of
 from factory.measurement.metrics import retention
 from factory.measurement.passages import Passage
-from factory.runners.model import Reading, RunningModel
+from factory.runners.model import RunningModel
+from factory.runners.reading import Reading
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import LatentMap, OpenedWMatrix
 from kvcache.exchange.policy import Policy

@@ -7,7 +7,8 @@ import numpy as np
 from awareness_sdk.transformers_bridge import read_in_place
 from factory.measurement.evaluation import exchanged
 from factory.measurement.passages import Passage
-from factory.runners.model import Reading, RunningModel
+from factory.runners.model import RunningModel
+from factory.runners.reading import Reading
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.rereading import Context
 from kvcache.exchange.rereading.choosing import Budget, choose

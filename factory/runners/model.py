@@ -1,13 +1,14 @@
 """Run a causal language model with transformers and read or set its KV-cache."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from awareness_sdk import configurations
 from awareness_sdk.transformers_bridge import snapshot_of
+from factory.runners.reading import Reading, packs_of
 from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.errors import ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import DynamicCache
 
-PACK_TOKENS = 256  # read together: products of more rows are no faster a row, and every reading brings a cache
-
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
@@ -28,20 +27,6 @@ class Encoding:
 
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
-
-
-@dataclass(slots=True)
-class Reading:
-    """Tokens that a model reads after a cache, which is extended by them; the NLL of the last `scored` is asked for.
-
-    If it is `watched`, `attention` gets the attention output of each layer `[tokens - 1, width]` before its projection.
-    """
-
-    cache: "DynamicCache"
-    ids: Sequence[int]
-    scored: int
-    watched: bool = False
-    attention: list[Array] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +110,7 @@ class RunningModel:
         from factory.runners.packed import read_together
 
         found: list[Array] = []
-        for pack in _packs(readings):
+        for pack in packs_of(readings):
             states = read_together(self.network, pack)
             scored = torch.cat([each[-reading.scored :] for each, reading in zip(states, pack, strict=True)])
             tokens = torch.tensor([token for each in pack for token in each.ids[-each.scored :]])
@@ -204,18 +189,6 @@ def geometry_of(config: Any, model: str) -> KVGeometry:
     if unknown := {each.get("rope_type", "default") for each in rotations} - {"default"}:
         raise ModelNotSupported(f"{model} scales its rotation ({', '.join(unknown)}), which cannot be undone yet")
     return configurations.geometry_of(config)
-
-
-def _packs(readings: Iterable[Reading]) -> Iterator[list[Reading]]:
-    """Yield the readings that are taken together, as soon as they have PACK_TOKENS."""
-    pack: list[Reading] = []
-    for reading in readings:
-        pack.append(reading)
-        if sum(len(each.ids) for each in pack) >= PACK_TOKENS:
-            yield pack
-            pack = []
-    if pack:
-        yield pack
 
 
 def _empty_cache() -> "DynamicCache":

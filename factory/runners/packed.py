@@ -6,16 +6,14 @@ Attention is computed sequence by sequence, just as when the model reads one alo
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from transformers.masking_utils import create_masks_for_generate
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from awareness_sdk.reading import attending_by
-
-if TYPE_CHECKING:
-    from factory.runners.model import Reading
+from factory.runners.reading import Reading
 
 PACKED = "packed"  # transformers' name for this way to attend
 
@@ -26,12 +24,12 @@ Masks: TypeAlias = "torch.Tensor | dict[str, torch.Tensor | None] | None"  # tra
 class Pack:
     """Sequences that are read together: a mask for each, and how the model attends alone."""
 
-    readings: "Sequence[Reading]"
+    readings: Sequence[Reading]
     masks: list[Masks]
     attend: Callable[..., Any]
 
 
-def read_together(network: Any, readings: "Sequence[Reading]") -> list[torch.Tensor]:
+def read_together(network: Any, readings: Sequence[Reading]) -> list[torch.Tensor]:
     """Return the hidden states `[tokens, hidden]` of each reading's tokens but its last; the caches are extended."""
     places = [each.cache.get_seq_length() + torch.arange(len(each.ids) - 1) for each in readings]
     with torch.inference_mode():
@@ -50,7 +48,7 @@ def read_together(network: Any, readings: "Sequence[Reading]") -> list[torch.Ten
     return list(torch.split(hidden, [len(where) for where in places]))
 
 
-def _masks(network: Any, reading: "Reading", positions: torch.Tensor) -> Masks:
+def _masks(network: Any, reading: Reading, positions: torch.Tensor) -> Masks:
     """Return what the model would mask by if it read this alone."""
     shaped_like = torch.empty(1, len(positions), 0, dtype=network.dtype)
     masks: Masks = create_masks_for_generate(

@@ -7,7 +7,8 @@ from transformers.cache_utils import DynamicCache
 
 from awareness_sdk.transformers_bridge import cache_of, snapshot_of
 from factory.runners.likelihood import nll_by
-from factory.runners.model import Reading, RunningModel
+from factory.runners.model import RunningModel
+from factory.runners.reading import Reading
 from latentmas.runners.onednn import PIECE, OneDnnHead
 from tests.tiny import tiny_model
 
