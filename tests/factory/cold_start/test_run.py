@@ -104,20 +104,20 @@ def test_other_settings_become_a_new_version_of_the_same_listing() -> None:
 
 @pytest.mark.usefixtures("own_files")
 def test_an_interrupted_run_keeps_what_is_finished_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = cold_start._generate
+    original = cold_start._simulated
     made: list[str] = []
 
-    def stop_at_the_second(pair, options, session):
+    def stop_at_the_second(pair, options):
         if made:
             raise KeyboardInterrupt
         made.append(pair.source.name)
-        return original(pair, options, session)
+        return original(pair, options)
 
-    monkeypatch.setattr(cold_start, "_generate", stop_at_the_second)
+    monkeypatch.setattr(cold_start, "_simulated", stop_at_the_second)
     with pytest.raises(SystemExit):
         generate(*SIMULATED, "--publish")
     assert Listing.objects.count() == 1
-    monkeypatch.setattr(cold_start, "_generate", original)
+    monkeypatch.setattr(cold_start, "_simulated", original)
     output = generate(*SIMULATED, "--publish")
     assert "1 made, 1 ready before" in output
     assert Listing.objects.count() == 2

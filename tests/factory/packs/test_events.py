@@ -57,7 +57,8 @@ def test_curators_see_packs_and_jobs_and_change_neither(admin_client, api, own_f
     from latentmas.jobs.models import Job
 
     upload(api, Synthetic("gpt-4").bytes(own_files))
-    Job.objects.create(kind="w-matrix.generate", arguments={}, requested_by="token:a", created_at="2026-01-01T00:00Z")
+    times = {"created_at": "2026-01-01T00:00Z", "deadline": "2026-01-02T00:00Z"}
+    Job.objects.create(kind="w-matrix.generate", arguments={}, requested_by="token:a", **times)
     assert b"token:" in admin_client.get("/admin/factory/calibrationpack/").content
     assert b"w-matrix.generate" in admin_client.get("/admin/jobs/job/").content
     assert admin_client.get("/admin/jobs/job/add/").status_code == 403
