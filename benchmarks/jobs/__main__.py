@@ -11,7 +11,9 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -36,6 +38,7 @@ Processes = list["subprocess.Popen[bytes]"]
 
 def main() -> None:
     options = read_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # not without the servers and workers started here
     with (
         tempfile.TemporaryDirectory(prefix="jobs-") as folder,
         scratch_database() as database,
