@@ -65,9 +65,10 @@ class ScaledMap:
         correction = self._map.correction
         if correction is None or own_rows is None:
             return Prediction(rows, latents, features, None)
-        known = slice(0, correction.width)
+        known, others = slice(0, correction.width), slice(correction.width, None)
         innovations = product(lagged(own_rows[:, known] - rows[:, known], correction.lags), correction.encoder)
-        rows = rows + product(innovations * self.learnt[INNOVATIONS], correction.decoder) * self.learnt[CORRECTIONS]
+        added = product(innovations * self.learnt[INNOVATIONS], correction.decoder)
+        rows[:, others] += added * self.learnt[CORRECTIONS][others]
         rows[:, known] = own_rows[:, known]
         return Prediction(rows, latents, features, innovations)
 
@@ -103,11 +104,12 @@ class ScaledMap:
         """Return the gradient for the rows before their correction, and those for the correction's scales."""
         correction = self._map.correction
         assert correction is not None
-        slope = slope.copy()
+        slope, others = slope.copy(), slice(correction.width, None)
         slope[:, : correction.width] = 0.0  # the first layers are given
-        inner = product(slope * self.learnt[CORRECTIONS], correction.decoder.T)
+        inner = product(slope[:, others] * self.learnt[CORRECTIONS][others], correction.decoder.T)
         added = product(innovations * self.learnt[INNOVATIONS], correction.decoder)
-        found = {INNOVATIONS: (inner * innovations).sum(axis=0), CORRECTIONS: (slope * added).sum(axis=0)}
+        found = {INNOVATIONS: (inner * innovations).sum(axis=0), CORRECTIONS: np.zeros(slope.shape[1], np.float32)}
+        found[CORRECTIONS][others] = (slope[:, others] * added).sum(axis=0)
         back = product(inner * self.learnt[INNOVATIONS], correction.encoder.T)
         back = back.reshape(len(slope), correction.lags, correction.width)
         for lag in range(min(correction.lags, len(slope))):
