@@ -12,9 +12,9 @@ import signal
 import subprocess
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
+
+from benchmarks.jobs.workers import answers
 
 ADDRESS = "127.0.0.1:8791"
 PATIENCE_SECONDS = 1800
@@ -41,7 +41,7 @@ def served(clone: Path, home: Path) -> float:
     started = time.monotonic()
     process = subprocess.Popen(command, cwd=clone, env=environment | {"HOME": str(home)}, start_new_session=True)
     try:
-        while not answers():
+        while not answers(f"http://{ADDRESS}/healthz"):
             if process.poll() is not None or time.monotonic() - started > PATIENCE_SECONDS:
                 raise SystemExit("make run ended or hung before the site answered")
             time.sleep(POLL_SECONDS)
@@ -49,14 +49,6 @@ def served(clone: Path, home: Path) -> float:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
-
-
-def answers() -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{ADDRESS}/healthz", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 if __name__ == "__main__":

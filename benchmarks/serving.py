@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.jobs.brokers import free_port
-from benchmarks.jobs.workers import ROOT, wait_for
+from benchmarks.jobs.workers import ROOT, answers, wait_for
 from benchmarks.session import scratch_folder
 from benchmarks.tables import print_table, rounded
 
@@ -125,13 +125,6 @@ def running(command: list[str]) -> Iterator["subprocess.Popen[str]"]:
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def answers(address: str) -> bool:
-    try:
-        return answer_seconds(address) > 0
-    except OSError:
-        return False
 
 
 def fit_for_ever() -> None:

@@ -1,7 +1,7 @@
 """How much memory a web process takes for a calibration pack of 1 GiB that comes and goes, with a folder and with S3.
 
     python -m benchmarks.storage                    # a minute or two; 1 GiB
-    python -m benchmarks.storage --mebibytes 512    # the least that is taken as a pack
+    python -m benchmarks.storage --mebibytes 576    # with much less the pack has too few rows to be taken
 
 A gunicorn with one worker serves an empty product of its own; moto's server, in a process of its own, is the S3. What
 is reported is the worker's peak (VmHWM, which counts mapped files too) above what it held after its first answers. The
@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,8 @@ from typing import Any
 import httpx
 import numpy as np
 
+from benchmarks.jobs.brokers import free_port
+from benchmarks.jobs.workers import answers
 from factory.packs.pack import PackDocument
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import plain
@@ -42,7 +43,7 @@ BUCKET = "files"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--mebibytes", type=int, default=1024, help="of the pack; 512 are the least that is taken")
+    parser.add_argument("--mebibytes", type=int, default=1024, help="of the pack; with much less it has too few rows")
     options = parser.parse_args()
     figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -200,18 +201,6 @@ def running(command: list[str], environment: dict[str, str], url: str) -> Iterat
     finally:
         process.terminate()
         process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
-        return False
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """Typed readers of the process environment: a wrong value fails at start-up and says what would be right."""
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+from latentmas.extras import absent, install_command
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
@@ -65,12 +66,11 @@ def need(name: str, *, because: tuple[str, ...]) -> None:
             raise ImproperlyConfigured(f"{other} is set and {name} is not; set {name} too, or neither")
 
 
-def need_package(package: str, *, extra: str, because: str) -> None:
-    """Raise ImproperlyConfigured where the variable `because` is set and the package that it needs is not installed."""
-    if os.environ.get(because) and find_spec(package) is None:
-        raise ImproperlyConfigured(
-            f"{because} needs {package}, which is not installed: pip install 'latentmas[{extra}]'"
-        )
+def need_extra(extra: str, *, because: str) -> None:
+    """Raise ImproperlyConfigured where the variable `because` is set and the extra that it needs is not installed."""
+    if os.environ.get(because) and absent(extra):
+        missing = ", ".join(absent(extra))
+        raise ImproperlyConfigured(f"{because} needs {missing}, which is not installed: {install_command(extra)}")
 
 
 def words(name: str, default: list[str]) -> list[str]:

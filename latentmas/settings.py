@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
 from latentmas import environment as env
+from latentmas.jobs.handlers import Queue as JobQueue
 from latentmas.logs import FORMATTERS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -124,7 +125,7 @@ env.need(
     "BLOBS_S3_BUCKET",
     because=("BLOBS_S3_ENDPOINT_URL", "BLOBS_S3_REGION", "BLOBS_S3_PREFIX", "BLOBS_URL_SECONDS", "BLOBS_CDN_URL"),
 )
-env.need_package("boto3", extra="s3", because="BLOBS_S3_BUCKET")
+env.need_extra("s3", because="BLOBS_S3_BUCKET")
 
 LOCAL_BLOBS = {"BACKEND": "latentmas.blobs.local.LocalFiles", "OPTIONS": {"location": DATA_DIR / "blobs"}}
 S3_BLOBS = {
@@ -186,10 +187,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_TASK_IGNORE_RESULT = True  # the job's row holds it
 # By the exchange without a name, which every broker has: it hands a message to the queue of its routing key.
-CELERY_TASK_QUEUES = [Queue(name, Exchange(""), routing_key=name) for name in ("measure", "work", "light")]
-CELERY_TASK_DEFAULT_QUEUE = "light"
+CELERY_TASK_QUEUES = [Queue(each.value, Exchange(""), routing_key=each.value) for each in JobQueue]
+CELERY_TASK_DEFAULT_QUEUE = JobQueue.LIGHT.value
 CELERY_TASK_DEFAULT_EXCHANGE = ""
-CELERY_TASK_DEFAULT_ROUTING_KEY = "light"
+CELERY_TASK_DEFAULT_ROUTING_KEY = JobQueue.LIGHT.value
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -207,7 +208,7 @@ CELERY_BEAT_SCHEDULE = {
     "delete files that nobody names": {
         "task": "latentmas.blobs.sweep",
         "schedule": crontab(hour="3", minute="20"),
-        "options": {"queue": "work"},
+        "options": {"queue": JobQueue.WORK.value},
     },
     "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
     "delete expired sessions": {

@@ -41,7 +41,7 @@ class Server:
                 start_new_session=True,
             )
         until = time.monotonic() + START_SECONDS
-        while not _listens(self.port):
+        while not listens(self.port):
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{self.command[0]} did not start: {log.read_text()[-2000:]}")
             time.sleep(0.05)
@@ -63,7 +63,7 @@ class Server:
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        while _listens(self.port):  # it may be a grandchild of the script's
+        while listens(self.port):  # it may be a grandchild of the script's
             time.sleep(0.05)
         self.process = None
 
@@ -150,6 +150,7 @@ def _running(server: Server) -> Iterator[Server]:
         server.stop()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Return whether somebody listens at a port of this machine."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
+ANSWER_SECONDS = 5
 
 
 def start_worker(environment: Mapping[str, str], *, include: str, queues: str, name: str) -> subprocess.Popen[bytes]:
@@ -41,6 +43,15 @@ def wait_for(what: str, ready: Callable[[], bool], *, seconds: float = START_SEC
         if time.monotonic() > until:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
         time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Return whether a server answers 200 there."""
+    try:
+        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _start(options: list[str], what: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -4,12 +4,12 @@ import base64
 import hashlib
 import os
 import re
-import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from boto3.s3.transfer import TransferConfig
 
+from benchmarks.jobs.brokers import free_port
 from latentmas import blobs
 from latentmas.blobs.backends import chosen
 from latentmas.protocol.errors import StorageAway, StorageUnavailable
@@ -100,9 +100,7 @@ def test_s3_that_answers_500_is_away(bucket, proxied):
 
 def test_a_server_that_is_not_there_is_away(bucket, configure, monkeypatch):
     monkeypatch.setattr("latentmas.blobs.s3.ATTEMPTS", 1)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    configure(endpoint_url=f"http://127.0.0.1:{port}")
+    configure(endpoint_url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StorageAway):
         blobs.put_bytes(CONTENT)
     with pytest.raises(StorageAway):

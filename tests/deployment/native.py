@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx
 
 from benchmarks.jobs.brokers import free_port
+from benchmarks.jobs.workers import wait_for
 from tests.deployment import compose
-from tests.deployment.processes import Processes, until
+from tests.deployment.processes import Processes
 from tests.deployment.servers import PASSWORD, S3, PostgreSQL, RabbitMQ
 
 DOMAIN = "market.example"
@@ -98,7 +99,7 @@ class Deployment:
 
     def wait_until_ready(self) -> None:
         with self.client() as client:
-            until(lambda: client.get("/readyz").status_code == 200, seconds=START_SECONDS, what="/readyz answers 200")
+            wait_for("/readyz to answer 200", lambda: client.get("/readyz").status_code == 200, seconds=START_SECONDS)
 
     def _settings(self, service: str) -> dict[str, str]:
         return {name: str(value) for name, value in self.services[service]["environment"].items()}

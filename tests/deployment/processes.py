@@ -3,10 +3,8 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,8 +12,10 @@ from typing import Any, NoReturn
 import psutil
 import pytest
 
+from benchmarks.jobs.brokers import listens
+from benchmarks.jobs.workers import wait_for
+
 STOP_SECONDS = 40.0
-POLL_SECONDS = 0.1
 MARK = "LATENTMAS_PROOF"  # in the environment of everything that is started
 
 
@@ -36,22 +36,6 @@ def program(name: str, *folders: str) -> str:
 def account(name: str) -> dict[str, Any]:
     """Return how to start a server that refuses to be root: as this account, where the tests are root."""
     return {"user": name, "group": name, "extra_groups": []} if os.geteuid() == 0 else {}
-
-
-def until(holds: Callable[[], object], *, seconds: float, what: str) -> None:
-    """Wait until something holds. Raises AssertionError that says what did not."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"after {seconds:g} seconds still not: {what}"
-        time.sleep(POLL_SECONDS)
-
-
-def listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 @dataclass
@@ -91,9 +75,9 @@ class Processes:
         """Wait until a server listens. Raises AssertionError with its output where it does not."""
         process, _ = self.running[name]
         try:
-            until(lambda: process.poll() is not None or listens(port), seconds=seconds, what=f"{name} listens")
+            wait_for(f"{name} to listen", lambda: process.poll() is not None or listens(port), seconds=seconds)
             assert process.poll() is None, f"{name} ended with {process.returncode}"
-        except AssertionError as error:
+        except (AssertionError, TimeoutError) as error:
             raise AssertionError(f"{error}; its output:\n{self.output(name).read_text()[-3000:]}") from None
 
     def stop(self, name: str) -> None:

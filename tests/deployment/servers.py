@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from benchmarks.jobs.brokers import free_port, rabbitmq_environment
-from tests.deployment.processes import Processes, account, program, until
+from benchmarks.jobs.workers import wait_for
+from tests.deployment.processes import Processes, account, program
 
 POSTGRESQL_FOLDERS = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
 RABBITMQ_FOLDER = "/usr/lib/rabbitmq/bin"  # Debian's program of the same name on the path changes the account itself
@@ -45,7 +46,7 @@ class PostgreSQL:
         # SIGINT: do not wait for those who are connected.
         processes.start("database", [*command, *options], _path(), stop_by=signal.SIGINT, cwd=folder, **as_account)
         processes.wait_for_port("database", self.port, seconds=START_SECONDS)
-        until(self.accepts, seconds=START_SECONDS, what="the database accepts connections")  # it listens earlier
+        wait_for("the database to accept connections", self.accepts, seconds=START_SECONDS)  # it listens earlier
         self.run("createdb", USER)
 
     def program(self, name: str) -> str:

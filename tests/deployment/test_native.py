@@ -16,9 +16,10 @@ import httpx
 import pytest
 from celery import Celery
 
+from benchmarks.jobs.workers import wait_for
 from latentmas.rest.answers import CONTENT_TYPE
 from tests.deployment.native import Deployment
-from tests.deployment.processes import Processes, until
+from tests.deployment.processes import Processes
 from tests.factory.synthetic import Synthetic
 
 JOB_SECONDS = 120.0
@@ -40,7 +41,7 @@ def test_every_part_is_ready_and_the_doctor_finds_nothing_wrong(deployment: Depl
         ready = client.get("/readyz").json()
     assert ready["checks"] == dict.fromkeys(("database", "migrations", "broker", "storage"), "ok")
     assert deployment.is_healthy("web")
-    until(lambda: len(workers(deployment)) == 2, seconds=60, what="both workers answer")
+    wait_for("both workers to answer", lambda: len(workers(deployment)) == 2)
     found = deployment.manage("doctor", WEB_CONCURRENCY="2", PROMETHEUS_MULTIPROC_DIR=str(deployment.processes.folder))
     assert "ok     the database answers (postgresql)" in found
     assert "workers that answer: light@" in found
@@ -61,11 +62,11 @@ def test_a_job_outlives_its_worker_and_its_file_is_the_one_that_was_made(
     def state() -> str:
         return str(api.get(started.headers["Location"]).json()["state"])
 
-    until(lambda: state() == "running", seconds=JOB_SECONDS, what="a worker takes the job")
+    wait_for("a worker to take the job", lambda: state() == "running", seconds=JOB_SECONDS)
     deployment.processes.stop("measure")
     assert state() == "queued"
     deployment.start("measure")
-    until(lambda: state() not in ("queued", "running"), seconds=JOB_SECONDS, what="the job has ended")
+    wait_for("the job to end", lambda: state() not in ("queued", "running"), seconds=JOB_SECONDS)
     job = api.get(started.headers["Location"]).json()
     assert job["state"] == "done", job
 
@@ -113,7 +114,7 @@ def test_what_the_schedule_sends_is_done_by_the_light_worker(deployment: Deploym
     def done() -> bool:
         return any(each["total"].get("latentmas.jobs.keep_up") for each in inspected(deployment, "stats").values())
 
-    until(done, seconds=60, what="a worker has done what the schedule sends every 30 seconds")
+    wait_for("a worker to do what the schedule sends every 30 seconds", done)
 
 
 def test_everything_ends_when_it_is_asked_to_and_nothing_is_left(deployment: Deployment, processes: Processes) -> None:
