@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "latentmas.registry",
     "kvcache.server",
     "marketplace.accounts",
+    "marketplace.agents",
     "marketplace.listings",
     "marketplace.memories",
     "marketplace.web",

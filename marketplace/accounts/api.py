@@ -22,6 +22,7 @@ from marketplace.accounts.models import MAX_NAME, ApiToken
 class TokenInput(StrictSerializer):
     name = serializers.CharField(max_length=MAX_NAME, help_text="What it is for.")
     scopes = serializers.ListField(child=serializers.ChoiceField(list(SCOPES)), allow_empty=False)
+    agent_id = serializers.CharField(required=False, help_text="The agent of yours that it acts for.")
     days = serializers.IntegerField(
         min_value=1, max_value=MAX_DAYS, default=DEFAULT_DAYS, help_text="Days until it expires."
     )
@@ -30,6 +31,7 @@ class TokenInput(StrictSerializer):
 class TokenOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
+    agent_id = serializers.CharField(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField())
     state = serializers.ChoiceField(["valid", "expired", "revoked"])
     created_at = serializers.DateTimeField()
@@ -74,5 +76,5 @@ def token(request: Request, token_id: str) -> Response:
 
 
 def _shown(row: ApiToken) -> dict[str, Any]:
-    same = ("id", "name", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    same = ("id", "name", "agent_id", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
     return {name: getattr(row, name) for name in same} | {"state": row.state_at(timezone.now())}
