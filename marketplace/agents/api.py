@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.events.types import Metadata
-from latentmas.rest.conditional import expected_version, versioned
+from latentmas.idempotency.keys import PARAMETER, idempotent
+from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.parameters import StrictSerializer, object_in, read, read_query
@@ -89,11 +90,16 @@ class AgentsOutput(serializers.Serializer[Any]):
     methods=["GET"], operation_id="agents_list", parameters=[AgentsInput], responses={200: AgentsOutput, **PROBLEM}
 )
 @extend_schema(
-    methods=["POST"], operation_id="agents_create", request=ProfileInput, responses={201: AgentDetailOutput, **PROBLEM}
+    methods=["POST"],
+    operation_id="agents_create",
+    parameters=[PARAMETER],
+    request=ProfileInput,
+    responses={201: AgentDetailOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrWriteAgents])
 @parser_classes([BoundedJSONParser])
+@idempotent()
 def agents(request: Request) -> Response:
     """List agents, or register one that your login acts for."""
     if request.method == "POST":
@@ -114,7 +120,11 @@ def agents(request: Request) -> Response:
 
 @extend_schema(methods=["GET"], operation_id="agents_retrieve", responses={200: AgentDetailOutput, **PROBLEM})
 @extend_schema(
-    methods=["PUT"], operation_id="agents_change", request=ProfileInput, responses={200: AgentDetailOutput, **PROBLEM}
+    methods=["PUT"],
+    operation_id="agents_change",
+    parameters=[IF_MATCH],
+    request=ProfileInput,
+    responses={200: AgentDetailOutput, **PROBLEM},
 )
 @api_view(["GET", "PUT"])
 @permission_classes([ReadOrWriteAgents])
@@ -132,10 +142,16 @@ def agent(request: Request, agent_id: str) -> Response:
     return _answer(queries.get_agent(agent_id))
 
 
-@extend_schema(operation_id="agents_add_key", request=KeyInput, responses={201: AgentDetailOutput, **PROBLEM})
+@extend_schema(
+    operation_id="agents_add_key",
+    parameters=[PARAMETER, IF_MATCH],
+    request=KeyInput,
+    responses={201: AgentDetailOutput, **PROBLEM},
+)
 @api_view(["POST"])
 @permission_classes([WriteAgents])
 @parser_classes([BoundedJSONParser])
+@idempotent()
 def keys(request: Request, agent_id: str) -> Response:
     """Register an Ed25519 key that your agent signs its uploads with (`If-Match`)."""
     commands.register_key(
@@ -147,7 +163,12 @@ def keys(request: Request, agent_id: str) -> Response:
     return _answer(queries.get_agent(agent_id), status=201)
 
 
-@extend_schema(operation_id="agents_revoke_key", request=None, responses={200: AgentDetailOutput, **PROBLEM})
+@extend_schema(
+    operation_id="agents_revoke_key",
+    parameters=[IF_MATCH],
+    request=None,
+    responses={200: AgentDetailOutput, **PROBLEM},
+)
 @api_view(["DELETE"])
 @permission_classes([WriteAgents])
 def key(request: Request, agent_id: str, key_id: str) -> Response:
