@@ -213,6 +213,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": JobQueue.WORK.value},
     },
     "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
+    "ask the domains of verified publishers again": {
+        "task": "marketplace.agents.verify_again",
+        "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
+    },
     "delete old idempotency keys": {
         "task": "latentmas.idempotency.delete_old",
         "schedule": crontab(hour="3", minute="30"),

@@ -71,9 +71,9 @@ def once(
 ) -> HttpResponseBase:
     """Return the answer of `work`, or the one that this request was given before under its key.
 
-    `body` is the digest of a body that is a file; JSON is read here. A JSON answer is kept; without `keep`, which is for
-    secrets and files, only that there was one. Without `atomic` the work has transactions of its own, because it is slow,
-    and must do no harm when it is repeated after a crash.
+    `body` is the digest of a body that is a file; JSON is read here. A JSON answer is kept; without `keep`, which is
+    for secrets and files, only that there was one. Without `atomic` the work has transactions of its own, because it is
+    slow, and must do no harm when it is repeated after a crash.
 
     Raises IdempotencyKeyReused, RequestInFlight, AnswerNotKept, InvalidInput and what `work` raises.
     """
