@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "marketplace.agents",
     "marketplace.listings",
     "marketplace.memories",
+    "marketplace.webhooks",
     "marketplace.web",
     "factory",
 ]
@@ -214,6 +215,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": JobQueue.WORK.value},
     },
     "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
+    "send webhooks their events": {
+        "task": "marketplace.webhooks.deliver",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
     "ask the domains of verified publishers again": {
         "task": "marketplace.agents.verify_again",
         "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
@@ -243,6 +249,8 @@ THROTTLES = {
     "reads": env.rate("THROTTLE_READS", "1200/minute"),
     "writes": env.rate("THROTTLE_WRITES", "300/minute"),
 }
+# How many requests of one process may wait for a change; each holds a thread.
+CHANGES_WAITING = env.integer("CHANGES_WAITING", 2, minimum=1)
 CACHE_URL = env.url("CACHE_URL", "memory://", schemes=("memory", "redis", "rediss"))
 if not CACHE_URL.startswith("memory:"):
     env.need_extra("redis", because="CACHE_URL")
