@@ -220,6 +220,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    "encrypt the webhooks' secrets under the newest key": {
+        "task": "marketplace.webhooks.reseal",
+        "schedule": crontab(hour="3", minute="40"),
+    },
     "ask the domains of verified publishers again": {
         "task": "marketplace.agents.verify_again",
         "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
@@ -283,7 +287,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "latentmas.rest.schema.with_throttles",
+        "latentmas.rest.schema.with_problems",
     ],
 }
 

@@ -16,7 +16,7 @@ from latentmas.events.changes import Change, Viewer, read_changes
 from latentmas.outbound import AddressRefused, RemoteFailed
 from marketplace.agents.queries import agents_of
 from marketplace.webhooks.models import HEALTHY, ROTATION, Webhook
-from marketplace.webhooks.signing import opened, signature
+from marketplace.webhooks.signing import Unreadable, opened, signature
 
 PAGE = 100
 FIRST_WAIT = timedelta(seconds=10)
@@ -68,11 +68,16 @@ def _send(webhook: Webhook, change: Change) -> str | None:
     """Send one message; return None if it was taken, otherwise what went wrong."""
     message_id, body = message(webhook, change)
     now = timezone.now()
+    try:
+        signatures = _signatures(webhook, message_id, body, at=now)
+    except Unreadable:
+        _disable(webhook, "its secret cannot be read any more; give it a new one")
+        return "its secret cannot be read"
     headers = {
         "Content-Type": "application/json",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": _signatures(webhook, message_id, body, at=now),
+        "webhook-signature": signatures,
     }
     try:
         answer = outbound.send("POST", webhook.url, headers=headers, body=body)

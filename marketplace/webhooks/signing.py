@@ -5,12 +5,16 @@ import hashlib
 import hmac
 import secrets
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 
 PREFIX = "whsec_"
 SECRET_BYTES = 32
 PURPOSE = b"latentmas.webhooks.secret"  # keeps the key apart from whatever else SECRET_KEY signs
+
+
+class Unreadable(Exception):
+    """A secret was encrypted under a key that is gone."""
 
 
 def new_secret() -> str:
@@ -30,8 +34,16 @@ def sealed(secret: str) -> str:
 
 
 def opened(stored: str) -> str:
-    """Return the secret that `sealed` has encrypted, under this SECRET_KEY or one of its fallbacks."""
-    return _box().decrypt(stored.encode()).decode()
+    """Return the secret that `sealed` has encrypted, under this SECRET_KEY or a fallback. Raises Unreadable."""
+    try:
+        return _box().decrypt(stored.encode()).decode()
+    except InvalidToken as error:
+        raise Unreadable("neither SECRET_KEY nor a fallback opens it") from error
+
+
+def resealed(stored: str) -> str:
+    """Return the secret encrypted under today's SECRET_KEY. Raises Unreadable."""
+    return sealed(opened(stored))
 
 
 def _box() -> MultiFernet:

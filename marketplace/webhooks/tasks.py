@@ -8,7 +8,21 @@ from latentmas.events.models import Event
 from latentmas.events.store import head_position
 from latentmas.jobs.commands import start
 from marketplace.webhooks.jobs import DELIVER
-from marketplace.webhooks.models import Webhook
+from marketplace.webhooks.models import ROTATION, Webhook
+from marketplace.webhooks.signing import Unreadable, resealed
+
+
+@app.task(name="marketplace.webhooks.reseal")
+def reseal() -> None:
+    """Encrypt the secrets under today's SECRET_KEY, so that its fallbacks can be removed; forget former ones."""
+    for webhook in Webhook.objects.iterator():
+        try:
+            fresh = resealed(webhook.secret)
+        except Unreadable:
+            continue  # its next delivery disables it
+        # Not if the owner has rotated it meanwhile.
+        Webhook.objects.filter(id=webhook.id, secret=webhook.secret).update(secret=fresh)
+    Webhook.objects.filter(rotated_at__lte=timezone.now() - ROTATION).update(former_secret=None)
 
 
 @app.task(name="marketplace.webhooks.deliver")

@@ -15,7 +15,7 @@ from marketplace.webhooks.commands import create_webhook, replay, rotate_secret
 from marketplace.webhooks.delivery import GIVE_UP, viewer_of
 from marketplace.webhooks.models import ROTATION, Webhook
 from marketplace.webhooks.signing import signature
-from marketplace.webhooks.tasks import deliver
+from marketplace.webhooks.tasks import deliver, reseal
 from tests.marketplace.sample import METADATA
 from tests.marketplace.webhooks.conftest import TYPES, URL
 from tests.work import work
@@ -240,3 +240,21 @@ def test_an_event_that_its_app_hides_from_the_viewer_is_not_sent(made, alice, ha
     (message,) = sent(remote)
     assert message["data"] == {"position": 1, "subject": f"agent/{hers.id}", "private": True}
     assert Webhook.objects.get().position == 2
+
+
+def test_secrets_move_to_a_new_key_overnight(made, happen, remote, settings):
+    settings.SECRET_KEY_FALLBACKS, settings.SECRET_KEY = [settings.SECRET_KEY], "another key"
+    reseal()
+    settings.SECRET_KEY_FALLBACKS = []
+    happen("first")
+    run()
+    assert holds(remote.asked[0], made[1])
+
+
+def test_a_secret_whose_key_is_gone_disables_its_webhook(made, happen, remote, settings):
+    settings.SECRET_KEY = "another key"
+    reseal()
+    happen("first")
+    run()
+    assert not remote.asked
+    assert Webhook.objects.get().disabled_because.startswith("its secret cannot be read")
