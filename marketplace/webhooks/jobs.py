@@ -10,7 +10,7 @@ DELIVER = "webhook.deliver"
 
 
 @handler(DELIVER, queue=Queue.LIGHT, deadline=timedelta(hours=1))
-def run(run: Run) -> Json:
+def send(run: Run) -> Json:
     """Send the webhook's next page; the schedule starts another job for what is left."""
     webhook = Webhook.objects.select_related("owner").filter(id=run.arguments["webhook"], enabled=True).first()
     return {"taken": 0 if webhook is None or not webhook.owner.is_active else deliver(webhook)}
