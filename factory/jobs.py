@@ -28,10 +28,9 @@ from latentmas.events.types import Metadata
 from latentmas.jobs.handlers import Json, Queue, Run, Stage, handler
 from latentmas.protocol.certification import refusals
 from latentmas.protocol.errors import Conflict
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import Basis, PrivateCells
 from latentmas.protocol.w_matrix import read_w_matrix
 from marketplace.certification.commands import begin_attempt
-from marketplace.listings.certification_events import PrivateCells
 from marketplace.listings.models import ListingVersion
 
 GENERATE = "w-matrix.generate"

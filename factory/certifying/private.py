@@ -24,10 +24,9 @@ from latentmas.protocol.certification import earned_scope, failures_of
 from latentmas.protocol.commitments import commitment, new_salt
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.expected import retention_in
-from latentmas.protocol.quality import Cell, SuiteFigures, TokenMode
+from latentmas.protocol.quality import Cell, PrivateCells, SuiteFigures, TokenMode
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import WMatrix
-from marketplace.listings.certification_events import PrivateCells
 
 OPERATORS, WRITTEN = "private", "private, written by the target"  # registers
 DRAWN, WANTED = 16, 12  # texts of each; more are drawn than wanted, since some turn out too short

@@ -15,10 +15,13 @@ from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.queries import get_listing, offered_version
 from marketplace.listings.ranking import ranked, tier_for_context
+from marketplace.listings.wanted import Wanted
 
 BROWSE = "GET /api/w-matrices"
 BEST = f"{BROWSE}/best"
 COMPATIBLE = f"{BROWSE}/compatible"
+ANY = Wanted()
+ORDER = ("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")  # measured first
 
 
 def best(
@@ -26,34 +29,56 @@ def best(
     source_model: str,
     target_model: str,
     at: datetime,
-    min_certification: Tier | None = None,
-    include_simulated: bool = False,
     space: Space = Space.KV_CACHE,
-    context_tokens: int | None = None,
+    wanted: Wanted = ANY,
 ) -> ListingVersion:
-    """Return the version with a valid certificate of at least `min_certification` that ranks first.
+    """Return the version with a valid certificate that ranks first among those that are wanted.
 
-    Without `min_certification` any tier will do, and with `include_simulated` a simulated version is the last resort.
-    With `context_tokens`, of the target, a certificate counts by its tier at that length, and not at all beyond its
-    scope. Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same
-    model.
+    Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same model.
     """
     _require_two(source_model, target_model)
-    offers = list(_offers(source_model, target_model, space))
+    every = _offers(source_model, target_model, space)
+    offers = list(wanted.among(every))
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
-    last_resort = simulated if include_simulated and min_certification is None else []
-    certified = _certified(offers, at=at, floor=min_certification or Tier.BRONZE, tokens=context_tokens)
-    for offer in ranked(certified, tokens=context_tokens) + last_resort:
+    last_resort = simulated if wanted.simulated and wanted.floor is None else []
+    certified = _certified(offers, at=at, floor=wanted.floor or Tier.BRONZE, tokens=wanted.context_tokens)
+    for offer in ranked(certified, tokens=wanted.context_tokens) + last_resort:
         return offer
+    if not offers and wanted.narrows and every.exists():
+        raise WMatrixNotFound(
+            f"no W-Matrix from {source_model} to {target_model} has {wanted.narrows}",
+            resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair. "
+            "Otherwise let the target model read the text itself.",
+            source_model=source_model,
+            target_model=target_model,
+        )
     raise _not_found(
         offers,
         source_model,
         target_model,
-        min_certification=min_certification,
+        min_certification=wanted.floor,
         at=at,
         space=space,
-        tokens=context_tokens,
+        tokens=wanted.context_tokens,
     )
+
+
+def reachable(
+    source_model: str, *, at: datetime, space: Space = Space.KV_CACHE, wanted: Wanted = ANY
+) -> list[ListingVersion]:
+    """Return for each model that `source_model` can be mapped to the first version that is wanted.
+
+    Measured ones come first, then the lowest epsilon; two queries.
+    """
+    offers = ListingVersion.objects.filter(source_model=source_model, space=space, yanked_at__isnull=True)
+    if wanted.floor is not None:
+        tiers = [tier.value for tier, rank in RANK.items() if rank >= RANK[wanted.floor]]
+        offers = offers.filter(tier__in=tiers, certified_until__gt=at)
+    first: dict[str, str] = {}
+    for key, target in wanted.among(offers).order_by(*ORDER).values_list("id", "target_model"):
+        first.setdefault(target, key)
+    rows = ListingVersion.objects.in_bulk(first.values())
+    return [rows[key] for key in first.values()]
 
 
 def named_for_cache(
@@ -181,7 +206,7 @@ def _offers(source_model: str, target_model: str, space: Space) -> QuerySet[List
     """Return the versions on offer between two models: measured first, then the lowest epsilon, then the newest."""
     return ListingVersion.objects.filter(
         source_model=source_model, target_model=target_model, space=space, yanked_at__isnull=True
-    ).order_by("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")
+    ).order_by(*ORDER)
 
 
 def _measured(offers: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:

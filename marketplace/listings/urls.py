@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from marketplace.listings import api, estimate_api, files_api, protocol_api
+from marketplace.listings import api, estimate_api, feed_api, files_api, protocol_api
 
 VERSION = "w-matrices/<str:listing_id>/versions/<str:version>"
 
@@ -18,6 +18,9 @@ urlpatterns = [
     path("w-matrices/<str:listing_id>", api.listing, name="w-matrix"),
     path(VERSION, api.version, name="w-matrix-version"),
     path(f"{VERSION}/file", files_api.file, name="w-matrix-file"),
-    path(f"{VERSION}/manifest", api.manifest, name="w-matrix-manifest"),
+    path(f"{VERSION}/report", api.report, name="w-matrix-report"),
+    path(f"{VERSION}/manifest", feed_api.manifest, name="w-matrix-manifest"),
+    path("feed", feed_api.feed, name="feed"),
+    path("feed/schema", feed_api.schema, name="feed-schema"),
     path(f"{VERSION}/certificate", api.certificate, name="w-matrix-certificate"),
 ]

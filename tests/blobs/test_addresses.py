@@ -131,7 +131,7 @@ def test_a_storage_that_is_away_is_503_and_says_when_to_come_again(listed, regis
     owner = client_with(MEMORIES_READ, MEMORIES_WRITE)
     proxied(broken=True)
     stored = owner.post("/api/memories", to_file(Given(memory(3))), FILE)
-    for response in (Client().get(listed), Client().get(listed.replace("/file", "/manifest")), stored):
+    for response in (Client().get(listed), Client().get(listed.replace("/file", "/report")), stored):
         assert (response.status_code, response.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
         assert response["Retry-After"] == "30"
         assert "127.0.0.1" not in response.content.decode()

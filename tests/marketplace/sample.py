@@ -20,6 +20,7 @@ from latentmas.protocol.quality import (
     Interval,
     LayerFidelity,
     ModelIdentity,
+    PrivateCells,
     Quality,
     Retention,
     SuiteFigures,
@@ -27,7 +28,7 @@ from latentmas.protocol.quality import (
     declared,
 )
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.certification_events import PrivateCells, VersionMeasured
+from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
 
