@@ -120,6 +120,10 @@ def unmeasured(basis: Basis = Basis.SIMULATED, epsilon: float = 0.03) -> Quality
     return replace(functional(), basis=basis, epsilon=epsilon, retention=None, confidence=None)
 
 
+def listing_id_for_seller(seller: str) -> str:
+    return listing_id_for(source=SOURCE, target=TARGET, seller=seller, basis=Basis.FUNCTIONAL)
+
+
 def listing_created(source: str = SOURCE, target: str = TARGET, **changes: object) -> ListingCreated:
     created = ListingCreated(
         listing_id=listing_id_for(source=source, target=target, seller="agent:test", basis=Basis.FUNCTIONAL),

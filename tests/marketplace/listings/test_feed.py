@@ -7,7 +7,6 @@ from django.utils import timezone
 
 from latentmas.protocol.card import ROW_ORDER, Card, Feed
 from latentmas.protocol.quality import declared
-from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.commands import revoke_certificate, yank_version
 from tests.marketplace import sample
 
@@ -74,17 +73,14 @@ def test_the_feed_holds_all_certified_mappers_and_no_others(client, registry):
     kept, yanked, revoked = many(3)
     sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured())
     sample.make_listing(
-        quality=sample.functional(0.3), listing_id=listing_id_of("agent:weak"), seller="agent:weak", at=timezone.now()
+        quality=sample.functional(0.3),
+        listing_id=sample.listing_id_for_seller("agent:weak"),
+        seller="agent:weak",
+        at=timezone.now(),
     )
     yank_version(yanked, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
     revoke_certificate(revoked, version="1.0.0", reason="A mistake.", metadata=sample.METADATA)
     assert [card["listing_id"] for card in client.get("/api/feed").json()["cards"]] == [kept]
-
-
-def listing_id_of(seller: str) -> str:
-    from latentmas.protocol.quality import Basis
-
-    return listing_id_for(source=sample.SOURCE, target=sample.TARGET, seller=seller, basis=Basis.FUNCTIONAL)
 
 
 def test_the_feed_is_read_page_by_page_and_not_again_while_it_is_the_same(client, registry, django_assert_num_queries):
