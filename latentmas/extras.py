@@ -8,9 +8,16 @@ PACKAGES = {
     "models": ("accelerate", "gguf", "torch", "transformers"),
     "s3": ("boto3",),
     "server": ("celery", "django", "prometheus_client", "rest_framework"),
+    "verify": ("cryptography",),
 }
 # In the words of whoever asked for it.
-PURPOSES = {"engine": "the engine", "models": "what runs models", "s3": "files in S3", "server": "the server"}
+PURPOSES = {
+    "engine": "the engine",
+    "models": "what runs models",
+    "s3": "files in S3",
+    "server": "the server",
+    "verify": "Ed25519 signatures",
+}
 
 
 class MissingExtra(ImportError):
