@@ -36,6 +36,14 @@ class New:
     event_ids: Sequence[UUID] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What the Merkle tree needs of an event."""
+
+    position: int
+    hash: bytes
+
+
 def append(*batches: New, metadata: Metadata) -> list[Recorded]:
     """Record the events, project them, and return them in log order.
 
@@ -92,6 +100,12 @@ def stream_versions(streams: Sequence[str]) -> dict[str, int]:
 def read_all(*, after: int = 0, limit: int = PAGE) -> list[Recorded]:
     """Return at most `limit` events of the whole log with positions above `after`, oldest first."""
     return _read(Event.objects.filter(position__gt=after).order_by("position")[:limit])
+
+
+def read_leaves(*, after: int = 0, limit: int = PAGE) -> list[Leaf]:
+    """Return at most `limit` leaf hashes of the whole log with positions above `after`, oldest first."""
+    rows = Event.objects.filter(position__gt=after).order_by("position").values_list("position", "leaf_hash")[:limit]
+    return [Leaf(position, bytes(leaf)) for position, leaf in rows]
 
 
 def read_all_backwards(*, before: int | None = None, limit: int = PAGE) -> list[Recorded]:

@@ -66,6 +66,16 @@ def verify() -> Iterator[Fault]:
             yield Fault(row.position, what)
 
 
+def verify_position(position: int) -> Iterator[Fault]:
+    """Yield the faults of a single event."""
+    rows = list(_rows(after=position - 1, until=position))
+    if not rows:
+        yield Fault(position, f"there is no event at position {position}")
+    for row in rows:
+        for what in _row_faults(row):
+            yield Fault(position, what)
+
+
 def verify_head() -> Iterator[Fault]:
     """Yield the faults at the end of the log only, which takes no time however long it is."""
     yield from _head_faults(*_ends())
@@ -167,8 +177,7 @@ def _ends() -> tuple[int | None, int | None]:
     return head, last
 
 
-def _rows(*, until: int) -> Iterator[Row]:
-    after = -(1 << 63)
+def _rows(*, until: int, after: int = -(1 << 63)) -> Iterator[Row]:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(ROWS, [after, until, PAGE])

@@ -1,0 +1,106 @@
+"""Sign certificates after they are decided, and read what was signed.
+
+A follower of the log signs each decision and records the envelope, which is then served for ever. Ed25519 is
+deterministic: a decision that is signed twice gives the same envelope.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from latentmas.events import store
+from latentmas.events.commands import Aggregate, execute, load
+from latentmas.events.followers import follow
+from latentmas.events.types import Metadata, Recorded
+from latentmas.protocol.dsse import IN_TOTO, DsseEnvelope, sign_envelope
+from latentmas.protocol.errors import NotFound
+from latentmas.transparency import keys
+from latentmas.transparency.disclosure import disclosed
+from latentmas.transparency.events import Purpose
+from marketplace.listings.aggregate import LISTING
+from marketplace.listings.events import CertificateSigned, VersionCertified
+from marketplace.listings.models import ListingVersion
+from marketplace.listings.statement import statement
+
+FOLLOWER = "certificate signatures"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCertificate:
+    """The envelope of a certificate, and the position in the log where it is recorded."""
+
+    envelope: DsseEnvelope
+    position: int
+
+
+def evolve(state: CertificateSigned | None, recorded: Recorded) -> CertificateSigned | None:
+    return recorded.data if isinstance(recorded.data, CertificateSigned) else state
+
+
+CERTIFICATE: Aggregate[CertificateSigned | None] = Aggregate("certificate", None, evolve)
+
+
+@disclosed("certificate.signed")
+def _everybodys(event: Recorded) -> bool:
+    """Every listing is public."""
+    return True
+
+
+def sign_certificates(*, metadata: Metadata) -> int:
+    """Sign the decisions that were recorded since the last time, and return how many events were read for that.
+
+    Raises SigningKeyMissing or SigningKeyNotUsable; then the decisions wait.
+    """
+
+    def handle(events: list[Recorded]) -> None:
+        for event in events:
+            if isinstance(event.data, VersionCertified):
+                _sign(event.stream.removeprefix(LISTING.stream("")), event.data, metadata=metadata)
+
+    return follow(FOLLOWER, handle)
+
+
+def replace_signatures(key_id: str, *, metadata: Metadata) -> int:
+    """Sign anew the certificates in force that a key has signed, such as a revoked one; return how many.
+
+    Raises SigningKeyMissing or SigningKeyNotUsable.
+    """
+    replaced = 0
+    for row in ListingVersion.objects.filter(tier__isnull=False, yanked_at__isnull=True).iterator():
+        state, _ = load(CERTIFICATE, row.id)
+        decision = load(LISTING, row.listing_id)[0].version(row.version).decision
+        if state is not None and state.key_id == key_id and isinstance(decision, VersionCertified):
+            _sign(row.listing_id, decision, metadata=metadata)
+            replaced += 1
+    return replaced
+
+
+def decide_sign(state: CertificateSigned | None, signed: CertificateSigned) -> Sequence[object]:
+    """Record the envelope of a decision, once a key."""
+    same = state is not None and (state.issued_at, state.key_id) == (signed.issued_at, signed.key_id)
+    return () if same else (signed,)
+
+
+def signed_certificate(row: ListingVersion) -> SignedCertificate | None:
+    """Return the envelope of the version's certificate; None while it waits to be signed."""
+    for event in reversed(store.read_stream(CERTIFICATE.stream(row.id))):
+        if event.data.issued_at == row.certified_at:
+            return SignedCertificate(event.data.envelope, event.position)
+    return None
+
+
+def _sign(listing_id: str, certified: VersionCertified, *, metadata: Metadata) -> None:
+    listing, _ = load(LISTING, listing_id)
+    if listing.created is None:
+        raise NotFound(f"there is no listing {listing_id!r}")
+    signer = keys.signer(Purpose.CERTIFICATE, metadata=metadata)
+    payload = statement(listing.created, listing.version(certified.version).published, certified)
+    signed = CertificateSigned(
+        listing_id=listing_id,
+        version=certified.version,
+        issued_at=certified.issued_at,
+        key_id=signer.key_id,
+        envelope=sign_envelope(payload, payload_type=IN_TOTO, key=signer.key, key_id=signer.key_id),
+    )
+    execute(
+        CERTIFICATE, f"{listing_id}/{certified.version}", lambda state: decide_sign(state, signed), metadata=metadata
+    )
