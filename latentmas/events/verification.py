@@ -6,11 +6,11 @@ not be found. Rows are read with plain SQL, so that a damaged column is reported
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
-from uuid import UUID
 
 from django.db import connection
 
@@ -19,6 +19,7 @@ from latentmas.events.types import event_types
 PAGE = 500
 FIELDS = ("event_id", "stream", "version", "type", "schema", "payload", "metadata", "recorded_at")
 MAX_BODY_BYTES = 32 * 1024
+EVENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 # recorded_at as text: the drivers would raise for a damaged one.
 ROWS = (
@@ -134,7 +135,7 @@ def _agree(name: str, column: object, value: Any) -> bool:
             case "payload" | "metadata":
                 return bool(json.loads(str(column)) == value)
             case "event_id":
-                return UUID(str(column)) == UUID(value) and str(UUID(value)) == value
+                return EVENT_ID.fullmatch(value) is not None and str(column).replace("-", "") == value.replace("-", "")
             case "recorded_at":
                 moment = datetime.fromisoformat(str(column))  # without a zone on SQLite, where Django stores UTC
                 return moment.replace(tzinfo=moment.tzinfo or UTC) == datetime.fromisoformat(value)
@@ -146,11 +147,11 @@ def _agree(name: str, column: object, value: Any) -> bool:
 def _parse(body: bytes) -> dict[str, Any]:
     """Return the object that the bytes encode canonically. Raises ValueError."""
     text = body.decode()
-    value = json.loads(text, parse_float=_refuse, parse_constant=_refuse)
+    value = DECODER.decode(text)
     if not isinstance(value, dict):
         raise ValueError("it is not an object")
     # Duplicate keys, white space, unsorted keys and needless escapes all fail to come back as they were.
-    if json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False) != text:
+    if ENCODER.encode(value) != text:
         raise ValueError("it is written in another way than the canonical one")
     return value
 
@@ -159,12 +160,17 @@ def _refuse(text: str) -> NoReturn:
     raise ValueError(f"{text} is a floating-point number")
 
 
+# Made once: making them takes longer than most bodies do.
+DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)
+ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def _leaf_hash(row: Row) -> bytes:
     """RFC 6962 leaf over canonical {body, position, stream, type}, keys in that order."""
     type_, stream = (str(row.columns[name]) for name in ("type", "stream"))
     body_digest = hashlib.sha256(row.salt + row.body).hexdigest()
     stream_digest = hashlib.sha256(stream.encode()).hexdigest()
-    type_text = json.dumps(type_, ensure_ascii=False)
+    type_text = ENCODER.encode(type_)
     leaf = f'{{"body":"{body_digest}","position":{row.position},"stream":"{stream_digest}","type":{type_text}}}'
     return hashlib.sha256(b"\x00" + leaf.encode()).digest()
 
