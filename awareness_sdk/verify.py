@@ -127,8 +127,9 @@ def _root_of(checkpoint: str, size: int, trust: Trust) -> bytes:
     note = read_note(checkpoint)
     head = read_tree_head(note.text)
     signers = verified(note, [*trust.log_keys, *trust.revoked_log_keys, *trust.witnesses])
-    if not any(key in signers for key in trust.log_keys):
-        revoked = any(key in signers for key in trust.revoked_log_keys)
+    its_own = {key for key in signers if key.name == head.origin}
+    if not its_own.intersection(trust.log_keys):
+        revoked = bool(its_own.intersection(trust.revoked_log_keys))
         raise VerificationFailed(
             Reason.KEY_REVOKED if revoked else Reason.KEY_UNKNOWN,
             "the checkpoint is signed by a key that was revoked" if revoked else "no known key signed the checkpoint",

@@ -189,12 +189,12 @@ def _rows(*, until: int, after: int = -(1 << 63)) -> Iterator[Row]:
             cursor.execute(ROWS, [after, until, PAGE])
             page = cursor.fetchall()
         for position, *columns, body, salt, leaf in page:
-            yield Row(position, dict(zip(FIELDS, columns, strict=True)), _bytes(body), _bytes(salt), _bytes(leaf))
+            yield Row(position, dict(zip(FIELDS, columns, strict=True)), as_bytes(body), as_bytes(salt), as_bytes(leaf))
         if not page:
             return
         after = page[-1][0]
 
 
-def _bytes(value: Any) -> bytes:
+def as_bytes(value: Any) -> bytes:
     """Return a column's bytes; SQLite may hold a value of any type in any column."""
     return str(value).encode() if isinstance(value, str | int | float) else bytes(value)

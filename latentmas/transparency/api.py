@@ -14,6 +14,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.protocol.errors import NotFound
 from latentmas.protocol.merkle import TileName
 from latentmas.protocol.tile_paths import read_tile_path
 from latentmas.protocol.verification.proofs import leaf_hash_of
@@ -21,7 +22,6 @@ from latentmas.rest.parameters import StrictSerializer, read_query
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import TextParser, read_text
 from latentmas.transparency import checkpoints, queries
-from latentmas.transparency.errors import NotSealed
 from latentmas.transparency.events import Purpose
 from latentmas.transparency.keys import verifier_key
 from latentmas.transparency.models import SigningKey
@@ -113,7 +113,7 @@ def tile(request: Request, level: int, index: str) -> HttpResponse:
     """Return a tile of the Merkle tree (C2SP tlog-tiles): 256 hashes, or the width that the path names."""
     number, width = _read_index(index)
     if level > MAX_LEVEL:
-        raise NotSealed(f"the tree has no tiles of level {level}")
+        raise NotFound(f"the tree has no tiles of level {level}")
     return _for_ever(queries.tile(TileName(level, number), width))
 
 
@@ -190,9 +190,9 @@ def _key(row: SigningKey) -> dict[str, object]:
 
 
 def _read_index(path: str) -> tuple[int, int]:
-    """Return a tile's index and width. Raises NotSealed, the 404 of an address that no tile has."""
+    """Return a tile's index and width. Raises NotFound."""
     if (read := read_tile_path(path)) is None or read[0] > MAX_POSITION:
-        raise NotSealed(f"{path[:80]!r} is the path of no tile; they are written like x001/234 and 005.p/17")
+        raise NotFound(f"{path[:80]!r} is the path of no tile; they are written like x001/234 and 005.p/17")
     return read
 
 

@@ -10,7 +10,14 @@ from latentmas.events.errors import LogCorrupted
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import NotFound
 from latentmas.protocol.notes import checkpoint_text, signature_line, signed
-from latentmas.protocol.verification.notes import read_note, read_tree_head, timestamp_of, verified
+from latentmas.protocol.verification.notes import (
+    NoteSignature,
+    VerifierKey,
+    read_note,
+    read_tree_head,
+    timestamp_of,
+    verified,
+)
 from latentmas.transparency import keys, tree
 from latentmas.transparency.errors import CheckpointForked, NotSealed, WitnessNotTrusted
 from latentmas.transparency.events import Purpose
@@ -26,7 +33,9 @@ def seal(*, metadata: Metadata) -> Checkpoint:
     """
     signer = keys.signer(Purpose.LOG, metadata=metadata)
     tree.grow()
-    size, last = tree.size(), Checkpoint.objects.first()
+    # In this order: another process may seal a longer log at any moment.
+    last = Checkpoint.objects.first()
+    size = tree.size()
     if last is not None:
         # What contradicts a checkpoint that somebody may hold must never be signed.
         if last.size > size or tree.root(last.size) != bytes(last.root):
@@ -77,13 +86,16 @@ def accept_cosignatures(note: str) -> Checkpoint:
         )
     with transaction.atomic():
         for key, each in found.items():
-            Cosignature.objects.update_or_create(
-                checkpoint=ours,
-                witness=key.name,
-                key_id=key.key_id.hex(),
-                defaults={
-                    "signed_at": timestamp_of(each),
-                    "line": signature_line(each.name, each.key_id + each.signature),
-                },
-            )
+            _keep(ours, key, each)
     return ours
+
+
+def _keep(checkpoint: Checkpoint, key: VerifierKey, cosignature: NoteSignature) -> None:
+    """Keep the newest cosignature of a witness: an older one can be sent again by anybody."""
+    line = signature_line(cosignature.name, cosignature.key_id + cosignature.signature)
+    values = {"signed_at": timestamp_of(cosignature), "line": line}
+    kept, created = Cosignature.objects.get_or_create(
+        checkpoint=checkpoint, witness=key.name, key_id=key.key_id.hex(), defaults=values
+    )
+    if not created:
+        Cosignature.objects.filter(pk=kept.pk, signed_at__lt=values["signed_at"]).update(**values)

@@ -55,10 +55,7 @@ class RowVerdict:
 
 
 def inclusion(position: int, *, tree_size: int | None = None) -> Inclusion:
-    """Return the proof of an event, in the tree of the last checkpoint if no size is given.
-
-    Raises NotSealed or InvalidInput.
-    """
+    """Return the proof of an event, in the tree of the last checkpoint if no size is given. Raises NotSealed."""
     last = latest()
     size = last.size if tree_size is None else tree_size
     _require_sealed(size, last)
@@ -74,7 +71,7 @@ def inclusion(position: int, *, tree_size: int | None = None) -> Inclusion:
         entry=leaf_entry(position, row.type, row.stream, salt, body),
         proof=tree.inclusion_proof(position - 1, size=size),
         checkpoint=_note_of(size),
-        opened=OpenedBody(salt, body) if is_disclosed(recorded(position, body)) else None,
+        opened=OpenedBody(salt, body) if is_disclosed(row.type, lambda: recorded(position, body)) else None,
     )
 
 

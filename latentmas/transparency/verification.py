@@ -13,7 +13,8 @@ from typing import Any
 
 from django.db import connection
 
-from latentmas.events.verification import Fault
+from latentmas.events.shadows import one_state
+from latentmas.events.verification import Fault, as_bytes
 from latentmas.protocol.verification.errors import VerificationFailed
 from latentmas.protocol.verification.notes import ED25519, VerifierKey, read_note, read_tree_head, verified
 
@@ -24,7 +25,7 @@ PAGE = 10_000
 TILE_SIZE = "SELECT position FROM events_followercursor WHERE name = 'merkle tree'"
 TILE = 'SELECT hashes FROM transparency_tile WHERE level = %s AND "index" = %s'
 TILES = "SELECT COUNT(*) FROM transparency_tile"
-CHECKPOINTS = "SELECT size, root, note FROM transparency_checkpoint ORDER BY size"
+CHECKPOINTS = "SELECT size, root, note FROM transparency_checkpoint WHERE size > %s ORDER BY size LIMIT %s"
 KEY_EVENTS = (
     "SELECT position, type, body FROM events_event WHERE type IN ('key.created', 'key.retired', 'key.revoked') "
     "ORDER BY position"
@@ -75,17 +76,25 @@ class Tree:
 
 
 def verify_tree() -> Iterator[Fault]:
-    """Yield every tile and checkpoint that is not of the events that the log holds."""
+    """Yield every tile and checkpoint that is not of the events that the log holds, as it stands when this begins."""
+    with one_state():
+        yield from _verify_tree()
+
+
+def _verify_tree() -> Iterator[Fault]:
     size = (_select(TILE_SIZE) or [(0,)])[0][0]
-    checkpoints = {row[0]: (bytes(row[1]), row[2]) for row in _select(CHECKPOINTS)}
-    keys = _keys()
+    keys, unreadable = _keys()
+    yield from unreadable
+    checkpoints = _checkpoints()
+    checkpoint = next(checkpoints, None)
     tree, tiles = Tree(), 0
     for leaf in _leaves(until=size):
         for tile in tree.add(leaf):
             tiles += 1
             yield from _tile_faults(*tile)
-        if tree.size in checkpoints:
-            yield from _checkpoint_faults(tree, *checkpoints.pop(tree.size), keys)
+        if checkpoint and checkpoint[0] == tree.size:
+            yield from _checkpoint_faults(tree, *checkpoint[1:], keys)
+            checkpoint = next(checkpoints, None)
     for tile in tree.partial_tiles():
         tiles += 1
         yield from _tile_faults(*tile)
@@ -93,15 +102,16 @@ def verify_tree() -> Iterator[Fault]:
         yield Fault(None, f"the tree has {size} leaves, but the log only {tree.size} of these events")
     if (stored := _select(TILES)[0][0]) != tiles:
         yield Fault(None, f"{stored} tiles are stored where a tree of {tree.size} leaves has {tiles}")
-    for left in checkpoints:
-        yield Fault(None, f"the checkpoint of {left} events is of more than the tree has")
+    while checkpoint:
+        yield Fault(None, f"the checkpoint of {checkpoint[0]} events is of more than the tree has")
+        checkpoint = next(checkpoints, None)
 
 
 def _tile_faults(level: int, index: int, hashes: bytes) -> Iterator[Fault]:
     rows = _select(TILE, level, index)
     if not rows:
         yield Fault(None, f"the tile {level}/{index} is missing")
-    elif bytes(rows[0][0]) != hashes:
+    elif as_bytes(rows[0][0]) != hashes:
         yield Fault(None, f"the tile {level}/{index} is not of the leaves that the log holds")
 
 
@@ -126,32 +136,47 @@ def _checkpoint_faults(tree: Tree, root: bytes, note: str, keys: Mapping[str, Lo
         yield Fault(None, f"{name} says something else in its note than in its columns")
     if head.root != tree.root():
         yield Fault(None, f"{name} is of another tree: the log was forked or its events were changed")
-    if not signers:
+    if not any(key.name == head.origin for key in signers):
         yield Fault(None, f"{name} is signed by no key of this log")
     for key in keys.values():
         if key.verifier in signers and key.ended is not None and key.ended <= tree.size:
             yield Fault(None, f"{name} is signed by a key whose use ended at position {key.ended}")
 
 
-def _keys() -> dict[str, LogKey]:
-    """Return the log's keys as its events tell of them, whatever the projection says."""
+def _keys() -> tuple[dict[str, LogKey], list[Fault]]:
+    """Return the log's keys as its events tell of them, not the projection, and events that cannot be read."""
     found: dict[str, LogKey] = {}
+    unreadable = []
     for position, kind, body in _select(KEY_EVENTS):
-        payload = json.loads(bytes(body))["payload"]
-        if kind == "key.created" and payload["purpose"] == "log":
-            public_key = base64.b64decode(payload["public_key"])
-            material = bytes([ED25519]) + public_key
-            key_id = hashlib.sha256(payload["name"].encode() + b"\n" + material).digest()[:4]
-            found[payload["key_id"]] = LogKey(VerifierKey(payload["name"], key_id, ED25519, public_key), None)
-        elif kind != "key.created" and (key := found.get(payload["key_id"])) and key.ended is None:
-            found[payload["key_id"]] = LogKey(key.verifier, position)
-    return found
+        try:
+            _take_key(found, position, kind, json.loads(as_bytes(body))["payload"])
+        except (ValueError, KeyError, TypeError):
+            unreadable.append(Fault(position, f"the event {kind!r} cannot be read, so its key is not known"))
+    return found, unreadable
+
+
+def _take_key(found: dict[str, LogKey], position: int, kind: str, payload: Any) -> None:
+    key_id = payload["key_id"]
+    if kind != "key.created":
+        if (key := found.get(key_id)) and key.ended is None:
+            found[key_id] = LogKey(key.verifier, position)
+    elif payload["purpose"] == "log":
+        name, public_key = payload["name"], base64.b64decode(payload["public_key"])
+        note_id = hashlib.sha256(name.encode() + b"\n" + bytes([ED25519]) + public_key).digest()[:4]
+        found[key_id] = LogKey(VerifierKey(name, note_id, ED25519, public_key), None)
+
+
+def _checkpoints() -> Iterator[tuple[int, bytes, str]]:
+    after = -1
+    while rows := _select(CHECKPOINTS, after, PAGE):
+        yield from ((size, as_bytes(root), str(note)) for size, root, note in rows)
+        after = rows[-1][0]
 
 
 def _leaves(*, until: int) -> Iterator[bytes]:
     after = 0
     while rows := _select(LEAVES, after, until, PAGE):
-        yield from (bytes(leaf) for _, leaf in rows)
+        yield from (as_bytes(leaf) for _, leaf in rows)
         after = rows[-1][0]
 
 

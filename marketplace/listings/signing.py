@@ -22,6 +22,7 @@ from marketplace.listings.models import ListingVersion
 from marketplace.listings.statement import statement
 
 FOLLOWER = "certificate signatures"
+EVENTS_PER_PAGE = 100  # each may cost a millisecond, for which nobody else can write to SQLite
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def sign_certificates(*, metadata: Metadata) -> int:
             if isinstance(event.data, VersionCertified):
                 _sign(event.stream.removeprefix(LISTING.stream("")), event.data, metadata=metadata)
 
-    return follow(FOLLOWER, handle)
+    return follow(FOLLOWER, handle, batch=EVENTS_PER_PAGE)
 
 
 def replace_signatures(key_id: str, *, metadata: Metadata) -> int:

@@ -187,6 +187,13 @@ def test_a_checkpoint_of_another_tree_is_refused(evidence):
     assert outcome(evidence) == "key_unknown"
 
 
+def test_a_checkpoint_that_the_key_signed_for_another_log_is_refused(evidence):
+    head, rest = evidence["proof"]["checkpoint"].split("\n", 1)
+    text = f"other.example/log\n{rest.partition(chr(10) * 2)[0]}\n"
+    evidence["proof"]["checkpoint"] = notes.signed(text, name=head, key=LOG_KEY)
+    assert outcome(evidence) == "key_unknown"
+
+
 def test_as_many_witnesses_as_are_needed_must_have_cosigned(evidence):
     trust = {"witnesses": [WITNESS_VKEY], "needed": 1}
     assert outcome(evidence, **trust) == "witnesses_missing"

@@ -6,6 +6,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from latentmas.events import types
 from latentmas.protocol import notes
 from latentmas.protocol.verification.notes import VerifierKey, read_note, read_tree_head, verified
 from latentmas.protocol.verification.proofs import leaf_hash_of, verify_consistency, verify_inclusion
@@ -61,25 +62,16 @@ def test_tiles_and_entries_alone_give_the_root_of_the_checkpoint(client, head):
     assert client.get("/api/log/tile/0/000.p/7").content == b"".join(leaves[:7])  # of an older checkpoint
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "0/001",
-        "0/001.p/3",
-        "1/000",
-        "1/000.p/2",
-        "2/000.p/1",
-        "9/000",
-        "0/x001/000",
-        "0/1",
-        "0/000.p/0",
-        "0/" + "x999/" * 12 + "999",
-    ],
-)
-def test_what_is_beyond_the_checkpoint_is_not_found(client, path):
+@pytest.mark.parametrize("path", ["0/001", "0/001.p/3", "1/000", "1/000.p/2", "2/000.p/1", "0/x001/000"])
+def test_what_is_beyond_the_checkpoint_is_not_sealed(client, path):
     problem(client.get(f"/api/log/tile/{path}"), 404, "NOT_SEALED")
     if path.startswith("0/"):
         problem(client.get(f"/api/log/tile/entries/{path[2:]}"), 404, "NOT_SEALED")
+
+
+@pytest.mark.parametrize("path", ["9/000", "0/1", "0/000.p/0", "0/" + "x999/" * 12 + "999"])
+def test_what_is_no_tiles_path_is_not_found(client, path):
+    problem(client.get(f"/api/log/tile/{path}"), 404, "NOT_FOUND")
 
 
 def test_an_entry_says_nothing_but_position_type_and_digests(client):
@@ -108,6 +100,11 @@ def test_a_proof_shows_the_body_of_no_event_but_of_disclosed_types(client, monke
     monkeypatch.setattr(disclosure, "_RULES", {"sample.noted": lambda event: event.data.text != "note 1"})
     assert client.get("/api/log/proof?position=1").json()["event"] is not None
     assert client.get("/api/log/proof?position=2").json()["event"] is None
+
+
+def test_an_event_of_a_type_that_this_code_no_longer_knows_is_proven_all_the_same(client, monkeypatch):
+    monkeypatch.delitem(types._BY_NAME, "sample.noted")
+    assert client.get("/api/log/proof?position=1").json()["event"] is None
 
 
 def test_the_log_is_proven_to_have_grown(client, record):

@@ -106,6 +106,18 @@ def test_a_later_cosignature_takes_the_place_of_the_earlier(checkpoint):
     assert Cosignature.objects.get().signed_at == 1_800_000_060
 
 
+def test_an_earlier_cosignature_that_somebody_sends_again_changes_nothing(checkpoint):
+    for timestamp in (1_800_000_060, 1_800_000_000):
+        checkpoints.accept_cosignatures(cosigned(checkpoint.note, timestamp=timestamp))
+    assert Cosignature.objects.get().signed_at == 1_800_000_060
+
+
+def test_a_cosignature_from_beyond_time_is_refused(checkpoint):
+    with pytest.raises(VerificationFailed) as failure:
+        checkpoints.accept_cosignatures(cosigned(checkpoint.note, timestamp=1 << 63))
+    assert failure.value.reason == "signature_invalid"
+
+
 def test_a_note_without_a_trusted_witness_is_refused(checkpoint):
     stranger = Ed25519PrivateKey.from_private_bytes(b"s" * 32)
     for note in (checkpoint.note, cosigned(checkpoint.note, key=stranger), cosigned(checkpoint.note, name="a/b")):

@@ -121,6 +121,24 @@ def test_a_signature_that_does_not_fit_is_found():
     assert "does not fit the note" in faults()[0]
 
 
+def test_a_right_signature_under_another_origin_is_found():
+    text = notes.checkpoint_text("other.example/log", size=LAST, root=bytes(Checkpoint.objects.get(size=LAST).root))
+    note = notes.signed(text, name=ORIGIN, key=Ed25519PrivateKey.from_private_bytes(b"l" * 32))
+    Checkpoint.objects.filter(size=LAST).update(note=note)
+    assert faults() == ["the checkpoint of 300 events is signed by no key of this log"]
+
+
+def test_a_key_whose_event_cannot_be_read_is_a_fault_and_no_crash():
+    with triggers.lifted():
+        Event.objects.filter(type="key.created").update(body=b"?")
+    assert faults()[0] == "the event 'key.created' cannot be read, so its key is not known"
+
+
+def test_checkpoints_are_read_in_pages(monkeypatch):
+    monkeypatch.setattr("latentmas.transparency.verification.PAGE", 1)
+    assert faults() == []
+
+
 def test_a_key_signs_no_tree_that_holds_its_own_end(settings):
     keys.retire_key(SigningKey.objects.get().key_id, metadata=BY)
     settings.LOG_SIGNING_KEY = b"n" * 32

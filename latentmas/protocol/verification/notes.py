@@ -11,6 +11,7 @@ from latentmas.protocol.verification.signatures import is_signed
 
 MAX_BYTES = 64 * 1024
 MAX_SIGNATURES = 100
+MAX_TIME = (1 << 63) - 1  # POSIX seconds in a cosignature
 ED25519, COSIGNATURE = 0x01, 0x04
 LENGTHS = {ED25519: 64, COSIGNATURE: 8 + 64}  # bytes of a signature, after its key's id
 NAME = r"[^\s+]+"
@@ -88,7 +89,8 @@ def verified(note: Note, keys: Iterable[VerifierKey]) -> dict[VerifierKey, NoteS
         key = known.get((each.name, each.key_id))
         if key is None:
             continue
-        if len(each.signature) != LENGTHS[key.kind] or not is_signed(*_signed_by(key, note.text, each), key.public_key):
+        right = len(each.signature) == LENGTHS[key.kind] and (key.kind == ED25519 or timestamp_of(each) <= MAX_TIME)
+        if not right or not is_signed(*_signed_by(key, note.text, each), key.public_key):
             raise VerificationFailed(
                 Reason.SIGNATURE_INVALID, f"the signature of {each.name} ({each.key_id.hex()}) does not fit the note"
             )
