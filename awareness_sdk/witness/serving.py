@@ -13,6 +13,7 @@ def server(witness: Witness, *, host: str, port: int) -> ThreadingHTTPServer:
     """Return a server that answers `POST /add-checkpoint`; put TLS in front of it."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # keeps connections
         timeout = SECONDS
 
         def do_POST(self) -> None:
@@ -21,20 +22,28 @@ def server(witness: Witness, *, host: str, port: int) -> ThreadingHTTPServer:
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(body)))
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(body)
 
         def _reply(self) -> Reply:
-            if self.path != "/add-checkpoint":
-                return Reply(HTTPStatus.NOT_FOUND, "there is POST /add-checkpoint\n")
             length = self.headers.get("Content-Length", "")
             if not length.isdecimal():
-                return Reply(HTTPStatus.LENGTH_REQUIRED, "the body needs a Content-Length\n")
+                return self._unread(HTTPStatus.LENGTH_REQUIRED, "the body needs a Content-Length\n")
             if int(length) > MAX_REQUEST_BYTES:
-                return Reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_REQUEST_BYTES} bytes\n")
+                return self._unread(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MAX_REQUEST_BYTES} bytes\n")
+            body = self.rfile.read(int(length))
+            if self.path != "/add-checkpoint":
+                return Reply(HTTPStatus.NOT_FOUND, "there is POST /add-checkpoint\n")
             try:
-                return witness.add_checkpoint(self.rfile.read(int(length)).decode())
+                return witness.add_checkpoint(body.decode())
             except UnicodeDecodeError:
                 return Reply(HTTPStatus.BAD_REQUEST, "the body is not UTF-8\n")
+
+        def _unread(self, status: HTTPStatus, text: str) -> Reply:
+            """Refuse a body that is not read; what follows on the connection would be taken for a request."""
+            self.close_connection = True
+            return Reply(status, text)
 
     return ThreadingHTTPServer((host, port), Handler)
