@@ -86,6 +86,11 @@ def read_stream(stream: str, *, after: int = 0) -> list[Recorded]:
     return [recorded(position, body) for position, body in statements.select_stream(stream, after=after)]
 
 
+def read_streams(streams: Sequence[str]) -> list[Recorded]:
+    """Return the events of several streams, in the log's order. Raises LogCorrupted."""
+    return _read(Event.objects.filter(stream__in=streams).order_by("position"))
+
+
 def stream_version(stream: str) -> int:
     """Return the version of a stream, 0 when it has no event."""
     return stream_versions([stream])[stream]

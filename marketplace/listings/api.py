@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from kvcache.exchange.policy import weights_finding
 from latentmas import blobs
-from latentmas.protocol.canonical import plain
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
@@ -21,24 +20,8 @@ from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.certificates import certificate_of, require_certificate
 from marketplace.listings.choice import best
-from marketplace.listings.signing import signed_certificate
+from marketplace.listings.signature_outputs import SignatureOutput, signature_of
 from marketplace.listings.statistics import statistics
-
-
-class EnvelopeSignatureOutput(serializers.Serializer[Any]):
-    keyid = serializers.CharField(help_text="Of a key that GET /api/log/keys names.")
-    sig = serializers.CharField(help_text="Ed25519, in base64.")
-
-
-class EnvelopeOutput(serializers.Serializer[Any]):
-    payloadType = serializers.CharField()  # noqa: N815 - DSSE's own spelling
-    payload = serializers.CharField(help_text="An in-toto statement about the file, in base64.")
-    signatures = EnvelopeSignatureOutput(many=True)
-
-
-class SignatureOutput(serializers.Serializer[Any]):
-    envelope = EnvelopeOutput(help_text="DSSE.")
-    position = serializers.IntegerField(help_text="In the log: GET /api/log/proof?position= proves it.")
 
 
 class CertificateOutput(serializers.Serializer[Any]):
@@ -142,7 +125,7 @@ def certificate(request: Request, listing_id: str, version: str) -> Response:
         {name: getattr(row, name) for name in (*same, "basis")}
         | {"epsilon": held.epsilon, "issued_at": held.issued_at}
         | {"certification": outputs.certification(row, at=now), "targets": outputs.targets(row)}
-        | {"signature": plain(signed_certificate(row))}
+        | {"signature": signature_of(row)}
     )
 
 

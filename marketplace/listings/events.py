@@ -5,7 +5,6 @@ from datetime import datetime
 
 from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.certification import Grade, Scope, Tier
-from latentmas.protocol.dsse import DsseEnvelope
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import Space
 
@@ -90,18 +89,6 @@ class VersionRefused:
 class VersionYanked:
     version: str
     reason: str
-
-
-@event("certificate.signed")
-@dataclass(frozen=True, slots=True)
-class CertificateSigned:
-    """Stream `certificate/<listing id>/<version>`: what was decided at `issued_at`, signed."""
-
-    listing_id: str
-    version: str
-    issued_at: datetime
-    key_id: str
-    envelope: DsseEnvelope
 
 
 @upcaster("listing.created", from_schema=1)

@@ -17,8 +17,9 @@ from latentmas.transparency import keys
 from latentmas.transparency.disclosure import disclosed
 from latentmas.transparency.events import Purpose
 from marketplace.listings.aggregate import LISTING
-from marketplace.listings.events import CertificateSigned, VersionCertified
+from marketplace.listings.events import VersionCertified
 from marketplace.listings.models import ListingVersion
+from marketplace.listings.signing_events import CertificateSigned
 from marketplace.listings.statement import statement
 
 FOLLOWER = "certificate signatures"
@@ -81,12 +82,18 @@ def decide_sign(state: CertificateSigned | None, signed: CertificateSigned) -> S
     return () if same else (signed,)
 
 
-def signed_certificate(row: ListingVersion) -> SignedCertificate | None:
-    """Return the envelope of the version's certificate; None while it waits to be signed."""
-    for event in reversed(store.read_stream(CERTIFICATE.stream(row.id))):
-        if event.data.issued_at == row.certified_at:
-            return SignedCertificate(event.data.envelope, event.position)
-    return None
+def signed_certificates(rows: Sequence[ListingVersion]) -> dict[str, SignedCertificate]:
+    """Return the envelopes of the certificates in force by the versions' keys, in one query.
+
+    Those that wait to be signed are absent.
+    """
+    issued = {CERTIFICATE.stream(row.id): (row.id, row.certified_at) for row in rows}
+    found = {}
+    for event in store.read_streams(list(issued)):  # of two signatures under one decision the later one stands
+        identifier, certified_at = issued[event.stream]
+        if event.data.issued_at == certified_at:
+            found[identifier] = SignedCertificate(event.data.envelope, event.position)
+    return found
 
 
 def _sign(listing_id: str, certified: VersionCertified, *, metadata: Metadata) -> None:

@@ -73,9 +73,16 @@ def test_each_decision_is_served_with_its_own_envelope(client, registry):
     row = ListingVersion.objects.get()
     envelopes = [each.data.envelope for each in store.read_stream(f"certificate/{row.id}")]
     assert len(set(envelopes)) == 2
-    assert signing.signed_certificate(row).envelope == envelopes[1]
+    assert signing.signed_certificates([row])[row.id].envelope == envelopes[1]
     row.certified_at = sample.AT
-    assert signing.signed_certificate(row).envelope == envelopes[0]
+    assert signing.signed_certificates([row])[row.id].envelope == envelopes[0]
+
+
+def test_the_envelopes_of_many_versions_are_one_query(certified, django_assert_num_queries):
+    sign()
+    rows = list(ListingVersion.objects.all())
+    with django_assert_num_queries(1):
+        assert signing.signed_certificates(rows).keys() == {row.id for row in rows}
 
 
 def test_a_refusal_is_not_signed(registry):
@@ -120,4 +127,4 @@ def test_what_a_revoked_key_signed_is_signed_anew(client, certified, settings, c
 def test_a_yanked_version_keeps_its_envelope_on_record(certified):
     sign()
     yank_version(certified, version="1.0.0", reason="test", metadata=sample.METADATA)
-    assert signing.signed_certificate(ListingVersion.objects.get()) is not None
+    assert signing.signed_certificates(list(ListingVersion.objects.all()))
