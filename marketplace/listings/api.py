@@ -17,6 +17,7 @@ from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.certificates import certificate_of, require_certificate
 from marketplace.listings.choice import best, reachable
+from marketplace.listings.signature_outputs import SignatureOutput, signature_of
 from marketplace.listings.statistics import statistics
 
 
@@ -33,6 +34,7 @@ class CertificateOutput(serializers.Serializer[Any]):
     issued_at = serializers.DateTimeField()
     certification = outputs.CertificationOutput()
     targets = outputs.TargetOutput(many=True, help_text="The specification's own, and whether they are met.")
+    signature = SignatureOutput(allow_null=True, help_text="Null until the next run of the schedule has signed it.")
 
 
 class ReportOutput(serializers.Serializer[Any]):
@@ -114,6 +116,7 @@ def certificate(request: Request, listing_id: str, version: str) -> Response:
         {name: getattr(row, name) for name in (*same, "basis")}
         | {"epsilon": held.epsilon, "issued_at": held.issued_at}
         | {"certification": outputs.certification(row, at=now), "targets": outputs.targets(row)}
+        | {"signature": signature_of(row)}
     )
 
 
