@@ -23,6 +23,13 @@ KEYS = OpenApiParameter(
 # The ways to authenticate at an address that needs no account, where its permission does not show that.
 ANYBODY: Any = [{"token": []}, {"cookieAuth": []}, {}]
 PROBLEM = {(400, "application/problem+json"): ProblemOutput}
+
+
+def problems(*statuses: int) -> dict[Any, Any]:
+    """Return the problems of a route's own; `latentmas.rest.schema` adds those that follow from what it takes."""
+    return {(status, "application/problem+json"): ProblemOutput for status in statuses}
+
+
 # What `send_file` answers.
 FILE: dict[Any, Any] = {
     (200, CONTENT_TYPE): OpenApiTypes.BINARY,
@@ -32,12 +39,17 @@ FILE: dict[Any, Any] = {
 }
 
 
-def reading(operation: str, *, answer: Any, query: Any = None, camel: bool = False) -> Callable[[View], Any]:
-    """Decorate a view as a GET that needs no account. `camel`: its answers can have phase 1's camelCase keys."""
+def reading(
+    operation: str, *, answer: Any, query: Any = None, camel: bool = False, statuses: Sequence[int] = ()
+) -> Callable[[View], Any]:
+    """Decorate a view as a GET that needs no account. `camel`: its answers can have phase 1's camelCase keys.
+
+    `statuses` are those of problems of its own.
+    """
     described = extend_schema(
         operation_id=operation,
         parameters=[*([query] if query else []), *([KEYS] if camel else [])],
-        responses={200: answer, **PROBLEM},
+        responses={200: answer, **problems(400, *statuses)},
     )
     return lambda view: described(api_view(["GET"])(permission_classes([AllowAny])(view)))
 

@@ -88,7 +88,7 @@ def version(request: Request, listing_id: str, version: str) -> Response:
     return Response(outputs.version(queries.get_version(listing_id, version=version), at=timezone.now()))
 
 
-@reading("w_matrices_report", answer=ReportOutput)
+@reading("w_matrices_report", answer=ReportOutput, statuses=[410, 503, 507])
 def report(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
     row = queries.offered_version(listing_id, version)
@@ -104,7 +104,7 @@ def report(request: Request, listing_id: str, version: str) -> Response:
     )
 
 
-@reading("w_matrices_certificate", answer=CertificateOutput)
+@reading("w_matrices_certificate", answer=CertificateOutput, statuses=[410])
 def certificate(request: Request, listing_id: str, version: str) -> Response:
     """Return the valid certificate, or the reasons why there is none as a problem."""
     row, now = queries.offered_version(listing_id, version), timezone.now()

@@ -39,7 +39,7 @@ class FeedInput(StrictSerializer):
     )
 
 
-@reading("w_matrices_manifest", answer=OpenApiTypes.OBJECT)
+@reading("w_matrices_manifest", answer=OpenApiTypes.OBJECT, statuses=[410])
 def manifest(request: Request, listing_id: str, version: str) -> Response:
     """Return the card of a version for machines, a `Card` of `/api/feed/schema`."""
     row = queries.offered_version(listing_id, version)
@@ -48,7 +48,7 @@ def manifest(request: Request, listing_id: str, version: str) -> Response:
 
 
 @conditional_page
-@reading("feed", answer=OpenApiTypes.OBJECT, query=FeedInput)
+@reading("feed", answer=OpenApiTypes.OBJECT, query=FeedInput, statuses=[409, 503])
 def feed(request: Request) -> Response:
     """Return the cards of all certified mappers between KV-caches, page by page, a `Feed` of `/api/feed/schema`."""
     now = timezone.now()
