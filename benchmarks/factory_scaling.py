@@ -155,7 +155,7 @@ def register() -> None:
 
         @handler(KIND, queue=Queue.MEASURE, deadline=parts.LONGEST)
         def pair(run):  # type: ignore[no-untyped-def]
-            from factory.recipes.draft import FunctionalOrder
+            from factory.recipes.maps import FunctionalOrder
 
             order = FunctionalOrder(SOURCE, TARGET, "1.0.0", test_samples=100, unified_dimension=512)
             made = parts.made_in_parts(order, run, parts.session_of(run))

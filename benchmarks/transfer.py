@@ -30,8 +30,8 @@ def measure(options: argparse.Namespace) -> dict[str, object]:
     from factory.cold_start import planner
     from factory.cold_start.run import candidates
     from factory.corpora import load_corpus
-    from factory.recipes.draft import FunctionalOrder
     from factory.recipes.functional import generate_measured
+    from factory.recipes.maps import FunctionalOrder
     from factory.session import FactorySession
     from latentmas.events.types import Metadata
 

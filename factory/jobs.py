@@ -75,8 +75,8 @@ def _make(request: GenerationRequest, session: FactorySession, *, job: str) -> t
 
 
 def _measured(request: GenerationRequest, session: FactorySession, job: str) -> tuple[Generated, ListingVersion]:
-    from factory.recipes.draft import FunctionalOrder
     from factory.recipes.functional import generate_measured
+    from factory.recipes.maps import FunctionalOrder
 
     version = publishing.next_version(request.source, request.target, Basis.FUNCTIONAL)
     order = FunctionalOrder(
@@ -121,11 +121,12 @@ def _examined(made: Generated, session: FactorySession, job: str) -> PrivateCell
         return None
     row = ListingVersion.objects.get(file_digest=made.file)
     assert made.quality.suite is not None  # the target was run on it
+    w_matrix = read_w_matrix(blobs.local_path(made.file))
     return measure_privately(
         made.file,
-        read_w_matrix(blobs.local_path(made.file)),
+        w_matrix,
         made.quality.suite,
-        control=fitted_control(session.model(made.target.name), session.corpus),
+        control=fitted_control(session.model(made.target.name), session.corpus, w_matrix.arrays),
         session=session,
         rotation=begin_attempt(row, account=session.metadata.actor, job=job),
     )

@@ -27,14 +27,14 @@ PENALTY = 0.03  # on the Gram matrix of standardised innovations
 BLOCK_ROWS = 2048
 
 
-def fit_correction(residuals: Iterable[Array], *, width: int) -> dict[str, Array]:
-    """Return `correction_encoder` `[LAGS, width, RANK]` and `correction_decoder` `[RANK, dt]`, float16.
+def fit_correction(residuals: Iterable[Array], *, width: int, rank: int = RANK) -> dict[str, Array]:
+    """Return `correction_encoder` `[LAGS, width, rank]` and `correction_decoder` `[rank, dt]`, float16.
 
     `residuals` are the standardised `[n, dt]` of each document in the order of its text; `width` is that of the
     target's first layers that the receiver knows, whose own columns need no correction. Raises InvalidInput without
     rows.
     """
-    encoder, decoder = _fitted(residuals, width)
+    encoder, decoder = _fitted(residuals, width, rank)
     return dict(zip(CORRECTION, (encoder.astype(np.float16), decoder.astype(np.float16)), strict=True))
 
 
@@ -43,7 +43,7 @@ def fit_tokens_only(rows: Iterable[Array], *, standard: Standard, width: int) ->
 
     `rows` are the target's `[n, dt]`, document by document.
     """
-    encoder, decoder = _fitted((standard.apply(each) for each in rows), width)
+    encoder, decoder = _fitted((standard.apply(each) for each in rows), width, RANK)
     arrays = dict(zip(CORRECTION, (encoder.astype(np.float32), decoder.astype(np.float32)), strict=True))
     return arrays | {"target_mean": standard.mean, "target_scale": standard.scale}
 
@@ -62,7 +62,7 @@ def rows_from_tokens(arrays: Mapping[str, Array], rows: Array) -> Array:
     return np.asarray(predicted, np.float32)
 
 
-def _fitted(documents: Iterable[Array], width: int) -> tuple[Array, Array]:
+def _fitted(documents: Iterable[Array], width: int, rank: int) -> tuple[Array, Array]:
     """Return encoder `[LAGS, width, r]` and decoder `[r, dt]` that predict standardised residuals `[n, dt]`."""
     features = LAGS * width
     gram, cross, rows = np.zeros((features, features)), None, 0
@@ -76,7 +76,7 @@ def _fitted(documents: Iterable[Array], width: int) -> tuple[Array, Array]:
     with jax.enable_x64(True):
         lower = ridge.factor(jnp.asarray(gram / rows), PENALTY).astype(np.float32)
         whitened = ridge.whiten(lower, jnp.asarray(cross / rows))
-        directions = ridge.leading_directions(whitened, rank=min(RANK, *cross.shape))
+        directions = ridge.leading_directions(whitened, rank=min(rank, *cross.shape))
         encoder = np.asarray(ridge.encode(lower, whitened, directions))
     # Both factors are stored in half precision: equal norms give them the same exponent range.
     balance = np.sqrt(np.linalg.norm(encoder, axis=0) + np.finfo(np.float32).tiny)

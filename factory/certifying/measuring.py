@@ -57,7 +57,7 @@ def measure_publicly(w_matrix: WMatrix, session: FactorySession, *, journal: boo
     """
     document = w_matrix.document
     source, target = session.model(document.source_model), session.model(document.target_model)
-    control = fitted_control(target, session.corpus)
+    control = fitted_control(target, session.corpus, w_matrix.arrays)
     found = measure(
         judged(w_matrix, tokens_only=control),
         session.suite,

@@ -21,7 +21,7 @@ from latentmas.protocol.w_matrix import Space
 
 if TYPE_CHECKING:  # at run time they bring JAX and torch along
     from factory.recipes.closed_form import Packs
-    from factory.recipes.draft import FunctionalOrder
+    from factory.recipes.maps import FunctionalOrder
     from factory.recipes.results import Generated
 
 CAPTURE, STANDARDS, STATISTICS = "factory.capture", "factory.standards", "factory.statistics"
@@ -47,11 +47,10 @@ def made_in_parts(order: "FunctionalOrder", run: Run, session: FactorySession) -
     """
     from factory.recipes.draft import load_draft
     from factory.recipes.functional import finished, journal_of
+    from factory.recipes.maps import distilled_map
 
-    for name in (order.source, order.target):
-        _capture(name, run, session)
     pair = {"source": order.source, "target": order.target}
-    statistics = _statistics(pair, run, session)
+    statistics = [] if distilled_map(order, session) else _gathered(pair, run, session)
     run.stage("fit")
     asked = msgspec.to_builtins(order) | {"statistics": statistics[-1] if statistics else None}
     (stored,) = results_of(run.each(DRAFT, [asked]))
@@ -113,7 +112,8 @@ def merge(run: Run) -> Json:
 @handler(DRAFT, queue=Queue.MEASURE, deadline=LONGEST, title=lambda part: f"fit {part['source']} -> {part['target']}")
 def draft(run: Run) -> Json:
     """Fit, correct and refine a pair, up to the file that is measured."""
-    from factory.recipes.draft import FunctionalOrder, drafted, store_draft
+    from factory.recipes.draft import drafted, store_draft
+    from factory.recipes.maps import FunctionalOrder
     from factory.recipes.statistics import load_statistics
 
     given = run.arguments["statistics"]
@@ -140,6 +140,13 @@ def score(run: Run) -> Json:
         progress=run.stage("score"),
     )
     return {"scores": blobs.put_bytes("\n".join(map(line_of, found)).encode())}
+
+
+def _gathered(pair: Json, run: Run, session: FactorySession) -> list[str]:
+    """Have both models' packs captured and the pair's statistics gathered; return their files, the sum last."""
+    for name in (pair["source"], pair["target"]):
+        _capture(name, run, session)
+    return _statistics(pair, run, session)
 
 
 def _capture(name: str, run: Run, session: FactorySession) -> None:

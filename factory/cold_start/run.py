@@ -10,6 +10,7 @@ from factory import publishing
 from factory.cold_start.planner import Candidate, PlannedPair
 from factory.corpora import BROAD, TextCorpus, corpus_with, load_corpus
 from factory.corpora.suite import CORE, load_suite
+from factory.distillation.maps import find_map
 from factory.packs.capture import CALIBRATION_TOKENS
 from factory.progress import Stage
 from factory.publishing import PublishedVersion
@@ -25,7 +26,7 @@ from latentmas.registry.queries import get_model
 from latentmas.runners.weights import PACKAGED
 
 if TYPE_CHECKING:
-    from factory.recipes.draft import FunctionalOrder
+    from factory.recipes.maps import FunctionalOrder
 
 REFINEMENT_STEPS = 120  # more gave no more in the trials
 
@@ -38,9 +39,10 @@ class ColdStartOptions:
     method: Method = Method.LEARNED
     refinement_steps: int = 0
     eight_bit: bool = False
+    distilled: bool = False  # take a pair's distilled map, where there is one; the settings above are for the others
 
 
-DEFAULTS = ColdStartOptions(test_samples=1000, publish=True, refinement_steps=REFINEMENT_STEPS)
+DEFAULTS = ColdStartOptions(test_samples=1000, publish=True, refinement_steps=REFINEMENT_STEPS, distilled=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def _simulated(pair: PlannedPair, options: ColdStartOptions) -> Generated:
 
 def _order(pair: PlannedPair, options: ColdStartOptions) -> "FunctionalOrder":
     # JAX and torch are loaded only where a pair is really made.
-    from factory.recipes.draft import FunctionalOrder
+    from factory.recipes.maps import FunctionalOrder
     from factory.refinement.descent import Refinement
 
     return FunctionalOrder(
@@ -161,6 +163,7 @@ def _order(pair: PlannedPair, options: ColdStartOptions) -> "FunctionalOrder":
         options.method,
         Refinement(steps=options.refinement_steps) if options.refinement_steps else None,
         options.eight_bit,
+        distilled=options.distilled,
     )
 
 
@@ -192,4 +195,12 @@ def _inputs(pair: PlannedPair, options: ColdStartOptions, session: FactorySessio
         method=options.method,
         refinement_steps=options.refinement_steps,
         eight_bit=options.eight_bit,
+        distilled=_distilled(pair, session) if options.distilled else None,
     )
+
+
+def _distilled(pair: PlannedPair, session: FactorySession) -> str | None:
+    """Return the SHA-256 of the pair's distilled map, None where there is none."""
+    weights = (session.weights(model.name).digest for model in (pair.source, pair.target))
+    found = find_map(*weights, cache=session.cache)
+    return None if found is None else found.path.stem

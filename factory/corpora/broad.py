@@ -86,14 +86,25 @@ def _in_shares(pieces: Mapping[str, Sequence[Document]], *, tokens: float) -> It
 @ft.cache
 def _pieces_of(register: str, split: Split) -> tuple[Document, ...]:
     """Return a register's pieces: one of each document, then a second one of each, and so on."""
-    in_use = groups_in_use()
-    usable = [each for each in part_of(documents_of(register), split) if each.group not in in_use]
-    documents = sorted({each.group: each for each in reversed(usable)}.values(), key=lambda each: each.digest)
+    documents = _usable(register, split)
     density = REGISTERS[register].density
     if register == "news":
         return tuple(joined(documents, density))
     rounds = itertools.zip_longest(*(pieces(each, density) for each in documents))
     return tuple(piece for each in rounds for piece in each if piece is not None)
+
+
+def whole_texts() -> dict[str, list[Document]]:
+    """Return the calibration documents of every register as they are, in one part each; news items also joined."""
+    found = {name: _usable(name, Split.CALIBRATION) for name in SHARES}
+    return found | {"news": [*_pieces_of("news", Split.CALIBRATION), *found["news"]]}
+
+
+def _usable(register: str, split: Split) -> list[Document]:
+    """Return one document of every group of which the evaluation suite measures none, in the order of digests."""
+    in_use = groups_in_use()
+    usable = [each for each in part_of(documents_of(register), split) if each.group not in in_use]
+    return sorted({each.group: each for each in reversed(usable)}.values(), key=lambda each: each.digest)
 
 
 def pieces(document: Document, density: float) -> list[Document]:

@@ -1,6 +1,6 @@
 """The tokens-only control of a target, fitted on rows that are captured here: a certificate rests on it, too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -9,33 +9,41 @@ from factory.alignment.correction import fit_tokens_only
 from factory.alignment.standardise import standard_of
 from factory.corpora import Split, TextCorpus
 from factory.runners.model import RunningModel
+from kvcache.exchange.mapping import LAGGED_AXES, has_correction
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import CORRECTION
 
 CONTROL_TOKENS = 10_000  # of the calibration documents, the first ones
 
 
-def fitted_control(model: RunningModel, corpus: TextCorpus) -> dict[str, Array]:
-    """Return the control of a model, standardised by its own rows. Raises InvalidInput where the corpus has no text."""
+def fitted_control(model: RunningModel, corpus: TextCorpus, judged: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the control beside the `judged` arrays, which knows the layers that they know.
+
+    It is standardised by the model's own rows. Raises InvalidInput where the corpus has no text.
+    """
     rows = list(captured_rows(model, corpus))
     if not rows:
         raise InvalidInput(f"the corpus {corpus.name} has no calibration documents", field="corpus")
-    width = known_width(model.geometry)
+    width = corrected_width(judged, model.geometry)
     return fit_tokens_only(rows, standard=standard_of(np.concatenate(rows)), width=width)
 
 
-def captured_rows(model: RunningModel, corpus: TextCorpus) -> Iterator[Array]:
-    """Yield the model's rows `[n, dt]` of the first calibration documents, BOS left out."""
-    tokens = 0
+def captured_rows(model: RunningModel, corpus: TextCorpus, *, tokens: int = CONTROL_TOKENS) -> Iterator[Array]:
+    """Yield the model's rows `[n, dt]` of the first calibration documents, BOS left out, about so many tokens."""
+    read = 0
     for document in corpus.part(Split.CALIBRATION):
-        if tokens >= CONTROL_TOKENS:
+        if read >= tokens:
             return
         ids = model.encode(document.text[: corpus.cut]).ids
-        tokens += len(ids)
+        read += len(ids)
         yield model.capture(ids)[1:]
 
 
-def known_width(geometry: KVGeometry) -> int:
-    """Return the width of a target's first layers that a receiver computes."""
-    return known_layers(geometry) * geometry.layer_width
+def corrected_width(arrays: Mapping[str, Array], target: KVGeometry) -> int:
+    """Return the width of the first layers that a map's correction takes; without one, that of a map made here."""
+    if not has_correction(arrays):
+        return known_layers(target) * target.layer_width
+    by_lag = arrays[CORRECTION[0]]
+    return by_lag.shape[1] if by_lag.ndim == LAGGED_AXES else target.layer_width

@@ -1,19 +1,34 @@
 """The closed form of a pair: the map of its calibration documents, and the correction of what it gets wrong."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from factory.alignment.correction import fit_correction
+from awareness_sdk.first_layer import KNOWN_LAYERS
+from factory.alignment.correction import RANK, fit_correction
 from factory.alignment.fit import LinearMap, PairStatistics, fit_linear_map, solve
 from factory.corpora import Split
-from factory.measurement.control import known_width
 from factory.packs.pack import OpenedPack
 from factory.packs.pairs import Keep, every, paired_documents, paired_rows
 from factory.progress import Progress
 from factory.recipes.assembly import RIDGE
+from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Method
 
 CORRECTION_ROWS = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionShape:
+    """How many of the target's first layers a correction takes, or all but one of a smaller model, and its rank."""
+
+    known_layers: int = KNOWN_LAYERS
+    rank: int = RANK
+
+    def width(self, target: KVGeometry) -> int:
+        """Return the width of a token's innovation."""
+        return min(self.known_layers, target.layers - 1) * target.layer_width
+
 
 Packs = tuple[OpenedPack, OpenedPack]  # of the source and of the target
 
@@ -42,7 +57,14 @@ def fit_map(
     )
 
 
-def fit_its_correction(packs: Packs, fitted: LinearMap, *, progress: Progress, keep: Keep = every) -> dict[str, Array]:
+def fit_its_correction(
+    packs: Packs,
+    fitted: LinearMap,
+    *,
+    progress: Progress,
+    keep: Keep = every,
+    shape: CorrectionShape = CorrectionShape(),
+) -> dict[str, Array]:
     """Return the correction of a map that was fitted on the same documents, each as if the map had not seen it.
 
     The first documents of about CORRECTION_ROWS tokens are enough for it.
@@ -57,4 +79,4 @@ def fit_its_correction(packs: Packs, fitted: LinearMap, *, progress: Progress, k
                 break
         progress(wanted, wanted)
 
-    return fit_correction(residuals(), width=known_width(packs[1].of_cache()[0]))
+    return fit_correction(residuals(), width=shape.width(packs[1].of_cache()[0]), rank=shape.rank)

@@ -16,8 +16,9 @@ from factory.measurement.passages import require_enough
 from factory.measurement.suite import Measured, measure
 from factory.recipes import results
 from factory.recipes.assembly import arrays_digest, with_quality
-from factory.recipes.draft import Draft, FunctionalOrder, cost_of, drafted
+from factory.recipes.draft import Draft, cost_of, drafted
 from factory.recipes.left_out import LeftOut, with_left_out
+from factory.recipes.maps import FunctionalOrder
 from factory.recipes.results import Generated
 from factory.session import FactorySession
 from latentmas.protocol.quality import Basis, Corpus, Quality, SuiteFigures

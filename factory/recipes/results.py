@@ -25,7 +25,7 @@ from latentmas.protocol.quality import (
 from latentmas.protocol.w_matrix import Space, WMatrix
 from marketplace.listings.events import StoredFile
 
-RECIPE = "align/6"  # changes whenever the same inputs would give another W-Matrix
+RECIPE = "align/7"  # changes whenever the same inputs would give another W-Matrix
 FOLDER = "generated"  # of the records, below the cache folder
 
 

@@ -43,6 +43,7 @@ class Command(BaseCommand):
             "--corpus", help="broad (the default), lee, wikipedia, lee+wikipedia, a text file, folder or JSONL."
         )
         parser.add_argument("--suite", choices=list(LENGTHS), default=CORE, help="What measured pairs are judged on.")
+        parser.add_argument("--fit", action="store_true", help="Fit maps here, also where a distilled one is at hand.")
         parser.add_argument("--unified-dimension", type=int, help="Default: chosen on the selection documents.")
         parser.add_argument("--calibration-tokens", type=int, default=CALIBRATION_TOKENS)
         methods = [method.value for method in Method]
@@ -124,6 +125,7 @@ class Command(BaseCommand):
                 Method(options["method"]),
                 options["refinement_steps"],
                 options["eight_bit"],
+                distilled=not options["fit"],
             )
             whole = session.stage("all pairs")
             whole(0, len(pairs))

@@ -15,7 +15,8 @@ from factory.corpora import Document, Split, TextCorpus, load_corpus
 from factory.corpora.documents import digest_of, split_of
 from factory.corpora.suite import EvaluationSuite, SuiteCell
 from factory.progress import silent
-from factory.recipes.draft import FunctionalOrder, drafted
+from factory.recipes.draft import drafted
+from factory.recipes.maps import FunctionalOrder
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
 from latentmas.jobs.models import Job
@@ -89,7 +90,7 @@ def certifier(new_session, registry, texts, tmp_path, settings, monkeypatch) -> 
 @pytest.fixture
 def honest(new_session, registry, monkeypatch) -> WMatrix:
     """A W-Matrix as a seller may fit it."""
-    monkeypatch.setattr("factory.recipes.draft.FORECAST_TOKENS", 64)  # the texts are short
+    monkeypatch.setattr("factory.recipes.maps.FORECAST_TOKENS", 64)  # the texts are short
     order = FunctionalOrder(SOURCE, TARGET, "1.0.0", 300, unified_dimension=128)
     return drafted(order, new_session()).w_matrix
 
@@ -97,7 +98,7 @@ def honest(new_session, registry, monkeypatch) -> WMatrix:
 @pytest.fixture
 def overfitted(new_session, registry, texts, monkeypatch) -> WMatrix:
     """A W-Matrix that was fitted on the very documents of the public suite."""
-    monkeypatch.setattr("factory.recipes.draft.FORECAST_TOKENS", 64)
+    monkeypatch.setattr("factory.recipes.maps.FORECAST_TOKENS", 64)
     groups = (group for group in map(str, itertools.count()) if split_of(group) is Split.CALIBRATION)
     public = public_suite(texts).cells[0].documents
     copies = [f"{document.text} word{copy}" for document in public for copy in range(3)]  # enough tokens to fit on

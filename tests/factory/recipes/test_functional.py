@@ -10,14 +10,15 @@ import pytest
 from benchmarks.walks import corpus, save_model
 from factory.corpora import Split, TextCorpus, load_corpus
 from factory.corpora.suite import EvaluationSuite, SuiteCell
+from factory.distillation.maps import Origin, keep_map
 from factory.measurement.arms import judged
 from factory.measurement.evaluation import UNCONDITIONAL
 from factory.measurement.journal import Journal
 from factory.measurement.passages import read_passage
 from factory.measurement.suite import measure
 from factory.progress import silent
-from factory.recipes.draft import FunctionalOrder
 from factory.recipes.functional import generate_measured
+from factory.recipes.maps import FunctionalOrder
 from factory.recipes.results import Generated
 from factory.session import FactorySession
 from kvcache.exchange.exchange import exchange
@@ -52,7 +53,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> TextCorpus:
 
 @pytest.fixture
 def session(folders: dict[str, str], texts: TextCorpus, own_files: Path, monkeypatch) -> FactorySession:
-    monkeypatch.setattr("factory.recipes.draft.FORECAST_TOKENS", 64)  # the texts are short
+    monkeypatch.setattr("factory.recipes.maps.FORECAST_TOKENS", 64)  # the texts are short
     metadata, cache = Metadata(actor="test"), own_files / "cache"
     return FactorySession(
         lambda: texts,
@@ -163,6 +164,18 @@ def test_an_8_bit_file_is_judged_by_its_8_bit_matrices(session) -> None:
     assert read_w_matrix(blobs.local_path(small.file)).arrays["encoder"].dtype == np.int8
     assert small.quality.retention != whole.quality.retention
     require_that_the_file_earns_its_figures(small, session)
+
+
+def test_a_distilled_map_is_measured_without_capturing_or_fitting_anything(session, monkeypatch) -> None:
+    arrays = dict(read_w_matrix(blobs.local_path(generate_measured(ORDER, session).file)).arrays)
+    weights = (session.weights(name).digest for name in (SOURCE, TARGET))
+    kept = keep_map(arrays, Origin(*weights, {"distillation_steps": "7"}), cache=session.cache)
+    monkeypatch.setattr(FactorySession, "pack", None)  # what would capture or fit fails
+    made = generate_measured(replace(ORDER, distilled=True), session)
+    require_that_the_file_earns_its_figures(made, session)
+    report = msgspec.json.decode(blobs.open_blob(made.report).read(), type=EvaluationReport, strict=False)
+    assert report.settings["distilled_map"] == f"sha256:{kept.path.stem}"
+    assert report.settings["distillation_steps"] == "7"
 
 
 def test_what_writing_changes_is_judged_too(session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,9 @@ from factory.measurement.journal import Journal
 from factory.measurement.suite import Measured, measure
 from factory.progress import silent
 from factory.recipes import left_out
-from factory.recipes.draft import FunctionalOrder
 from factory.recipes.functional import generate_measured
 from factory.recipes.left_out import LeftOut, with_left_out
+from factory.recipes.maps import FunctionalOrder
 from factory.session import FactorySession
 from latentmas import blobs
 from latentmas.events.types import Metadata

@@ -1,0 +1,117 @@
+"""Batches of stretches of text, each read by both models: a context of so many target tokens and what follows it."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kvcache.exchange.placement import causal_pairs
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.tensors import Array
+
+MOST_CHARACTERS = 6  # of a token, on average over a stretch: enough for all but a few stretches
+TRIALS = 1_000  # that may fail in a row before there is no text to learn from
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """Stretches of one length: tokens of the context and of what follows, and how many make a batch."""
+
+    context: int
+    following: int
+    texts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`source` `[texts, n]` are the source's tokens with BOS, padded on the right; `target` `[texts, 1 + context + f]`.
+
+    `pairs` `[texts, context]` are the places in `source` of the target tokens' causal partners.
+    """
+
+    source: Array
+    target: Array
+    pairs: Array
+    context: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A model's fast tokenizer, and the BOS that it is given."""
+
+    tokenizer: Any
+    bos: int
+
+    def read(self, texts: Sequence[str]) -> list[tuple[list[int], Array]]:
+        """Return each text's ids without BOS, and the span `[start, end)` of each."""
+        found = self.tokenizer(list(texts), add_special_tokens=False, return_offsets_mapping=True)
+        return [
+            (ids, np.array(spans).reshape(-1, 2))
+            for ids, spans in zip(found["input_ids"], found["offset_mapping"], strict=True)
+        ]
+
+
+def batches(
+    texts: Mapping[str, Sequence[str]],
+    *,
+    shares: Mapping[str, float],
+    lengths: Mapping[Length, float],
+    source: Reader,
+    target: Reader,
+    seed: int,
+) -> Iterator[Batch]:
+    """Yield batches without end: registers drawn by their shares, texts and beginnings evenly, lengths by weight.
+
+    Raises InvalidInput where the texts are too short for a length.
+    """
+    generator = random.Random(seed)  # noqa: S311 - an order, not a secret
+    names = [name for name in texts if texts[name]]
+    weights = [shares[name] for name in names]
+    while True:
+        length = generator.choices(list(lengths), list(lengths.values()))[0]
+        rows: list[tuple[list[int], list[int], Array]] = []
+        for _ in range(TRIALS):
+            drawn = generator.choices(names, weights, k=length.texts)
+            stretches = [_stretch(generator.choice(texts[name]), length, generator) for name in drawn]
+            rows += _readings(stretches, length, source=source, target=target)
+            if len(rows) >= length.texts:
+                break
+        else:
+            raise InvalidInput(f"no text is long enough for {length.context} tokens", resolution="Use longer texts.")
+        yield _batch(rows[: length.texts], length, source=source, target=target)
+
+
+def _stretch(text: str, length: Length, generator: random.Random) -> str:
+    """Return a part of a text that begins at the text or behind a blank."""
+    characters = MOST_CHARACTERS * (length.context + length.following)
+    start = generator.randrange(max(1, len(text) - characters // 2))
+    blank = text.find(" ", start)
+    begin = 0 if start == 0 or blank < 0 else blank + 1
+    return text[begin : begin + characters]
+
+
+def _readings(
+    stretches: Sequence[str], length: Length, *, source: Reader, target: Reader
+) -> list[tuple[list[int], list[int], Array]]:
+    """Return source ids, target ids and pairs of the stretches that are long enough."""
+    wanted = length.context + length.following
+    theirs = [(text, ids, spans) for text, (ids, spans) in zip(stretches, target.read(stretches), strict=True)]
+    theirs = [each for each in theirs if len(each[1]) >= wanted]
+    ours = source.read([text[: spans[length.context - 1, 1]] for text, _, spans in theirs]) if theirs else []
+    return [
+        (mine, ids[:wanted], causal_pairs(own_spans, spans[: length.context]))
+        for (_, ids, spans), (mine, own_spans) in zip(theirs, ours, strict=True)
+    ]
+
+
+def _batch(
+    rows: Sequence[tuple[list[int], list[int], Array]], length: Length, *, source: Reader, target: Reader
+) -> Batch:
+    longest = max(len(mine) for mine, _, _ in rows)
+    padded = np.full((len(rows), 1 + longest), source.bos, np.int64)
+    for number, (mine, _, _) in enumerate(rows):
+        padded[number, 1 : 1 + len(mine)] = mine
+    own = np.array([[target.bos, *ids] for _, ids, _ in rows], np.int64)
+    return Batch(padded, own, np.stack([pairs for _, _, pairs in rows]).astype(np.int64), length.context)

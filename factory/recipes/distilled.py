@@ -1,0 +1,70 @@
+"""Make a distilled map: a closed form with few known layers, then training end to end."""
+
+from dataclasses import dataclass
+
+from factory.corpora.broad import whole_texts
+from factory.distillation.distil import distilled
+from factory.distillation.maps import DistilledMap, Origin, keep_map
+from factory.distillation.training import Settings
+from factory.recipes.closed_form import CorrectionShape
+from factory.recipes.maps import FunctionalOrder, map_of
+from factory.runners.model import RunningModel, load_model
+from factory.session import FactorySession
+from latentmas.protocol.eight_bit import to_eight_bit
+
+
+@dataclass(frozen=True, slots=True)
+class DistillationOrder:
+    """A map to distil: `steps` of training on a torch `device`, from a closed form of this shape."""
+
+    source: str
+    target: str
+    steps: int
+    seed: int
+    unified_dimension: int
+    known_layers: int
+    correction_rank: int
+    device: str
+
+
+def make_distilled(order: DistillationOrder, session: FactorySession) -> DistilledMap:
+    """Make a pair's map and keep it for the factory. Raises as `map_of` does, and StorageUnavailable."""
+    shape = CorrectionShape(order.known_layers, order.correction_rank)
+    closed = FunctionalOrder(
+        order.source, order.target, "", 0, unified_dimension=order.unified_dimension, correction=shape
+    )
+    start = map_of(closed, session, statistics=None)
+    session.unload_models()
+    models = (_learner(order.source, order.device, session), _learner(order.target, order.device, session))
+    settings = Settings(order.steps, seed=order.seed)
+    texts = whole_texts()
+    arrays = distilled(
+        start.arrays,
+        {name: [each.text for each in documents] for name, documents in texts.items()},
+        models=models,
+        settings=settings,
+        progress=session.stage(f"distil {order.source} -> {order.target}"),
+    )
+    origin = Origin(
+        models[0].weights,
+        models[1].weights,
+        {
+            "distillation_steps": str(order.steps),
+            "distillation_rate": str(settings.rate),
+            "distillation_seed": str(order.seed),
+            "distillation_device": order.device,
+            "distillation_documents": str(sum(map(len, texts.values()))),
+            "known_layers": str(order.known_layers),
+            **start.settings,
+        },
+    )
+    return keep_map(to_eight_bit(arrays), origin, cache=session.cache)
+
+
+def _learner(name: str, device: str, session: FactorySession) -> RunningModel:
+    """Return the model on the device; a GPU computes in bfloat16, a processor where it can."""
+    if device == "cpu":
+        return session.learner(name)
+    model = load_model(session.weights(name), differentiable=True, half=True)
+    model.network.to(device)
+    return model

@@ -1,0 +1,136 @@
+"""A map that learns all of its numbers: the same predictions as the engine's, and less divergence after training."""
+
+import numpy as np
+import pytest
+
+from kvcache.exchange.mapping import open_map
+from kvcache.rows import pack_rows, unpack_rows
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.geometry import KVGeometry
+from tests.tiny import BOS, ByteTokenizer, text
+
+torch = pytest.importorskip("torch")
+
+from factory.distillation.distil import distilled  # noqa: E402
+from factory.distillation.lessons import Length, Reader, batches  # noqa: E402
+from factory.distillation.rows import BatchedRows  # noqa: E402
+from factory.distillation.student import Student  # noqa: E402
+from factory.distillation.training import Network, Settings, divergence_of  # noqa: E402
+
+GEOMETRY = KVGeometry(
+    layers=3, heads=2, head_dim=8, rotary_dim=6, thetas=(1e4, 1e6, 1e4), windows=(4, None, 4), value_dim=4
+)
+RANK, LAGS, SOURCE_WIDTH = 6, 2, 20
+SHORT = Length(context=40, following=12, texts=4)
+
+
+def random_arrays(geometry: KVGeometry, source_width: int, *, known: int, noise: float = 1.0) -> dict[str, np.ndarray]:
+    random, width = np.random.default_rng(0), geometry.width
+    normal = lambda *shape: (noise * random.normal(size=shape)).astype(np.float16)  # noqa: E731
+    return {
+        "encoder": normal(source_width, RANK),
+        "decoder": normal(RANK, width),
+        "source_mean": random.normal(size=source_width).astype(np.float32),
+        "source_scale": (1 + random.random(source_width)).astype(np.float32),
+        "target_mean": random.normal(size=width).astype(np.float32),
+        "target_scale": (1 + random.random(width)).astype(np.float32),
+        "latent_scale": np.ones(RANK, np.float32),
+        "correction_encoder": normal(LAGS, known * geometry.layer_width, 5),
+        "correction_decoder": normal(5, width),
+    }
+
+
+@pytest.mark.parametrize("known", [1, 2])
+def test_a_student_predicts_what_the_engine_predicts_from_its_arrays(known: int) -> None:
+    student = Student(random_arrays(GEOMETRY, SOURCE_WIDTH, known=known))
+    random = np.random.default_rng(1)
+    rows = random.normal(size=(2, 7, SOURCE_WIDTH)).astype(np.float32)
+    own = random.normal(size=(2, 7, GEOMETRY.width)).astype(np.float32)
+    with torch.no_grad():
+        student.bias += 0.3  # learnt: it must come to the file's mean
+        plain, corrected = (student(torch.from_numpy(rows), each).numpy() for each in (None, torch.from_numpy(own)))
+    engine = open_map(student.arrays(), target=GEOMETRY)
+    for number in range(2):
+        expected = engine.apply(rows[number])
+        np.testing.assert_allclose(plain[number], expected, atol=1e-3)
+        known_rows = np.ascontiguousarray(own[number, :, : known * GEOMETRY.layer_width])
+        np.testing.assert_allclose(
+            corrected[number], engine.corrected(expected.copy(), known_rows), rtol=1e-3, atol=5e-3
+        )
+
+
+def test_what_an_encoder_learns_goes_into_the_latents_scale() -> None:
+    student = Student(random_arrays(GEOMETRY, SOURCE_WIDTH, known=1))
+    with torch.no_grad():
+        student.encoder *= 2
+    np.testing.assert_allclose(student.arrays()["latent_scale"], 2.0, rtol=1e-3)
+
+
+def test_batched_rows_are_those_of_single_memories() -> None:
+    own = np.random.default_rng(2).normal(size=(3, 9, GEOMETRY.width)).astype(np.float32)
+    batched = BatchedRows(GEOMETRY, device=torch.device("cpu"))
+    cache = batched.cache_of(torch.from_numpy(own), torch.float32)
+    for number, rows in enumerate(own):
+        keys, values = unpack_rows(rows, geometry=GEOMETRY)
+        for layer, (key, value) in enumerate(zip(keys, values, strict=True)):
+            found = cache.layers[layer]
+            np.testing.assert_allclose(found.keys[number].numpy().transpose(1, 0, 2), key, atol=1e-5)
+            np.testing.assert_array_equal(found.values[number].numpy().transpose(1, 0, 2), value)
+        np.testing.assert_allclose(pack_rows(keys, values, geometry=GEOMETRY), rows, atol=1e-5)
+    back = batched.rows_of([(layer.keys, layer.values) for layer in cache.layers])
+    np.testing.assert_allclose(back.numpy(), own, atol=1e-5)
+
+
+def reading(seed: int, texts: dict[str, list[str]] | None = None):
+    reader = Reader(ByteTokenizers(), BOS)
+    given = texts or {"words": [text(900, seed=each) for each in range(6)]}
+    shares = dict.fromkeys(given, 1.0)
+    return batches(given, shares=shares, lengths={SHORT: 1.0}, source=reader, target=reader, seed=seed)
+
+
+class ByteTokenizers(ByteTokenizer):
+    """Of several texts at once, as a fast tokenizer takes them."""
+
+    def __call__(self, texts, **options):
+        found = [super(ByteTokenizers, self).__call__(each) for each in texts]
+        return {name: [each[name] for each in found] for name in ("input_ids", "offset_mapping")}
+
+
+def test_a_batch_pairs_every_target_token_with_its_partner_in_the_source() -> None:
+    batch = next(reading(seed=1))
+    assert batch.target.shape == (SHORT.texts, 1 + SHORT.context + SHORT.following)
+    # One tokenizer on both sides: the pairs are the identity, BOS in front.
+    np.testing.assert_array_equal(batch.pairs, np.tile(1 + np.arange(SHORT.context), (SHORT.texts, 1)))
+    np.testing.assert_array_equal(batch.source[:, : 1 + SHORT.context], batch.target[:, : 1 + SHORT.context])
+    again, other = next(reading(seed=1)), next(reading(seed=2))
+    np.testing.assert_array_equal(batch.target, again.target)
+    assert not np.array_equal(batch.target, other.target)
+
+
+def test_texts_that_are_too_short_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="no text is long enough for 40 tokens"):
+        next(reading(seed=0, texts={"words": ["too short"]}))
+
+
+def test_training_lowers_the_divergence_on_texts_that_it_has_not_seen(tiny) -> None:
+    geometry = tiny.geometry
+    start = random_arrays(geometry, geometry.width, known=1, noise=0.05)
+    learner = tiny.__class__(**{name: getattr(tiny, name) for name in tiny.__slots__} | {"tokenizer": ByteTokenizers()})
+    network = Network.of(tiny.network, geometry)
+    unseen = next(reading(seed=99, texts={"words": [text(900, seed=each) for each in range(50, 56)]}))
+
+    def divergence(arrays: dict[str, np.ndarray], *, known: bool) -> float:
+        with torch.no_grad():
+            return divergence_of(Student(arrays), unseen, source=network, target=network, known=known).item()
+
+    learnt = distilled(
+        start,
+        {"words": [text(900, seed=each) for each in range(12)]},
+        models=(learner, learner),
+        settings=Settings(steps=60, rate=0.05),
+        progress=lambda _done, _total: None,
+        lengths={SHORT: 1.0},
+    )
+    assert divergence(learnt, known=True) < 0.9 * divergence(start, known=True)
+    assert divergence(learnt, known=False) < divergence(start, known=False)
+    assert learnt["encoder"].dtype == np.float16
