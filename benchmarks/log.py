@@ -84,9 +84,10 @@ def measure_verification() -> dict[str, object]:
     from latentmas.events.verification import verify
     from latentmas.transparency.verification import verify_tree
 
-    events = store.head_position()
+    events, cpu = store.head_position(), time.process_time()
     rows, row_faults = timed(lambda: list(verify()))
     tree, tree_faults = timed(lambda: list(verify_tree()))
+    cpu = time.process_time() - cpu
     if row_faults or tree_faults:
         raise SystemExit(f"the log has faults: {[*row_faults, *tree_faults][:5]}")
     return {
@@ -94,6 +95,7 @@ def measure_verification() -> dict[str, object]:
         "rows_seconds": round(rows / 1000, 1),
         "tree_seconds": round(tree / 1000, 1),
         "events_per_second": round(events / (rows + tree) * 1000),
+        "events_per_second_of_cpu": round(events / cpu),  # on a machine that others use too
     }
 
 

@@ -11,12 +11,12 @@ from latentmas.events.records import columns, prepare
 from latentmas.events.types import Metadata
 from latentmas.protocol.certification import Grade, Tier
 from latentmas.protocol.quality import Basis, Corpus, Interval, Quality, Retention
+from marketplace.listings.certification_events import VersionCertified
 from marketplace.listings.events import (
     ListingCreated,
     ModelLicence,
     Money,
     StoredFile,
-    VersionCertified,
     VersionPublished,
 )
 

@@ -70,7 +70,7 @@ def inclusion(position: int, *, tree_size: int | None = None) -> Inclusion:
         tree_size=size,
         entry=leaf_entry(position, row.type, row.stream, salt, body),
         proof=tree.inclusion_proof(position - 1, size=size),
-        checkpoint=_note_of(size),
+        checkpoint=cosigned_note(last) if size == last.size else _note_of(size),
         opened=OpenedBody(salt, body) if is_disclosed(row.type, lambda: recorded(position, body)) else None,
     )
 

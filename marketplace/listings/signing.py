@@ -6,7 +6,7 @@ deterministic: a decision that is signed twice gives the same envelope.
 
 from collections.abc import Sequence
 
-from latentmas.events import store
+from latentmas.events import changes, store
 from latentmas.events.commands import Aggregate, execute, load
 from latentmas.events.followers import follow
 from latentmas.events.types import Metadata, Recorded
@@ -33,9 +33,10 @@ CERTIFICATE: Aggregate[CertificateSigned | None] = Aggregate("certificate", None
 
 
 @disclosed("certificate.signed")
-def _everybodys(event: Recorded) -> bool:
-    """Every listing is public."""
-    return True
+def _of_public_listings(event: Recorded) -> bool:
+    """Whoever may know that the listing was created may read its certificates."""
+    created = store.read_stream(LISTING.stream(event.data.listing_id))[:1]
+    return bool(changes.visible(created, changes.PUBLIC))
 
 
 def sign_certificates(*, metadata: Metadata) -> int:

@@ -8,15 +8,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from latentmas.events import store
+from latentmas.events import changes, store
 from latentmas.protocol.dsse import pre_authentication_encoding
 from latentmas.protocol.verification.signatures import is_signed
-from latentmas.transparency import keys
+from latentmas.transparency import checkpoints, keys
 from latentmas.transparency.errors import SigningKeyMissing, SigningKeyNotUsable
 from latentmas.transparency.events import RevocationReason
 from latentmas.transparency.models import SigningKey
 from marketplace.listings import signing
 from marketplace.listings.commands import certify_version, measure_version, yank_version
+from marketplace.listings.events import ListingCreated
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 
@@ -96,6 +97,19 @@ def test_the_envelopes_of_many_versions_are_one_query(certified, django_assert_n
     rows = list(ListingVersion.objects.all())
     with django_assert_num_queries(1):
         assert signing.signed_certificates(rows).keys() == {row.id for row in rows}
+
+
+def test_a_proof_shows_the_certificates_of_those_listings_only_that_everybody_may_know_of(
+    client, certified, monkeypatch
+):
+    sign()
+    checkpoints.seal(metadata=sample.METADATA)
+    address = f"/api/log/proof?position={served(client, certified)['position']}"
+    assert client.get(address).json()["event"] is not None
+    monkeypatch.setitem(changes._DESCRIBERS, ListingCreated, lambda events, viewer: {})
+    hidden = client.get(address).json()
+    assert hidden["event"] is None
+    assert hidden["proof"]
 
 
 def test_a_refusal_is_not_signed(registry):
