@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from latentmas.rest.scopes import SCOPES
 from latentmas.rest.service import error_codes
 
 ROOT = Path(__file__).parent.parent
@@ -123,6 +124,11 @@ def test_every_management_command_is_documented(name):
 @pytest.mark.parametrize("name", sorted(set(event_names())))
 def test_every_event_type_is_documented(name):
     assert f"`{name}`" in DOCS
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_every_scope_is_documented(scope):
+    assert f"| `{scope}` | " in DOCS
 
 
 @pytest.mark.parametrize("code", sorted(set(codes()) - {"ERROR"}))
