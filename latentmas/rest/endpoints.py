@@ -21,6 +21,13 @@ KEYS = OpenApiParameter(
     "keys", OpenApiTypes.STR, enum=["camel"], description="Answer with phase 1's camelCase keys, the metrics' too."
 )
 PROBLEM = {(400, "application/problem+json"): ProblemOutput}
+
+
+def problems(*statuses: int) -> dict[Any, Any]:
+    """Return the problem documents that a route can answer with, as its description lists them."""
+    return {(status, "application/problem+json"): ProblemOutput for status in statuses}
+
+
 # What `send_file` answers.
 FILE: dict[Any, Any] = {
     (200, CONTENT_TYPE): OpenApiTypes.BINARY,
