@@ -19,6 +19,7 @@ from marketplace.listings.events import (
     VersionCertified,
     VersionPublished,
 )
+from marketplace.listings.free_text import FreeText
 from marketplace.listings.models import Listing, ListingVersion
 
 SELLER = "latentmas"
@@ -73,8 +74,8 @@ def _listing(
     description = EMBEDDINGS if space is Space.EMBEDDING else DESCRIPTIONS[basis]
     return ListingCreated(
         listing_id=listing_id,
-        title=f"{source.name} → {target.name}",
-        description=description.format(source=source.name, target=target.name),
+        title=FreeText(f"{source.name} → {target.name}"),
+        description=FreeText(description.format(source=source.name, target=target.name)),
         source_model=source.name,
         target_model=target.name,
         seller=SELLER,

@@ -12,8 +12,9 @@ from django.http import HttpRequest, HttpResponse
 from latentmas.admin_pages import confirmation
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
-from marketplace.listings.commands import certify_version, yank_version
+from marketplace.listings.commands import certify_version
 from marketplace.listings.events import VersionCertified
+from marketplace.listings.lifecycle_commands import By, yank_version
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.validation import REASON_CHARACTERS
 
@@ -55,7 +56,8 @@ def _certify(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> 
 
 
 def _yank(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
-    yank_version(version.listing_id, version=version.version, reason=form.cleaned_data["reason"], metadata=metadata)
+    by = By(agent=None, metadata=metadata)
+    yank_version(version.listing_id, version=version.version, reason=form.cleaned_data["reason"], by=by)
     return "withdrawn"
 
 

@@ -1,4 +1,7 @@
-"""Every write to a listing. Each command appends to the stream `listing/<id>` or raises and appends nothing."""
+"""List and certify W-Matrices; what comes after is in `lifecycle_commands`.
+
+Each command appends to the stream `listing/<id>` or raises and appends nothing.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -16,10 +19,10 @@ from marketplace.listings.aggregate import (
     decide_certify,
     decide_create,
     decide_publish,
-    decide_yank,
 )
 from marketplace.listings.compact import compact
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
+from marketplace.listings.texts import seal
 
 
 def create_listing(listing: ListingCreated, *, metadata: Metadata, expected: int | None = None) -> list[Recorded]:
@@ -35,7 +38,7 @@ def create_listing(listing: ListingCreated, *, metadata: Metadata, expected: int
     return execute(
         LISTING,
         listing.listing_id,
-        lambda state: decide_create(state, listing),
+        lambda state: seal(listing.listing_id, decide_create(state, listing)),
         metadata=metadata,
         expected=expected,
     )
@@ -54,8 +57,8 @@ def publish_version(
 
     Raises NotFound, InvalidInput, Conflict or VersionConflict.
     """
-    _check_stored(published.file, "file")
-    _check_stored(published.report, "report")
+    check_stored(published.file, "file")
+    check_stored(published.report, "report")
     published = replace(published, quality=compact(published.quality))
     return execute(
         LISTING,
@@ -94,28 +97,8 @@ def certify_version(
     return standing
 
 
-def yank_version(
-    listing_id: str,
-    *,
-    version: str,
-    reason: str,
-    metadata: Metadata,
-    expected: int | None = None,
-) -> list[Recorded]:
-    """Withdraw a version: no longer listed or downloadable, still on record.
-
-    Raises NotFound, InvalidInput, Conflict or VersionConflict.
-    """
-    return execute(
-        LISTING,
-        listing_id,
-        lambda state: decide_yank(state, version, reason=reason),
-        metadata=metadata,
-        expected=expected,
-    )
-
-
-def _check_stored(file: StoredFile, field: str) -> None:
+def check_stored(file: StoredFile, field: str) -> None:
+    """Raise InvalidInput where the file is not stored, or not of that size."""
     if not blobs.exists(file.digest):
         raise InvalidInput(f"the {field} {file.digest} is not stored; store it first", field=field)
     if (stored := blobs.size(file.digest)) != file.size:

@@ -7,6 +7,7 @@ from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.certification import Grade, Scope, Tier
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import Space
+from marketplace.listings.free_text import FreeText
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class StoredFile:
     size: int  # bytes
 
 
-@event("listing.created", schema=2)
+@event("listing.created", schema=3)
 @dataclass(frozen=True, slots=True)
 class ListingCreated:
     listing_id: str
-    title: str
-    description: str
+    title: FreeText
+    description: FreeText
     source_model: str
     target_model: str
     seller: str
@@ -84,11 +85,11 @@ class VersionRefused:
     reasons: tuple[str, ...]
 
 
-@event("listing.version_yanked")
+@event("listing.version_yanked", schema=2)
 @dataclass(frozen=True, slots=True)
 class VersionYanked:
     version: str
-    reason: str
+    reason: FreeText
 
 
 @upcaster("listing.created", from_schema=1)
@@ -102,3 +103,15 @@ def _of_kv_caches(payload: Payload) -> Payload:
 def _without_scope(payload: Payload) -> Payload:
     """No figure of the first schema is of an evaluation suite."""
     return {**payload, "scope": None}
+
+
+@upcaster("listing.created", from_schema=2)
+def _with_plain_texts(payload: Payload) -> Payload:
+    """Until the second schema only the factory wrote titles and descriptions, and they stood in the event."""
+    return {**payload, **{name: {"plain": payload[name]} for name in ("title", "description")}}
+
+
+@upcaster("listing.version_yanked", from_schema=1)
+def _with_plain_reason(payload: Payload) -> Payload:
+    """The first schema held the reason itself."""
+    return {**payload, "reason": {"plain": payload["reason"]}}

@@ -11,7 +11,7 @@ from django.utils import timezone
 from kvcache.server.payloads import Given, to_file
 from latentmas import blobs
 from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, MEMORIES_READ, MEMORIES_WRITE
-from marketplace.listings.commands import yank_version
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import ListingVersion
 from tests.awareness_sdk.test_kv_cache import published
 from tests.factory.synthetic import Synthetic, upload
@@ -72,7 +72,7 @@ def test_who_has_the_file_is_led_nowhere(listed, client):
 
 
 def test_a_withdrawn_file_is_withdrawn_before_any_redirect(listed, client):
-    yank_version(listed.split("/")[3], version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(listed.split("/")[3], version="1.0.0", reason="Broken.", by=sample.CURATOR)
     assert client.get(listed).status_code == 410
 
 

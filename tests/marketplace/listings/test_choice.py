@@ -5,7 +5,8 @@ import pytest
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from marketplace.listings.choice import best
-from marketplace.listings.commands import certify_version, publish_version, yank_version
+from marketplace.listings.commands import certify_version, publish_version
+from marketplace.listings.lifecycle_commands import yank_version
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +76,7 @@ def test_best_refuses_one_model_on_both_sides():
 
 def test_best_skips_a_yanked_version(registry):
     identifier = sample.make_listing()
-    yank_version(identifier, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(identifier, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     with pytest.raises(WMatrixNotFound) as refusal:
         best(**PAIR, at=sample.AT)
     assert "/compatible" in refusal.value.advice
