@@ -18,3 +18,12 @@ class NotCertified(NotFound):
     code = "NOT_CERTIFIED"
     title = "No valid certificate"
     resolution = "Certify the version again, or use one that carries a valid certificate."
+
+
+class CertificateRevokedError(NotFound):
+    """A curator has voided the certificate; the record of it and of the reason stays (410 over HTTP)."""
+
+    code = "CERTIFICATE_REVOKED"
+    status = 410
+    title = "The certificate was revoked"
+    resolution = "Use another version, or one that has been measured and certified again."

@@ -1,7 +1,7 @@
 import pytest
 
 from latentmas.events.rebuilding import check, chosen
-from marketplace.listings.commands import certify_version, publish_version, yank_version
+from marketplace.listings.commands import certify_version, yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 
@@ -10,7 +10,7 @@ PROJECTOR = "marketplace.listings.projectors.project_listings"
 
 def fill():
     identifier = sample.make_listing(price=sample.listing_created().price, tags=("one", "two"))
-    publish_version(identifier, published=sample.published("1.1.0"), metadata=sample.METADATA)
+    sample.publish(identifier, "1.1.0")
     yank_version(identifier, version="1.0.0", reason="Old.", metadata=sample.METADATA)
     certify_version(identifier, version="1.1.0", at=sample.AT, metadata=sample.METADATA)
     sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured())
