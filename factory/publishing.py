@@ -1,24 +1,23 @@
-"""Publish a finished W-Matrix in the marketplace: its listing, its version and the decision about its certificate."""
+"""Publish a finished W-Matrix in the marketplace, as its seller; then, as the certifier, record what was measured.
 
+What the factory says of its own files is declared, too. Its measurements are events of their own, and the certificate
+rests on these.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from factory.recipes.results import Generated
 from latentmas.events.types import Metadata
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import MEASURED, Basis, declared
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import CertificationDecision, listing_id_for
-from marketplace.listings.commands import certify_version, create_listing, publish_version
-from marketplace.listings.events import (
-    ListingCreated,
-    ModelLicence,
-    Money,
-    StoredFile,
-    VersionCertified,
-    VersionPublished,
-)
+from marketplace.listings.certification_events import PrivateCells, VersionCertified, VersionMeasured
+from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
+from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
 from marketplace.listings.models import Listing, ListingVersion
 
@@ -44,8 +43,14 @@ def next_version(source: str, target: str, basis: Basis, *, space: Space = Space
     return str(replace(version, minor=version.minor + 1, patch=0))
 
 
-def publish(generated: Generated, *, metadata: Metadata) -> PublishedVersion:
-    """List a finished W-Matrix, unless this version is listed already, and certify or refuse its measured figures."""
+def publish(
+    generated: Generated, *, metadata: Metadata, examine: Callable[[], PrivateCells | None] | None = None
+) -> PublishedVersion:
+    """List a finished W-Matrix, unless this version is listed already, and certify or refuse its measured figures.
+
+    `examine` measures it on private texts once its digest is on record; it is left out for what was fitted on this
+    server's own captures alone.
+    """
     basis = generated.quality.basis
     source, target = get_model(generated.source.name), get_model(generated.target.name)
     space = generated.space
@@ -57,6 +62,11 @@ def publish(generated: Generated, *, metadata: Metadata) -> PublishedVersion:
         publish_version(listing_id, published=_version(generated), metadata=metadata)
     decision = None
     if basis is not Basis.SIMULATED and not (listed and listed.yanked):
+        measured = None if listed and listed.measured_at else _measured(generated)
+        if measured is not None:
+            if examine is not None:
+                measured = replace(measured, made_here=False, private=examine())
+            measure_version(listing_id, measured=measured, requested_by=metadata.actor)
         decision = certify_version(listing_id, version=generated.version, metadata=metadata)
     return PublishedVersion(listing_id, generated.version, decision)
 
@@ -123,6 +133,23 @@ def _version(generated: Generated) -> VersionPublished:
         target_weights=generated.target.weights,
         file=StoredFile(generated.file, generated.file_size),
         report=StoredFile(generated.report, generated.report_size),
-        quality=generated.quality,
+        quality=declared(generated.quality),
         space=generated.space,
+    )
+
+
+def _measured(generated: Generated) -> VersionMeasured | None:
+    """Return the measurement, None where there is none or where it is not known what was measured with."""
+    source, target, instrument = generated.source.weights, generated.target.weights, generated.instrument
+    if generated.quality.basis not in MEASURED or source is None or target is None or instrument is None:
+        return None
+    return VersionMeasured(
+        version=generated.version,
+        file=generated.file,
+        source_weights=source,
+        target_weights=target,
+        instrument=instrument,
+        report=StoredFile(generated.report, generated.report_size),
+        quality=generated.quality,
+        made_here=True,
     )

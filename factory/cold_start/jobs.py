@@ -28,12 +28,12 @@ from latentmas.protocol.errors import DeadlineExceeded
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.aggregate import listing_id_for
+from marketplace.listings.certification import RENEWAL
 from marketplace.listings.models import Listing
 
 RUN, MEASURED, SIMULATED = "factory.run", "factory.measured-pair", "factory.simulated-pair"
 # Of the time of a measured pair on one worker.
 SHARES = {"capture": 0.1, "gather": 0.06, "fit": 0.2, "score": 0.64}
-RENEWED_BEFORE = timedelta(days=30)
 
 
 def start_run(*, hours: int) -> Job:
@@ -132,7 +132,7 @@ def _report(pairs: Sequence[Json], ended: Sequence[Ended]) -> FactoryRunFinished
 
 
 def _ends_soon(listing: Listing, *, at: datetime) -> bool:
-    return listing.certified_until is not None and listing.certified_until < at + RENEWED_BEFORE
+    return listing.certified_until is not None and listing.certified_until < at + RENEWAL
 
 
 def _listing_id(source: str, target: str, basis: Basis) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from factory.corpora import Split
 from factory.measurement.evaluation import random_like
+from factory.measurement.instrument import RETRIEVAL, instrument_of
 from factory.measurement.metrics import ranks, retrieval
 from factory.packs.capture import PASSAGES, capture_embeddings
 from factory.packs.pack import OpenedPack
@@ -59,6 +60,7 @@ def generate_vectors(order: EmbeddingOrder, session: FactorySession) -> Generate
     return results.store(
         with_quality(draft, quality),
         quality,
+        instrument=instrument_of(RETRIEVAL),
         settings={
             "space": Space.EMBEDDING.value,
             "passages": str(order.passages),

@@ -12,6 +12,7 @@ from factory.alignment.fit import LinearMap, fit_linear_map
 from factory.alignment.sketched import fit_sketched
 from factory.corpora import Split
 from factory.measurement.activation import Judgement, information_retention, judge
+from factory.measurement.instrument import ROWS, instrument_of
 from factory.packs.pack import OpenedPack
 from factory.packs.pairs import paired_rows
 from factory.progress import Stage
@@ -105,6 +106,7 @@ def store(made: FromPacks, *, version: str, provenance: Mapping[str, str]) -> Ge
         judgement.quality,
         layers=judgement.layers,
         settings={**provenance, **made.settings, **figures},
+        instrument=instrument_of(ROWS),
     )
 
 

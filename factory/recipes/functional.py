@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from factory.corpora import BROAD
+from factory.corpora import BROAD, TextCorpus
 from factory.measurement.arms import judged
+from factory.measurement.instrument import ARMS, instrument_of
 from factory.measurement.journal import Journal
 from factory.measurement.passages import require_enough
 from factory.measurement.suite import Measured, measure
@@ -21,8 +22,6 @@ from factory.recipes.results import Generated
 from factory.session import FactorySession
 from latentmas.protocol.quality import Basis, Corpus, Quality, SuiteFigures
 from latentmas.protocol.tensors import Array
-
-EVALUATION = "arms/3"  # changes whenever the same W-Matrix would get other scores on the same suite
 
 
 def generate_measured(order: FunctionalOrder, session: FactorySession) -> Generated:
@@ -46,13 +45,14 @@ def finished(draft: Draft, order: FunctionalOrder, session: FactorySession) -> G
     require_enough(measured.documents, scored_tokens=order.test_samples)
     if session.suite.leaves_registers_out and session.corpus.name == BROAD:
         measured = replace(measured, figures=_left_out(measured, draft.dimension, order, session))
-    quality = _quality(measured, draft.w_matrix.arrays, session)
+    quality = quality_of(measured, draft.w_matrix.arrays, session.corpus)
     return results.store(
         with_quality(draft.w_matrix, quality),
         quality,
         layers=measured.layers,
         documents=measured.documents,
         settings=draft.settings,
+        instrument=instrument_of(ARMS, session.model(order.target).network),
     )
 
 
@@ -60,7 +60,7 @@ def journal_of(draft: Draft, session: FactorySession) -> Journal:
     """Return the journal of a draft's scores on the session's suite: an interrupted run goes on with it."""
     document = draft.w_matrix.document
     name = results.inputs_digest(
-        evaluation=EVALUATION,
+        evaluation=ARMS,
         suite=session.suite.digest,
         w_matrix=arrays_digest(
             draft.w_matrix.arrays | {f"control_{name}": each for name, each in draft.control.items()}
@@ -74,7 +74,7 @@ def _left_out(measured: Measured, dimension: int, order: FunctionalOrder, sessio
     pair = LeftOut(order.source, order.target, dimension, order.method)
     packs = [session.pack(name).document for name in (order.source, order.target)]
     name = results.inputs_digest(
-        left_out=EVALUATION,
+        left_out=ARMS,
         suite=session.suite.digest,
         documents=[pack.documents for pack in packs],
         weights=[pack.weights for pack in packs],
@@ -84,10 +84,10 @@ def _left_out(measured: Measured, dimension: int, order: FunctionalOrder, sessio
     return with_left_out(measured.figures, measured.documents, pair, session, journal=journal)
 
 
-def _quality(measured: Measured, arrays: Mapping[str, Array], session: FactorySession) -> Quality:
+def quality_of(measured: Measured, arrays: Mapping[str, Array], corpus: TextCorpus) -> Quality:
+    """Return the summary of what was measured; `corpus` is the text of the control of the target's tokens alone."""
     aligned = measured.retention.aligned
     layers = measured.layers
-    corpus = session.corpus
     return Quality(
         basis=Basis.FUNCTIONAL,
         epsilon=min(max(1 - aligned.value, 0.0), 1.0),

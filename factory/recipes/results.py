@@ -14,7 +14,14 @@ import msgspec
 from latentmas import blobs
 from latentmas.protocol.canonical import canonical, plain
 from latentmas.protocol.errors import StorageUnavailable
-from latentmas.protocol.quality import DocumentScore, EvaluationReport, LayerFidelity, ModelIdentity, Quality
+from latentmas.protocol.quality import (
+    DocumentScore,
+    EvaluationReport,
+    Instrument,
+    LayerFidelity,
+    ModelIdentity,
+    Quality,
+)
 from latentmas.protocol.w_matrix import Space, WMatrix
 
 RECIPE = "align/6"  # changes whenever the same inputs would give another W-Matrix
@@ -39,6 +46,7 @@ class Generated:
     report_size: int
     quality: Quality
     space: Space = Space.KV_CACHE
+    instrument: Instrument | None = None  # None: simulated, or made before it was kept
 
 
 def store(
@@ -48,8 +56,12 @@ def store(
     layers: tuple[LayerFidelity, ...] = (),
     documents: tuple[DocumentScore, ...] = (),
     settings: Mapping[str, str],
+    instrument: Instrument | None = None,
 ) -> Generated:
-    """Store the W-Matrix and its report. Raises StorageUnavailable; then at most an unreferenced file is left."""
+    """Store the W-Matrix and its report; `instrument` is what measured figures were measured with.
+
+    Raises StorageUnavailable; then at most an unreferenced file is left.
+    """
     document = w_matrix.document
     source = ModelIdentity(document.source_model, document.source_weights)
     target = ModelIdentity(document.target_model, document.target_weights)
@@ -70,6 +82,7 @@ def store(
         report_size=len(report),
         quality=quality,
         space=document.space,
+        instrument=instrument,
     )
 
 

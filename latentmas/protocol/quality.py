@@ -1,6 +1,6 @@
 """What is known about the quality of a W-Matrix, and how it is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 REREAD_TOKENS = 32  # an eighth of the shortest context of the evaluation suite
@@ -154,8 +154,8 @@ class Quality:
     basis: Basis
     epsilon: float
     information_retention: float
-    cosine_similarity: float
-    euclidean_distance: float  # relative: |predicted - true| / |true|
+    cosine_similarity: float | None  # None only where a seller does not state it
+    euclidean_distance: float | None  # relative: |predicted - true| / |true|
     computational_cost: int  # multiply-adds per token
     test_samples: int  # scored continuation tokens; held-out passages, or rows where the target was not run
     documents: int
@@ -166,6 +166,31 @@ class Quality:
     uncorrected: Interval | None = None
     reread: Interval | None = None
     suite: SuiteFigures | None = None
+
+    @property
+    def kept(self) -> Interval:
+        """What is kept of the context, or of the passages sought, as one figure; a point where there is no interval."""
+        if self.retention is not None:
+            return self.retention.aligned
+        if self.retrieval is not None:
+            return self.retrieval.top1
+        return Interval(1 - self.epsilon, 1 - self.epsilon, 1 - self.epsilon)
+
+
+def declared(quality: Quality) -> Quality:
+    """Return what a publisher may say of figures: the summary alone, as declared. Simulated ones stay simulated."""
+    if quality.basis is Basis.SIMULATED:
+        return quality
+    return replace(
+        quality,
+        basis=Basis.DECLARED,
+        confidence=None,
+        retention=None,
+        retrieval=None,
+        uncorrected=None,
+        reread=None,
+        suite=None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +211,15 @@ class ModelIdentity:
 
     name: str
     weights: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What figures were measured with, beside file, weights and texts: all the same, and the figures are the same."""
+
+    code: str  # the version of the measuring code, such as arms/3
+    seed: int  # of the random controls
+    numerics: str  # what the models ran in, such as cpu/float32
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from latentmas.admin_pages import confirmation
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
+from marketplace.listings.certification_events import VersionCertified
 from marketplace.listings.commands import certify_version
-from marketplace.listings.events import VersionCertified
 from marketplace.listings.lifecycle_commands import By, yank_version
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.validation import REASON_CHARACTERS

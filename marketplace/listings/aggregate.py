@@ -2,24 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from latentmas.events.commands import Aggregate
 from latentmas.events.types import Recorded
-from latentmas.protocol.certification import certify
-from latentmas.protocol.errors import Conflict, InvalidInput, NotFound, QualityBelowThreshold
+from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.events import (
-    ListingCreated,
+from marketplace.listings.certification_events import (
+    CertificateRevoked,
     VersionCertified,
-    VersionPublished,
+    VersionMeasured,
+    VersionRecertified,
     VersionRefused,
-    VersionYanked,
 )
+from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
+from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_state import Lifecycle, evolve_lifecycle
 from marketplace.listings.validation import check_listing, check_publication
 
@@ -29,8 +28,14 @@ NAMESPACE = uuid5(NAMESPACE_URL, "https://latentmas.org/listings")
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
+    """A version; `judged` is the measurement that the last decision rests on, `revoked` why its certificate is void."""
+
     published: VersionPublished
+    measured: VersionMeasured | None = None
     decision: CertificationDecision | None = None
+    judged: VersionMeasured | None = None
+    revoked: FreeText | None = None
+    recertified: tuple[VersionRecertified, ...] = ()  # the last one of each validator
     yanked: bool = False
 
 
@@ -64,8 +69,17 @@ def evolve(state: ListingState, recorded: Recorded) -> ListingState:
             return replace(state, created=created)
         case VersionPublished() as published:
             return replace(state, versions=(*state.versions, VersionState(published)))
+        case VersionMeasured() as measured:
+            return _with(state, measured.version, measured=measured, recertified=(), **_freed(state, measured.version))
         case VersionCertified() | VersionRefused() as decision:
-            return _with(state, decision.version, decision=decision)
+            judged = state.version(decision.version).measured
+            return _with(state, decision.version, decision=decision, judged=judged, revoked=None)
+        case CertificateRevoked() as revoked:
+            return _with(state, revoked.version, revoked=revoked.reason)
+        case VersionRecertified() as mine:
+            before = state.version(mine.version).recertified
+            others = tuple(each for each in before if each.validator != mine.validator)
+            return _with(state, mine.version, recertified=(*others, mine))
         case VersionYanked() as yanked:
             return _with(state, yanked.version, yanked=True)
     return state
@@ -114,41 +128,6 @@ def decide_publish(state: ListingState, published: VersionPublished) -> Sequence
     return (published,)
 
 
-def decide_certify(state: ListingState, version: str, *, at: datetime) -> Sequence[object]:
-    """Certify the version or record why not; nothing while the last decision stands.
-
-    Raises NotFound, or VersionYankedError where a yanked version would need a new decision.
-    """
-    current = state.version(version)
-    match current.decision:
-        case VersionCertified() as standing if standing.expires_at > at:
-            return ()
-    outcome = _judge(current.published, at=at)
-    if outcome == current.decision:
-        return ()
-    if current.yanked:
-        raise VersionYankedError(f"version {version} is yanked and takes no new decision about a certificate")
-    return (outcome,)
-
-
-def _judge(published: VersionPublished, *, at: datetime) -> CertificationDecision:
-    try:
-        certificate = certify(published.quality, at=at)
-    except QualityBelowThreshold as refusal:
-        reasons = refusal.facts["reasons"]
-        assert isinstance(reasons, list)
-        return VersionRefused(version=published.version, code=refusal.code, reasons=tuple(reasons))
-    return VersionCertified(
-        version=published.version,
-        tier=certificate.tier,
-        grade=certificate.grade,
-        epsilon=certificate.epsilon,
-        issued_at=certificate.issued_at,
-        expires_at=certificate.expires_at,
-        scope=certificate.scope,
-    )
-
-
 def _same(known: ListingCreated, created: ListingCreated) -> bool:
     """Compare without the texts: what is on record only commits to them."""
     return replace(known, title=created.title, description=created.description) == created
@@ -162,6 +141,11 @@ def _with(state: ListingState, version: str, **changes: object) -> ListingState:
             for each in state.versions
         ),
     )
+
+
+def _freed(state: ListingState, version: str) -> dict[str, object]:
+    """A new measurement of a version whose certificate is revoked waits for a new decision."""
+    return {} if state.version(version).revoked is None else {"decision": None, "judged": None, "revoked": None}
 
 
 def _check_id(text: str) -> None:

@@ -3,7 +3,6 @@
 from functools import partial
 from typing import Any
 
-import msgspec
 from django.utils import timezone
 from django.views.decorators.http import conditional_page
 from rest_framework import serializers
@@ -11,7 +10,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from kvcache.exchange.policy import weights_finding
-from latentmas import blobs
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
@@ -97,8 +95,6 @@ def version(request: Request, listing_id: str, version: str) -> Response:
 def manifest(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
     row = queries.offered_version(listing_id, version)
-    with blobs.open_blob(row.report_digest) as file:
-        report = msgspec.json.decode(file.read())
     return Response(
         {
             "listing_id": row.listing_id,
@@ -106,7 +102,7 @@ def manifest(request: Request, listing_id: str, version: str) -> Response:
             "basis": row.basis,
             "certification": outputs.certification(row, at=timezone.now()),
             "digest": row.report_digest,
-            "report": report,
+            "report": queries.report_document(row),
         }
     )
 

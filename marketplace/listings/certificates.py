@@ -8,10 +8,11 @@ import msgspec
 from latentmas.protocol.certification import Certification, Grade, Scope, Tier, refusals
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.quality import Quality, TokenMode
-from marketplace.listings.errors import NotCertified
+from marketplace.listings.certification import RENEWAL
+from marketplace.listings.errors import CertificateRevokedError, NotCertified
 from marketplace.listings.models import Listing, ListingVersion
 
-Status = Literal["certified", "expired", "refused", "pending"]
+Status = Literal["certified", "expiring", "expired", "refused", "revoked", "pending"]
 MODES = {
     TokenMode.TOKENS_KNOWN: "the target's tokens known",
     TokenMode.READ_IN_PLACE: "where the target reads an eighth of its tokens itself, in place",
@@ -20,9 +21,16 @@ MODES = {
 
 
 def status_of(row: ListingVersion, *, at: datetime) -> Status:
-    """Return the status at a time. Figures that can never be certified count as refused without a recorded decision."""
-    if row.tier is not None:
-        return "certified" if row.tier_at(at) else "expired"
+    """Return the status at a time: valid ones are certified, or expiring where they may be renewed.
+
+    Figures that can never be certified count as refused without a recorded decision.
+    """
+    if row.certified_until is not None:
+        if row.certified_until <= at:
+            return "expired"
+        return "expiring" if row.certified_until - RENEWAL <= at else "certified"
+    if row.revoked_at is not None:
+        return "revoked"
     return "refused" if reasons_of(row) else "pending"
 
 
@@ -68,13 +76,22 @@ def scope_sentence(scope: Scope) -> str:
     )
 
 
+def validators_of(row: ListingVersion) -> list[str]:
+    """Return who has measured the version independently and found the certifier's figures."""
+    return [each["validator"] for each in row.recertified if each["agrees"]]
+
+
 def require_certificate(row: ListingVersion, *, at: datetime) -> None:
-    """Raise QualityBelowThreshold (refused) or NotCertified (expired, pending) unless the version is certified."""
+    """Raise unless the version is certified: QualityBelowThreshold (refused), CertificateRevokedError, NotCertified."""
     match status_of(row, at=at):
         case "refused":
             reasons = reasons_of(row)
             raise QualityBelowThreshold(
                 "; ".join(reasons), reasons=reasons, basis=row.basis, certification=None, version=row.version
+            )
+        case "revoked":
+            raise CertificateRevokedError(
+                f"the certificate was revoked on {row.revoked_at:%Y-%m-%d}: {row.revoked_reason}", basis=row.basis
             )
         case "expired":
             raise NotCertified(f"the certificate expired on {row.certified_until:%Y-%m-%d}", basis=row.basis)

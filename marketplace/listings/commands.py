@@ -16,13 +16,16 @@ from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import (
     LISTING,
     CertificationDecision,
-    decide_certify,
     decide_create,
     decide_publish,
 )
+from marketplace.listings.certification import decide_certify, decide_measure, decide_recertify, decide_revoke
+from marketplace.listings.certification_events import VersionMeasured, VersionRecertified
 from marketplace.listings.compact import compact
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
 from marketplace.listings.texts import seal
+
+CERTIFIER = "certifier"  # the actor of every measurement
 
 
 def create_listing(listing: ListingCreated, *, metadata: Metadata, expected: int | None = None) -> list[Recorded]:
@@ -53,18 +56,36 @@ def publish_version(
 ) -> list[Recorded]:
     """Publish a version whose file and report are stored already; the same version again records nothing.
 
-    What is recorded has the suite's figures to four digits; the report has all of them.
-
-    Raises NotFound, InvalidInput, Conflict or VersionConflict.
+    Its figures are what the publisher says; `measure_version` records what the certifier finds. Raises NotFound,
+    InvalidInput, Conflict or VersionConflict.
     """
     check_stored(published.file, "file")
-    check_stored(published.report, "report")
-    published = replace(published, quality=compact(published.quality))
+    if published.report is not None:
+        check_stored(published.report, "report")
     return execute(
         LISTING,
         listing_id,
         lambda state: decide_publish(state, published),
         metadata=metadata,
+        expected=expected,
+    )
+
+
+def measure_version(
+    listing_id: str, *, measured: VersionMeasured, requested_by: str | None = None, expected: int | None = None
+) -> list[Recorded]:
+    """Record what the certifier has measured, whose report is stored already; the same again records nothing.
+
+    It is the certifier who records, whoever has requested it. What is recorded has the suite's figures to four digits;
+    the report has all of them. Raises NotFound, VersionYankedError, InvalidInput or VersionConflict.
+    """
+    check_stored(measured.report, "report")
+    measured = replace(measured, quality=compact(measured.quality))
+    return execute(
+        LISTING,
+        listing_id,
+        lambda state: decide_measure(state, measured),
+        metadata=Metadata(actor=CERTIFIER, correlation_id=requested_by),
         expected=expected,
     )
 
@@ -79,7 +100,8 @@ def certify_version(
 ) -> CertificationDecision:
     """Return the certificate the version's measurement earns, or the recorded refusal with its reasons.
 
-    A decision that still stands is returned without a new event. Raises NotFound, VersionYankedError, VersionConflict.
+    A decision that still stands is returned without a new event. Raises NotFound, Conflict, VersionYankedError or
+    VersionConflict.
     """
     moment = at or timezone.now()
     recorded = execute(
@@ -95,6 +117,40 @@ def certify_version(
     standing = load(LISTING, listing_id)[0].version(version).decision
     assert standing is not None
     return standing
+
+
+def revoke_certificate(
+    listing_id: str, *, version: str, reason: str, metadata: Metadata, expected: int | None = None
+) -> list[Recorded]:
+    """Void a version's certificate; another one needs another measurement.
+
+    Raises NotFound, InvalidInput, Conflict or VersionConflict.
+    """
+    return execute(
+        LISTING,
+        listing_id,
+        lambda state: seal(listing_id, decide_revoke(state, version, reason=reason)),
+        metadata=metadata,
+        expected=expected,
+    )
+
+
+def recertify_version(
+    listing_id: str, *, submitted: VersionRecertified, metadata: Metadata, expected: int | None = None
+) -> VersionRecertified:
+    """Return a validator's figures as recorded, with whether they agree; the same again records nothing.
+
+    Raises NotFound, Conflict, InvalidInput or VersionConflict.
+    """
+    execute(
+        LISTING,
+        listing_id,
+        lambda state: decide_recertify(state, submitted),
+        metadata=metadata,
+        expected=expected,
+    )
+    found = load(LISTING, listing_id)[0].version(submitted.version).recertified
+    return next(each for each in found if each.validator == submitted.validator)
 
 
 def check_stored(file: StoredFile, field: str) -> None:

@@ -59,3 +59,12 @@ class VersionNotOffered(NotFound):
     code = "VERSION_NOT_OFFERED"
     title = "The version is not on offer"
     resolution = "GET /api/w-matrices/{id} names the versions on offer."
+
+
+class CertificateRevokedError(NotFound):
+    """A curator has voided the certificate; the record of it and of the reason stays (410 over HTTP)."""
+
+    code = "CERTIFICATE_REVOKED"
+    status = 410
+    title = "The certificate was revoked"
+    resolution = "Use another version, or one that has been measured and certified again."

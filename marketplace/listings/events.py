@@ -1,10 +1,8 @@
 """Events of a listing. One stream per listing: `listing/<id>`."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from latentmas.events.types import Payload, event, upcaster
-from latentmas.protocol.certification import Grade, Scope, Tier
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.free_text import FreeText
@@ -48,9 +46,15 @@ class ListingCreated:
     space: Space = Space.KV_CACHE
 
 
-@event("listing.version_published", schema=2)
+@event("listing.version_published", schema=3)
 @dataclass(frozen=True, slots=True)
 class VersionPublished:
+    """What a publisher offers, and what he says of it: `quality` is declared or simulated, never measured.
+
+    `measured_first` marks events from before `listing.version_measured`, when the factory was the only publisher and
+    wrote what it had measured here.
+    """
+
     version: str
     method: str
     standard: int  # declared ceiling of the unified dimension: 4096, 8192 or 16384
@@ -60,29 +64,10 @@ class VersionPublished:
     source_weights: str | None  # sha256:<hex> of the weights used
     target_weights: str | None
     file: StoredFile
-    report: StoredFile  # an EvaluationReport as canonical JSON
+    report: StoredFile | None  # an EvaluationReport as canonical JSON
     quality: Quality
     space: Space = Space.KV_CACHE  # that of its listing
-
-
-@event("listing.version_certified", schema=2)
-@dataclass(frozen=True, slots=True)
-class VersionCertified:
-    version: str
-    tier: Tier
-    grade: Grade
-    epsilon: float
-    issued_at: datetime
-    expires_at: datetime
-    scope: Scope | None = None  # where it holds; None where the figures are of no evaluation suite
-
-
-@event("listing.version_refused")
-@dataclass(frozen=True, slots=True)
-class VersionRefused:
-    version: str
-    code: str
-    reasons: tuple[str, ...]
+    measured_first: bool = False
 
 
 @event("listing.version_yanked", schema=2)
@@ -99,10 +84,10 @@ def _of_kv_caches(payload: Payload) -> Payload:
     return {**payload, "space": Space.KV_CACHE.value}
 
 
-@upcaster("listing.version_certified", from_schema=1)
-def _without_scope(payload: Payload) -> Payload:
-    """No figure of the first schema is of an evaluation suite."""
-    return {**payload, "scope": None}
+@upcaster("listing.version_published", from_schema=2)
+def _by_the_factory(payload: Payload) -> Payload:
+    """Until the second schema only the factory published, and it measured first."""
+    return {**payload, "measured_first": True}
 
 
 @upcaster("listing.created", from_schema=2)

@@ -114,12 +114,17 @@ class ListingVersion(models.Model):
     target_weights = models.CharField(max_length=71, null=True)  # noqa: DJ001
     file_digest = models.CharField(max_length=71)
     file_size = models.BigIntegerField()
-    report_digest = models.CharField(max_length=71)
-    report_size = models.BigIntegerField()
+    report_digest = models.CharField(max_length=71, null=True)  # noqa: DJ001 - null is "the seller sent none"
+    report_size = models.BigIntegerField(null=True)
     basis = models.CharField(max_length=20, choices=BASES)
     basis_rank = models.PositiveSmallIntegerField()
     epsilon = models.FloatField()
-    quality = models.JSONField()
+    quality = models.JSONField(help_text="What stands: measured figures, else declared or simulated ones.")
+    declared = models.JSONField(null=True, help_text="What the publisher said; null where the factory measured first.")
+    declared_gap = models.FloatField(null=True, help_text="Declared minus measured, outside the measured interval.")
+    measured_at = models.DateTimeField(null=True)
+    measurement = models.JSONField(null=True, help_text="What the certifier measured with, and the private cells.")
+    recertified = models.JSONField(default=list, help_text="Each validator's last verdict on the measurement.")
     tier = models.CharField(max_length=20, choices=TIERS, null=True)  # noqa: DJ001
     grade = models.CharField(max_length=20, null=True)  # noqa: DJ001
     scope = models.JSONField(null=True, help_text="Where the certificate holds; null where no suite was measured.")
@@ -127,6 +132,8 @@ class ListingVersion(models.Model):
     certified_until = models.DateTimeField(null=True)
     refusal_code = models.CharField(max_length=50, null=True)  # noqa: DJ001
     refusal_reasons = models.JSONField(default=list)
+    revoked_at = models.DateTimeField(null=True)
+    revoked_reason = models.TextField(null=True)  # noqa: DJ001
     published_at = models.DateTimeField()
     yanked_at = models.DateTimeField(null=True)
     yanked_reason = models.TextField(null=True)  # noqa: DJ001

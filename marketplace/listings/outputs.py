@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from rest_framework import serializers
 
@@ -10,11 +10,20 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis, TokenMode
 from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.certificates import quality_of, reasons_of, scope_of_row, scope_sentence, status_of
+from marketplace.listings.certificates import (
+    Status,
+    quality_of,
+    reasons_of,
+    scope_of_row,
+    scope_sentence,
+    status_of,
+    validators_of,
+)
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.statistics import Statistics
 
 Json = dict[str, Any]
+STATUSES = get_args(Status)
 
 
 class MoneyOutput(serializers.Serializer[Any]):
@@ -97,6 +106,27 @@ class PageOutput(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
 
 
+class InstrumentOutput(serializers.Serializer[Any]):
+    code = serializers.CharField(help_text="Version of the measuring code.")
+    seed = serializers.IntegerField(help_text="Of the random controls.")
+    numerics = serializers.CharField(help_text="What the models ran in, such as cpu/float32.")
+
+
+class PrivateCellsOutput(serializers.Serializer[Any]):
+    rotation = serializers.IntegerField()
+    passed = serializers.BooleanField()
+    commitment = serializers.CharField(help_text="Over the salted digests of the texts, until they are published.")
+
+
+class MeasurementOutput(serializers.Serializer[Any]):
+    """What the certifier measured with; the figures themselves are the version's `quality`."""
+
+    measured_at = serializers.DateTimeField()
+    instrument = InstrumentOutput()
+    made_here = serializers.BooleanField(help_text="The certifier's own server fitted the file.")
+    private = PrivateCellsOutput(allow_null=True)
+
+
 class VersionOutput(serializers.Serializer[Any]):
     listing_id = serializers.CharField()
     version = serializers.CharField()
@@ -114,10 +144,20 @@ class VersionOutput(serializers.Serializer[Any]):
     epsilon = serializers.FloatField()
     quality = serializers.DictField(help_text="Every figure of the measurement, with its controls and baselines.")
     certification = CertificationOutput(allow_null=True)
-    certification_status = serializers.ChoiceField(["certified", "expired", "refused", "pending"])
+    declared = serializers.DictField(allow_null=True, help_text="What the publisher said; never certified.")
+    declared_gap = serializers.FloatField(
+        allow_null=True, help_text="Declared minus measured, where that lies outside the measured interval."
+    )
+    measurement = MeasurementOutput(allow_null=True, help_text="Null: the certifier has not measured it.")
+    validated_by = serializers.ListField(
+        child=serializers.CharField(), help_text="Who has measured it independently and agrees."
+    )
+    certification_status = serializers.ChoiceField(STATUSES)
     refusal_reasons = serializers.ListField(child=serializers.CharField())
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revoked_reason = serializers.CharField(allow_null=True)
     file = FileOutput()
-    report = FileOutput()
+    report = FileOutput(allow_null=True)
     published_at = serializers.DateTimeField()
     yanked_at = serializers.DateTimeField(allow_null=True)
     yanked_reason = serializers.CharField(allow_null=True)
@@ -214,14 +254,16 @@ def version(row: ListingVersion, *, at: datetime) -> Json:
     same = (
         *("listing_id", "version", "source_model", "target_model", "space", "method", "standard", "source_dimension"),
         *("unified_dimension", "target_dimension", "source_weights", "target_weights", "basis", "epsilon", "quality"),
-        *("published_at", "yanked_at", "yanked_reason"),
+        *("declared", "declared_gap", "published_at", "revoked_at", "revoked_reason", "yanked_at", "yanked_reason"),
     )
     return {name: getattr(row, name) for name in same} | {
         "certification": certification(row, at=at),
         "certification_status": status_of(row, at=at),
         "refusal_reasons": reasons_of(row),
+        "measurement": None if row.measurement is None else {"measured_at": row.measured_at} | row.measurement,
+        "validated_by": validators_of(row),
         "file": {"digest": row.file_digest, "size": row.file_size},
-        "report": {"digest": row.report_digest, "size": row.report_size},
+        "report": None if row.report_digest is None else {"digest": row.report_digest, "size": row.report_size},
         "url": url,
         "file_url": f"{url}/file",
     }

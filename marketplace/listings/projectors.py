@@ -13,26 +13,29 @@ from latentmas.events.projections import projector
 from latentmas.events.types import Envelope
 from latentmas.protocol.versions import parse_version
 from marketplace.listings.aggregate import LISTING
-from marketplace.listings.events import (
-    ListingCreated,
+from marketplace.listings.certification_events import (
+    CertificateRevoked,
     VersionCertified,
-    VersionPublished,
+    VersionMeasured,
+    VersionRecertified,
     VersionRefused,
-    VersionYanked,
 )
+from marketplace.listings.certified_rows import certify, figures
+from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.lifecycle_projection import LIFECYCLE, Texts, apply_lifecycle, is_offered, show
 from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
-from marketplace.listings.models import BASIS_RANK, Listing, ListingVersion
+from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.texts import read_of
 
 M = TypeVar("M", bound=Model)
 STREAM_PREFIX = LISTING.stream("")
+CERTIFICATION = (VersionMeasured, VersionCertified, VersionRefused, CertificateRevoked, VersionRecertified)
 
 
 @projector(
     writes=[Listing, ListingVersion],
-    handles=[ListingCreated, VersionPublished, VersionCertified, VersionRefused, VersionYanked, *LIFECYCLE],
+    handles=[ListingCreated, VersionPublished, VersionYanked, *CERTIFICATION, *LIFECYCLE],
 )
 def project_listings(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' listings, apply the events in order, write the rows."""
@@ -61,20 +64,16 @@ def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, Li
         case VersionPublished() as published:
             row = _version(event, listings[identifier], published)
             versions[row.id] = row
-        case VersionCertified() as certified:
-            row = versions[f"{identifier}/{certified.version}"]
-            row.tier, row.grade = certified.tier.value, certified.grade.value
-            row.certified_at, row.certified_until = certified.issued_at, certified.expires_at
-            row.scope = None if certified.scope is None else msgspec.to_builtins(certified.scope)
-            row.refusal_code, row.refusal_reasons = None, []
-        case VersionRefused() as refused:
-            row = versions[f"{identifier}/{refused.version}"]
-            row.tier = row.grade = row.scope = row.certified_at = row.certified_until = None
-            row.refusal_code, row.refusal_reasons = refused.code, list(refused.reasons)
         case VersionYanked() as yanked:
             row = versions[f"{identifier}/{yanked.version}"]
             row.yanked_at = event.recorded_at
             show(row, texts, yanked_reason=yanked.reason)
+        case CertificateRevoked() as revoked:
+            row = versions[f"{identifier}/{revoked.version}"]
+            certify(row, revoked, at=event.recorded_at)
+            show(row, texts, revoked_reason=revoked.reason)
+        case certification if isinstance(certification, CERTIFICATION):
+            certify(versions[f"{identifier}/{certification.version}"], certification, at=event.recorded_at)
         case _:
             own = {each.version: each for each in versions.values() if each.listing_id == identifier}
             apply_lifecycle(event, listings[identifier], own, texts)
@@ -120,13 +119,9 @@ def _version(event: Envelope, listing: Listing, published: VersionPublished) -> 
         target_weights=published.target_weights,
         file_digest=published.file.digest,
         file_size=published.file.size,
-        report_digest=published.report.digest,
-        report_size=published.report.size,
-        basis=published.quality.basis.value,
-        basis_rank=BASIS_RANK[published.quality.basis],
-        epsilon=published.quality.epsilon,
-        quality=msgspec.to_builtins(published.quality),
         published_at=event.recorded_at,
+        declared=None if published.measured_first else msgspec.to_builtins(published.quality),
+        **figures(published.quality, published.report),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from django.db.models import Q, QuerySet
@@ -144,12 +145,22 @@ def families_on_offer() -> list[str]:
 
 
 def report_of(row: ListingVersion) -> EvaluationReport:
-    """Return the version's report. Raises NotFound or StorageUnavailable where the stored file is no report."""
+    """Return the version's report. Raises as `report_document` does."""
+    try:
+        # Not strict: decimals are text in canonical JSON.
+        return msgspec.convert(report_document(row), EvaluationReport, strict=False)
+    except msgspec.ValidationError as error:
+        raise StorageUnavailable(f"the report {row.report_digest} cannot be read: {error}") from error
+
+
+def report_document(row: ListingVersion) -> Any:
+    """Return the version's report as JSON. Raises NotFound, or StorageUnavailable where the stored file is none."""
+    if row.report_digest is None:
+        raise NotFound(f"version {row.version} came without a report and has not been measured yet")
     with blobs.open_blob(row.report_digest) as file:
         content = file.read()
     try:
-        # Not strict: decimals are text in canonical JSON.
-        return msgspec.convert(msgspec.json.decode(content), EvaluationReport, strict=False)
+        return msgspec.json.decode(content)
     except msgspec.DecodeError as error:
         raise StorageUnavailable(f"the report {row.report_digest} cannot be read: {error}") from error
 

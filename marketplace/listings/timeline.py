@@ -7,13 +7,14 @@ from datetime import datetime
 from latentmas.events.store import read_stream
 from latentmas.events.types import Recorded
 from marketplace.listings.aggregate import LISTING
-from marketplace.listings.events import (
-    ListingCreated,
+from marketplace.listings.certification_events import (
+    CertificateRevoked,
     VersionCertified,
-    VersionPublished,
+    VersionMeasured,
+    VersionRecertified,
     VersionRefused,
-    VersionYanked,
 )
+from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
 from marketplace.listings.lifecycle_projection import Texts
 from marketplace.listings.lifecycle_sentences import lifecycle_sentence
 from marketplace.listings.texts import read_of
@@ -49,6 +50,8 @@ def _sentence(data: object, texts: Texts) -> str:
         case VersionPublished():
             basis = data.quality.basis.value
             return f"Version {data.version} published: {data.method}, {basis}, epsilon {data.quality.epsilon:.3f}."
+        case VersionMeasured():
+            return _measurement(data)
         case VersionCertified():
             within = "" if data.scope is None else f" for contexts of up to {data.scope.longest} tokens"
             return (
@@ -56,6 +59,21 @@ def _sentence(data: object, texts: Texts) -> str:
             )
         case VersionRefused():
             return f"Version {data.version} refused a certificate: {'; '.join(data.reasons)}."
+        case CertificateRevoked():
+            return f"The certificate of version {data.version} was revoked: {texts[data.reason]}"
+        case VersionRecertified():
+            verdict = "agrees" if data.agrees else "does not agree"
+            return f"Version {data.version} recertified by {data.validator}, who {verdict} with the certifier."
         case VersionYanked():
             return f"Version {data.version} withdrawn: {texts[data.reason]}"
     return lifecycle_sentence(data, texts) or type(data).__name__
+
+
+def _measurement(data: VersionMeasured) -> str:
+    kept, private = data.quality.kept, ""
+    if data.private is not None:
+        private = f"; private cells {'passed' if data.private.passed else 'failed'}"
+    return (
+        f"Version {data.version} measured, {data.quality.basis.value}: {kept.value:.3f} "
+        f"[{kept.low:.3f}, {kept.high:.3f}]{private}."
+    )

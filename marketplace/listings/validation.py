@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from latentmas.blobs import DIGEST
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.quality import Basis, Cell, Interval, Quality, Retrieval, SuiteFigures
+from latentmas.protocol.quality import MEASURED, Basis, Cell, Interval, Quality, Retrieval, SuiteFigures
 from latentmas.protocol.w_matrix import STANDARDS, Method
 from marketplace.listings.events import ListingCreated, Money, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
@@ -71,11 +71,18 @@ def check_publication(published: VersionPublished) -> None:
             field="unified_dimension",
         )
     for name in ("source_weights", "target_weights"):
-        digest = getattr(published, name)
-        if digest is not None and DIGEST.fullmatch(digest) is None:
-            raise InvalidInput(f"{digest!r} is not a digest; write sha256: and 64 hex digits", field=name)
-    _check_file(published.file, "file")
-    _check_file(published.report, "report")
+        if (digest := getattr(published, name)) is not None:
+            check_digest(digest, name)
+    check_file(published.file, "file")
+    if published.report is not None:
+        check_file(published.report, "report")
+    if published.quality.basis in MEASURED or published.measured_first:
+        raise InvalidInput(
+            f"a publisher's figures are declared or simulated, not {published.quality.basis.value}: only the certifier "
+            "measures",
+            resolution="Publish them as declared; the certifier then measures the file.",
+            field="quality.basis",
+        )
     check_quality(published.quality)
 
 
@@ -90,8 +97,11 @@ def check_quality(quality: Quality) -> None:
             f"the basis is {quality.basis.value} and given is {' and '.join(given) or 'neither'}",
             field="quality.retention",
         )
-    figures = (quality.information_retention, quality.cosine_similarity, quality.euclidean_distance)
-    if not all(map(math.isfinite, figures)):
+    optional = [quality.cosine_similarity, quality.euclidean_distance]
+    stated = [figure for figure in optional if figure is not None]
+    if quality.basis in MEASURED and len(stated) < len(optional):
+        raise InvalidInput("a measurement has its cosine similarity and its distance", field="quality")
+    if not all(map(math.isfinite, (quality.information_retention, *stated))):
         raise InvalidInput("a quality figure is not a finite number", field="quality")
     if quality.retention is not None:
         _check_loss(quality, quality.retention.aligned, "retention")
@@ -157,9 +167,13 @@ def _check_retrieval(retrieval: Retrieval) -> None:
         raise InvalidInput("chance is not 1 / candidates, of at least 2", field="quality.retrieval.chance")
 
 
-def _check_file(file: StoredFile, field: str) -> None:
-    if DIGEST.fullmatch(file.digest) is None:
-        raise InvalidInput(f"{file.digest!r} is not a digest; write sha256: and 64 hex digits", field=field)
+def check_digest(digest: str, field: str) -> None:
+    if DIGEST.fullmatch(digest) is None:
+        raise InvalidInput(f"{digest!r} is not a digest; write sha256: and 64 hex digits", field=field)
+
+
+def check_file(file: StoredFile, field: str) -> None:
+    check_digest(file.digest, field)
     if file.size < 1:
         raise InvalidInput(f"the {field} is empty", field=field)
 

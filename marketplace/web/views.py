@@ -26,7 +26,14 @@ from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.parameters import read
 from marketplace.listings import inputs, queries
-from marketplace.listings.certificates import quality_of, reasons_of, scope_of_row, scope_sentence, status_of
+from marketplace.listings.certificates import (
+    quality_of,
+    reasons_of,
+    scope_of_row,
+    scope_sentence,
+    status_of,
+    validators_of,
+)
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
@@ -101,6 +108,8 @@ def _figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
         "retrieval": quality.retrieval,
         "simulated": row.basis == "simulated",
         "certification_status": status_of(row, at=at),
+        "declared_kept": None if row.declared is None else 1 - row.declared["epsilon"],
+        "validators": validators_of(row),
         "reasons": reasons_of(row),
         "tier": row.tier_at(at),
         "targets": target_verdicts(quality) if quality.basis in MEASURED else (),

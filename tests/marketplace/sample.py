@@ -9,12 +9,14 @@ from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.canonical import canonical, plain
 from latentmas.protocol.quality import (
+    MEASURED,
     SAMPLED,
     Basis,
     Cell,
     Corpus,
     DocumentScore,
     EvaluationReport,
+    Instrument,
     Interval,
     LayerFidelity,
     ModelIdentity,
@@ -22,9 +24,11 @@ from latentmas.protocol.quality import (
     Retention,
     SuiteFigures,
     TokenMode,
+    declared,
 )
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.commands import certify_version, create_listing, publish_version
+from marketplace.listings.certification_events import PrivateCells, VersionMeasured
+from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_commands import By
@@ -33,6 +37,7 @@ METADATA = Metadata(actor="command:test")
 CURATOR = By(agent=None, metadata=METADATA)
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SOURCE, TARGET = "smollm2-135m", "gemma-3-270m"
+INSTRUMENT = Instrument(code="arms/test", seed=7, numerics="cpu/float32")
 CORPUS = Corpus(name="test corpus", digest="sha256:" + "c" * 64, documents=40)
 
 
@@ -153,7 +158,7 @@ def report_of(quality: Quality, *, w_matrix: str, layers: int = 3) -> Evaluation
 def published(
     version: str = "1.0.0", *, quality: Quality | None = None, content: bytes | None = None, **changes: object
 ) -> VersionPublished:
-    """Return a version whose file and report are stored."""
+    """Return a version whose file and report are stored; its figures are declared."""
     quality = quality or functional()
     content = content or f"test file {version} {quality}".encode()
     digest = blobs.put_bytes(content)
@@ -169,9 +174,41 @@ def published(
         target_weights="sha256:" + "b" * 64,
         file=StoredFile(digest, len(content)),
         report=StoredFile(blobs.put_bytes(report), len(report)),
-        quality=quality,
+        quality=declared(quality),
     )
     return replace(publication, **changes)
+
+
+def measured(publication: VersionPublished, quality: Quality, **changes: object) -> VersionMeasured:
+    """Return the certifier's measurement of a version of this server's own."""
+    report = canonical(plain(report_of(quality, w_matrix=publication.file.digest)))
+    made = VersionMeasured(
+        version=publication.version,
+        file=publication.file.digest,
+        source_weights=publication.source_weights or "sha256:" + "a" * 64,
+        target_weights=publication.target_weights or "sha256:" + "b" * 64,
+        instrument=INSTRUMENT,
+        report=StoredFile(blobs.put_bytes(report), len(report)),
+        quality=quality,
+        made_here=True,
+    )
+    return replace(made, **changes)
+
+
+def private(*, passed: bool = True) -> PrivateCells:
+    return PrivateCells(rotation=1, passed=passed, commitment="sha256:" + "d" * 64)
+
+
+def publish(
+    listing_id: str, version: str = "1.0.0", *, quality: Quality | None = None, **changes: object
+) -> VersionPublished:
+    """Publish a version and, where its figures are measured ones, record the measurement."""
+    quality = quality or functional()
+    publication = published(version, quality=quality, **changes)
+    publish_version(listing_id, published=publication, metadata=METADATA)
+    if quality.basis in MEASURED:
+        measure_version(listing_id, measured=measured(publication, quality))
+    return publication
 
 
 def make_listing(
@@ -183,10 +220,10 @@ def make_listing(
     at: datetime = AT,
     **changes: object,
 ) -> str:
-    """Create a listing with version 1.0.0, certified or refused, and return its id."""
+    """Create a listing with version 1.0.0, measured, certified or refused, and return its id."""
     created = listing_created(source, target, **changes)
     create_listing(created, metadata=METADATA)
-    publish_version(created.listing_id, published=published(quality=quality), metadata=METADATA)
+    publish(created.listing_id, quality=quality)
     if certify:
         certify_version(created.listing_id, version="1.0.0", at=at, metadata=METADATA)
     return created.listing_id

@@ -131,12 +131,11 @@ def test_a_body_of_unknown_length_is_refused(client):
     )
 
 
-def test_an_unexpected_failure_is_a_problem_without_details(blobs_folder, load_models):
+def test_an_unexpected_failure_is_a_problem_without_details(load_models, own_files):
     load_models(sample.SOURCE, sample.TARGET)
     identifier = sample.make_listing()
-    digest = ListingVersion.objects.get().report_digest.removeprefix("sha256:")
-    (blobs_folder / digest[:2] / digest).write_bytes(b"a secret that is not JSON")
-    damaged = f"/api/w-matrices/{identifier}/versions/1.0.0/manifest"
+    ListingVersion.objects.update(scope="a secret that is no scope")
+    damaged = f"/api/w-matrices/{identifier}/versions/1.0.0/certificate"
     response = Client(raise_request_exception=False).get(damaged)
     document = assert_problem(response, 500, "INTERNAL_ERROR")
     assert "secret" not in response.content.decode()

@@ -10,9 +10,9 @@ import numpy as np
 from kvcache.server.queries import get_adapter
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.w_matrix import WMatrix
-from marketplace.listings.commands import certify_version, create_listing, publish_version
+from marketplace.listings.commands import certify_version, create_listing
 from tests.kvcache.exchange import sample
-from tests.marketplace.sample import AT, METADATA, SOURCE, TARGET, functional, listing_created, published
+from tests.marketplace.sample import AT, METADATA, SOURCE, TARGET, listing_created, publish
 
 UNIFIED = 4
 
@@ -24,8 +24,7 @@ def certified_listing(*, at: datetime = AT, certify: bool = True, quality: Any =
     matrix.write(file)
     created = listing_created()
     create_listing(created, metadata=METADATA)
-    version = published(quality=quality or functional(), content=file.getvalue(), unified_dimension=UNIFIED)
-    publish_version(created.listing_id, published=version, metadata=METADATA)
+    publish(created.listing_id, quality=quality, content=file.getvalue(), unified_dimension=UNIFIED)
     if certify:
         certify_version(created.listing_id, version="1.0.0", at=at, metadata=METADATA)
     return created.listing_id

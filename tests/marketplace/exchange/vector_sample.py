@@ -10,8 +10,8 @@ import numpy as np
 from latentmas.protocol.quality import Basis, Interval, Quality, Retrieval
 from latentmas.protocol.w_matrix import Method, QualityMetrics, Space, TokenAlignment, WMatrix, WMatrixBuilder
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.commands import certify_version, create_listing, publish_version
-from tests.marketplace.sample import AT, METADATA, SOURCE, TARGET, functional, listing_created, published
+from marketplace.listings.commands import certify_version, create_listing
+from tests.marketplace.sample import AT, METADATA, SOURCE, TARGET, functional, listing_created, publish
 
 WIDTHS = (6, 4)
 UNIFIED = 3
@@ -73,8 +73,7 @@ def vector_listing(*, quality: Quality | None = None, certify: bool = True, at: 
         "space": Space.EMBEDDING,
         **changes,
     }
-    version = published(quality=quality or retrieving(), content=file.getvalue(), **fields)
-    publish_version(listing_id, published=version, metadata=METADATA)
+    publish(listing_id, quality=quality or retrieving(), content=file.getvalue(), **fields)
     if certify:
         certify_version(listing_id, version="1.0.0", at=at, metadata=METADATA)
     return listing_id

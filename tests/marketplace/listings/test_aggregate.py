@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 
 from latentmas.events.types import Metadata, Recorded
 from latentmas.protocol.errors import Conflict, NotFound
+from latentmas.protocol.quality import Basis
 from latentmas.protocol.versions import Version
 from marketplace.listings.aggregate import (
     ListingState,
-    decide_certify,
     decide_create,
     decide_publish,
     evolve,
 )
+from marketplace.listings.certification import decide_certify
+from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.events import StoredFile, VersionPublished
 from marketplace.listings.lifecycle import decide_yank
 from tests.marketplace import sample
@@ -33,7 +35,7 @@ PUBLISHED = VersionPublished(
     target_weights=None,
     file=StoredFile("sha256:" + "1" * 64, 1),
     report=StoredFile("sha256:" + "2" * 64, 1),
-    quality=sample.functional(),
+    quality=sample.unmeasured(Basis.DECLARED),
 )
 versions = st.builds(Version, *[st.integers(0, 12)] * 3).map(str)
 
@@ -80,10 +82,25 @@ def test_the_same_version_again_is_no_event():
     assert decide_publish(state, PUBLISHED) == ()
 
 
+def measured(quality, **changes):
+    """The certifier's measurement of PUBLISHED, made here."""
+    made = VersionMeasured(
+        version="1.0.0",
+        file=PUBLISHED.file.digest,
+        source_weights="sha256:" + "a" * 64,
+        target_weights="sha256:" + "b" * 64,
+        instrument=sample.INSTRUMENT,
+        report=PUBLISHED.report,
+        quality=quality,
+        made_here=True,
+    )
+    return replace(made, **changes)
+
+
 @given(st.floats(-1, 1.2), st.floats(-1, 1), st.floats(-1, 1))
 def test_a_certificate_is_given_exactly_above_the_bars(retention, wrong, eighth):
     quality = sample.functional(retention, wrong=wrong, eighth=eighth)
-    state = after(CREATED, replace(PUBLISHED, quality=quality))
+    state = after(CREATED, PUBLISHED, measured(quality))
     (decision,) = decide_certify(state, "1.0.0", at=sample.AT)
     bars = (quality.retention.wrong_document.high, quality.retention.random_w.high, eighth)
     assert hasattr(decision, "tier") == all(quality.retention.aligned.low > bar for bar in bars)

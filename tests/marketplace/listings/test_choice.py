@@ -5,7 +5,7 @@ import pytest
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from marketplace.listings.choice import best
-from marketplace.listings.commands import certify_version, publish_version
+from marketplace.listings.commands import certify_version
 from marketplace.listings.lifecycle_commands import yank_version
 from tests.marketplace import sample
 
@@ -23,8 +23,7 @@ def test_best_is_the_certified_version_with_the_lowest_epsilon(registry):
 
 def test_best_prefers_an_older_version_that_is_better(registry):
     identifier = sample.make_listing(quality=sample.functional(0.95))
-    worse = sample.published("1.1.0", quality=sample.functional(0.8))
-    publish_version(identifier, published=worse, metadata=sample.METADATA)
+    sample.publish(identifier, "1.1.0", quality=sample.functional(0.8))
     certify_version(identifier, version="1.1.0", at=sample.AT, metadata=sample.METADATA)
     assert best(**PAIR, at=sample.AT).version == "1.0.0"
 

@@ -8,9 +8,10 @@ from latentmas.events.models import Event
 from latentmas.protocol.errors import Conflict, InvalidInput, ModelNotSupported, NotFound
 from latentmas.protocol.quality import Basis
 from marketplace.listings.aggregate import listing_id_for
+from marketplace.listings.certification_events import VersionCertified, VersionRefused
 from marketplace.listings.commands import certify_version, create_listing, publish_version
 from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.events import ModelLicence, Money, StoredFile, VersionCertified, VersionRefused
+from marketplace.listings.events import ModelLicence, Money, StoredFile
 from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
@@ -26,12 +27,14 @@ def event_types():
 def test_a_listing_is_created_published_and_certified(registry):
     identifier = sample.make_listing(quality=sample.functional(0.97))
 
-    assert event_types() == ["listing.created", "listing.version_published", "listing.version_certified"]
+    published, measured, certified = event_types()[1:]
+    assert (published, measured) == ("listing.version_published", "listing.version_measured")
+    assert certified == "listing.version_certified"
     row = Listing.objects.get(id=identifier)
     assert (row.version, row.basis, row.tier, row.grade) == ("1.0.0", "functional", "gold", "good")
     assert (row.retention, row.retention_low) == (pytest.approx(0.97), pytest.approx(0.95))
     assert row.certified_until == sample.AT.replace(year=2027)
-    assert row.stream_version == 3
+    assert row.stream_version == 4
     version = ListingVersion.objects.get(listing_id=identifier)
     assert sample.same_quality(version.quality, sample.functional(0.97))
 
@@ -94,9 +97,10 @@ def test_it_rejects_a_malformed_listing(registry, changes, field):
         ({"unified_dimension": 5000}, "unified_dimension"),
         ({"source_dimension": 0}, "source_dimension"),
         ({"source_weights": "md5:1"}, "source_weights"),
-        ({"quality": replace(sample.functional(), epsilon=0.5)}, "quality.epsilon"),
         ({"quality": replace(sample.unmeasured(), epsilon=1.5)}, "quality.epsilon"),
-        ({"quality": replace(sample.functional(), retention=None)}, "quality.retention"),
+        ({"quality": sample.functional()}, "quality.basis"),
+        ({"quality": sample.unmeasured(Basis.ACTIVATION)}, "quality.basis"),
+        ({"measured_first": True}, "quality.basis"),
         ({"quality": replace(sample.unmeasured(), cosine_similarity=float("nan"))}, "quality"),
     ],
 )
@@ -153,8 +157,8 @@ def test_a_version_needs_a_listing(registry):
 def test_an_outdated_expectation_is_a_conflict(registry):
     identifier = sample.make_listing()
     with pytest.raises(VersionConflict):
-        publish_version(identifier, published=sample.published("1.1.0"), metadata=sample.METADATA, expected=2)
-    publish_version(identifier, published=sample.published("1.1.0"), metadata=sample.METADATA, expected=3)
+        publish_version(identifier, published=sample.published("1.1.0"), metadata=sample.METADATA, expected=3)
+    publish_version(identifier, published=sample.published("1.1.0"), metadata=sample.METADATA, expected=4)
 
 
 def test_a_weak_measurement_is_refused_with_reasons(registry):
@@ -197,9 +201,7 @@ def test_an_expired_certificate_is_renewed(registry):
 
 def test_a_yanked_version_leaves_the_offer_and_the_one_before_returns(registry):
     identifier = sample.make_listing(quality=sample.functional(0.97))
-    publish_version(
-        identifier, published=sample.published("1.1.0", quality=sample.functional(0.6)), metadata=sample.METADATA
-    )
+    sample.publish(identifier, "1.1.0", quality=sample.functional(0.6))
     assert Listing.objects.get().version == "1.1.0"
 
     yank_version(identifier, version="1.1.0", reason=" It was worse. ", by=sample.CURATOR)

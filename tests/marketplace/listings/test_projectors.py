@@ -2,7 +2,7 @@ import pytest
 
 from latentmas.events.rebuilding import check, chosen
 from marketplace.listings import lifecycle_commands as lifecycle
-from marketplace.listings.commands import certify_version, publish_version
+from marketplace.listings.commands import certify_version
 from marketplace.listings.lifecycle_commands import By, yank_version
 from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.listings.models import Listing, ListingVersion
@@ -13,7 +13,7 @@ PROJECTOR = "marketplace.listings.projectors.project_listings"
 
 def fill():
     identifier = sample.make_listing(price=sample.listing_created().price, tags=("one", "two"))
-    publish_version(identifier, published=sample.published("1.1.0"), metadata=sample.METADATA)
+    sample.publish(identifier, "1.1.0")
     yank_version(identifier, version="1.0.0", reason="Old.", by=sample.CURATOR)
     certify_version(identifier, version="1.1.0", at=sample.AT, metadata=sample.METADATA)
     sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured())

@@ -11,9 +11,9 @@ from latentmas.events.records import MAX_BODY_BYTES
 from latentmas.events.types import decode, encode
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import SAMPLED, Cell, Interval
-from marketplace.listings.commands import certify_version, create_listing, publish_version
+from marketplace.listings.certification_events import VersionCertified, VersionRefused
+from marketplace.listings.commands import certify_version, measure_version
 from marketplace.listings.compact import compact
-from marketplace.listings.events import VersionCertified, VersionRefused
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.validation import check_quality
 from tests.marketplace import sample
@@ -64,10 +64,10 @@ def test_a_full_suite_of_any_precision_fits_into_an_event(registry):
     }
     registers = [*(f"technical register {number}" for number in range(8)), SAMPLED]
     cells = [cell(register, length, 0.8, **long) for register in registers for length in (256, 1024, 2048)]
-    published = sample.published(quality=with_suite(suite(*cells)))
-    create_listing(sample.listing_created(), metadata=sample.METADATA)
-    publish_version(sample.listing_created().listing_id, published=published, metadata=sample.METADATA)
-    event = Event.objects.get(type="listing.version_published")
+    identifier, figures = sample.make_listing(certify=False), with_suite(suite(*cells))
+    measured = replace(sample.measured(sample.published(), figures), private=sample.private())
+    measure_version(identifier, measured=measured)
+    event = Event.objects.filter(type="listing.version_measured").latest("position")
     assert len(bytes(event.body)) < 0.95 * MAX_BODY_BYTES
     assert event.payload["quality"]["suite"]["cells"][0]["aligned"]["value"] == "0.8123"
 
@@ -78,11 +78,11 @@ def test_rounded_once_figures_stay_as_they_are():
     assert compact(sample.functional()) == sample.functional()
 
 
-def test_the_same_version_again_records_nothing(registry):
-    created, version = sample.listing_created(), sample.published(quality=with_suite(suite(cell("news", 256, 0.80001))))
-    create_listing(created, metadata=sample.METADATA)
-    assert publish_version(created.listing_id, published=version, metadata=sample.METADATA)
-    assert not publish_version(created.listing_id, published=version, metadata=sample.METADATA)
+def test_the_same_measurement_again_records_nothing(registry):
+    identifier, quality = sample.make_listing(), with_suite(suite(cell("news", 256, 0.80001)))
+    measured = sample.measured(sample.published(), quality)
+    assert measure_version(identifier, measured=measured)
+    assert not measure_version(identifier, measured=measured)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def fill(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('listings', '0003_scope'),
+        ('listings', '0004_measurements'),
     ]
 
     operations = [
