@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "latentmas.blobs",
     "latentmas.events",
     "latentmas.health",
+    "latentmas.idempotency",
     "latentmas.jobs",
     "latentmas.registry",
     "kvcache.server",
@@ -219,6 +220,14 @@ CELERY_BEAT_SCHEDULE = {
     },
     "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
     "remove expired uploads": {"task": "marketplace.uploads.remove_expired", "schedule": crontab(minute="*/10")},
+    "ask the domains of verified publishers again": {
+        "task": "marketplace.agents.verify_again",
+        "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
+    },
+    "delete old idempotency keys": {
+        "task": "latentmas.idempotency.delete_old",
+        "schedule": crontab(hour="3", minute="30"),
+    },
     "delete expired sessions": {
         "task": "marketplace.accounts.clear_sessions",
         "schedule": crontab(hour="3", minute="0"),

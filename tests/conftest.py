@@ -14,9 +14,11 @@ from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
+from latentmas import outbound
 from latentmas.events import triggers
 from latentmas.registry import data_file
 from marketplace.accounts.commands import create_token
+from tests.remote import Remote, serving
 
 # Read where JAX is imported, which most tests never do.
 os.environ |= {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION": "strict"}
@@ -135,3 +137,11 @@ def token_with(alice: User) -> Callable[..., str]:
 def client_with(token_with: Callable[..., str]) -> Callable[..., Client]:
     """Makes a client that sends a token of Alice's with the given scopes."""
     return lambda *scopes: Client(headers={"Authorization": f"Bearer {token_with(*scopes)}"})
+
+
+@pytest.fixture
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+    """An HTTPS server that passes for every host that the outbound client calls."""
+    with serving(tmp_path) as server:
+        monkeypatch.setattr(outbound, "INTERNET", server.network())
+        yield server

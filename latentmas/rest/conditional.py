@@ -2,11 +2,20 @@
 
 import re
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.protocol.errors import InvalidInput, LatentMASError
 
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    required=True,
+    description="Its ETag as last seen.",
+)
 VERSION_TAG = re.compile(r'"(\d{1,9})"', re.ASCII)
 
 

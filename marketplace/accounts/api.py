@@ -10,6 +10,7 @@ from rest_framework.decorators import api_view, parser_classes, permission_class
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.idempotency import keys
 from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import SessionOnly
@@ -50,11 +51,16 @@ class TokensOutput(serializers.Serializer[Any]):
 
 @extend_schema(methods=["GET"], operation_id="tokens_list", responses={200: TokensOutput, **PROBLEM})
 @extend_schema(
-    methods=["POST"], operation_id="tokens_create", request=TokenInput, responses={201: NewTokenOutput, **PROBLEM}
+    methods=["POST"],
+    operation_id="tokens_create",
+    parameters=[keys.PARAMETER],
+    request=TokenInput,
+    responses={201: NewTokenOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])
 @permission_classes([SessionOnly])
 @parser_classes([BoundedJSONParser])
+@keys.idempotent(keep=False)
 def tokens(request: Request) -> Response:
     """List your API tokens, or make one; it is shown once, in the answer to the POST."""
     owner = cast(User, request.user)
@@ -62,6 +68,7 @@ def tokens(request: Request) -> Response:
         return Response({"results": [_shown(row) for row in ApiToken.objects.filter(owner=owner)]})
     row, token = create_token(owner, **read(object_in(request), TokenInput))
     response = Response(_shown(row) | {"token": token}, status=201)
+    response["Location"] = f"/api/tokens/{row.id}"
     response["Cache-Control"] = "no-store"
     return response
 

@@ -12,7 +12,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.events.types import Metadata
-from latentmas.rest.conditional import expected_version, versioned
+from latentmas.idempotency.keys import PARAMETER, idempotent
+from latentmas.jobs.api import JobOutput, job_answer
+from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.parameters import StrictSerializer, object_in, read, read_query
@@ -20,7 +22,16 @@ from latentmas.rest.permissions import ScopePermission, WriteAgents, requester
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents import commands, queries
 from marketplace.agents.commands import Profile
-from marketplace.agents.models import MAX_DESCRIPTION, MAX_DISPLAY_NAME, MAX_HANDLE, Agent, AgentProfile
+from marketplace.agents.events import WithdrawalReason
+from marketplace.agents.models import (
+    MAX_DESCRIPTION,
+    MAX_DISPLAY_NAME,
+    MAX_DOMAIN,
+    MAX_HANDLE,
+    Agent,
+    AgentProfile,
+)
+from marketplace.agents.verification import verify
 
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 25
@@ -43,6 +54,10 @@ class ProfileInput(StrictSerializer):
 
 class KeyInput(StrictSerializer):
     public_key = serializers.CharField(max_length=60, help_text="Base64 of the 32 bytes of an Ed25519 public key.")
+
+
+class VerificationInput(StrictSerializer):
+    domain = serializers.CharField(max_length=MAX_DOMAIN, help_text="It serves /.well-known/latentmas-publisher.json.")
 
 
 class AgentsInput(StrictSerializer):
@@ -89,11 +104,16 @@ class AgentsOutput(serializers.Serializer[Any]):
     methods=["GET"], operation_id="agents_list", parameters=[AgentsInput], responses={200: AgentsOutput, **PROBLEM}
 )
 @extend_schema(
-    methods=["POST"], operation_id="agents_create", request=ProfileInput, responses={201: AgentDetailOutput, **PROBLEM}
+    methods=["POST"],
+    operation_id="agents_create",
+    parameters=[PARAMETER],
+    request=ProfileInput,
+    responses={201: AgentDetailOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrWriteAgents])
 @parser_classes([BoundedJSONParser])
+@idempotent()
 def agents(request: Request) -> Response:
     """List agents, or register one that your login acts for."""
     if request.method == "POST":
@@ -114,7 +134,11 @@ def agents(request: Request) -> Response:
 
 @extend_schema(methods=["GET"], operation_id="agents_retrieve", responses={200: AgentDetailOutput, **PROBLEM})
 @extend_schema(
-    methods=["PUT"], operation_id="agents_change", request=ProfileInput, responses={200: AgentDetailOutput, **PROBLEM}
+    methods=["PUT"],
+    operation_id="agents_change",
+    parameters=[IF_MATCH],
+    request=ProfileInput,
+    responses={200: AgentDetailOutput, **PROBLEM},
 )
 @api_view(["GET", "PUT"])
 @permission_classes([ReadOrWriteAgents])
@@ -132,10 +156,16 @@ def agent(request: Request, agent_id: str) -> Response:
     return _answer(queries.get_agent(agent_id))
 
 
-@extend_schema(operation_id="agents_add_key", request=KeyInput, responses={201: AgentDetailOutput, **PROBLEM})
+@extend_schema(
+    operation_id="agents_add_key",
+    parameters=[PARAMETER, IF_MATCH],
+    request=KeyInput,
+    responses={201: AgentDetailOutput, **PROBLEM},
+)
 @api_view(["POST"])
 @permission_classes([WriteAgents])
 @parser_classes([BoundedJSONParser])
+@idempotent()
 def keys(request: Request, agent_id: str) -> Response:
     """Register an Ed25519 key that your agent signs its uploads with (`If-Match`)."""
     commands.register_key(
@@ -147,7 +177,12 @@ def keys(request: Request, agent_id: str) -> Response:
     return _answer(queries.get_agent(agent_id), status=201)
 
 
-@extend_schema(operation_id="agents_revoke_key", request=None, responses={200: AgentDetailOutput, **PROBLEM})
+@extend_schema(
+    operation_id="agents_revoke_key",
+    parameters=[IF_MATCH],
+    request=None,
+    responses={200: AgentDetailOutput, **PROBLEM},
+)
 @api_view(["DELETE"])
 @permission_classes([WriteAgents])
 def key(request: Request, agent_id: str, key_id: str) -> Response:
@@ -157,6 +192,36 @@ def key(request: Request, agent_id: str, key_id: str) -> Response:
         key_id=key_id,
         metadata=metadata_of(request),
         expected=expected_version(request),
+    )
+    return _answer(queries.get_agent(agent_id))
+
+
+@extend_schema(
+    methods=["POST"],
+    operation_id="agents_verify",
+    parameters=[PARAMETER, IF_MATCH],
+    request=VerificationInput,
+    responses={202: JobOutput, **PROBLEM},
+)
+@extend_schema(
+    methods=["DELETE"],
+    operation_id="agents_withdraw_verification",
+    parameters=[IF_MATCH],
+    request=None,
+    responses={200: AgentDetailOutput, **PROBLEM},
+)
+@api_view(["POST", "DELETE"])
+@permission_classes([WriteAgents])
+@parser_classes([BoundedJSONParser])
+@idempotent()
+def verification(request: Request, agent_id: str) -> Response:
+    """Have a domain asked whether it stands behind your agent (a job), or give the verification up (`If-Match`)."""
+    row, seen = queries.own_agent(request, agent_id), expected_version(request)
+    if request.method == "POST":
+        domain = read(object_in(request), VerificationInput)["domain"]
+        return job_answer(verify(row, domain=domain, requested_by=requester(request), expected=seen), status=202)
+    commands.withdraw_verification(
+        row.id, reason=WithdrawalReason.OWN_REQUEST, metadata=metadata_of(request), expected=seen
     )
     return _answer(queries.get_agent(agent_id))
 

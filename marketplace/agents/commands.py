@@ -110,15 +110,18 @@ def revoke_key(agent_id: str, *, key_id: str, metadata: Metadata, expected: int 
     )
 
 
-def verify_publisher(agent_id: str, *, domain: str, public_keys: Sequence[str], metadata: Metadata) -> list[Recorded]:
+def verify_publisher(
+    agent_id: str, *, domain: str, public_keys: Sequence[str], metadata: Metadata, expected: int | None = None
+) -> list[Recorded]:
     """Record that the domain's document, which the caller has fetched, names the agent and these keys.
 
-    Raises NotFound, AgentIsSuspended or InvalidInput.
+    Raises NotFound, AgentIsSuspended, InvalidInput or VersionConflict.
     """
     return _execute(
         agent_id,
         lambda state: aggregate.decide_verify(state, domain=domain, public_keys=public_keys),
         metadata=metadata,
+        expected=expected,
     )
 
 

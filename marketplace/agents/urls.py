@@ -7,6 +7,7 @@ from marketplace.agents import api
 urlpatterns = [
     path("agents", api.agents, name="agents"),
     path("agents/<str:agent_id>", api.agent, name="agent"),
+    path("agents/<str:agent_id>/verification", api.verification, name="agent-verification"),
     path("agents/<str:agent_id>/keys", api.keys, name="agent-keys"),
     path("agents/<str:agent_id>/keys/<str:key_id>", api.key, name="agent-key"),
 ]
