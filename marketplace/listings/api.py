@@ -13,12 +13,14 @@ from kvcache.exchange.policy import weights_finding
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
+from latentmas.rest.conditional import versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.certificates import certificate_of, require_certificate
 from marketplace.listings.choice import best
 from marketplace.listings.statistics import statistics
+from marketplace.listings.visibility import viewer_of
 
 
 class CertificateOutput(serializers.Serializer[Any]):
@@ -71,7 +73,7 @@ def browse(request: Request) -> Response:
     """Browse what is on offer: measured figures first, then the lowest epsilon."""
     now = timezone.now()
     wanted = inputs.read_query(request, inputs.BrowseInput)
-    offers = queries.browse(inputs.filters_from(wanted), at=now)
+    offers = queries.browse(inputs.filters_from(wanted), at=now, viewer=viewer_of(request))
     page = page_of(offers, order=queries.ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
     return Response(page_document(request, page, partial(outputs.summary, at=now)))
 
@@ -79,22 +81,23 @@ def browse(request: Request) -> Response:
 @reading("w_matrices_retrieve", answer=outputs.ListingOutput)
 def listing(request: Request, listing_id: str) -> Response:
     """Return a listing with its licences and all its versions, yanked ones too."""
-    row = queries.get_listing(listing_id)
-    response = Response(outputs.detail(row, queries.versions_of(listing_id), at=timezone.now()))
-    response["ETag"] = f'"{row.stream_version}"'
-    return response
+    viewer = viewer_of(request)
+    row = queries.get_listing(listing_id, viewer)
+    answer = Response(outputs.detail(row, queries.versions_of(listing_id, viewer), at=timezone.now()))
+    return versioned(answer, row.stream_version)
 
 
 @reading("w_matrices_version", answer=outputs.VersionOutput)
 def version(request: Request, listing_id: str, version: str) -> Response:
     """Return one version with every figure of its measurement."""
-    return Response(outputs.version(queries.get_version(listing_id, version=version), at=timezone.now()))
+    row = queries.get_version(listing_id, version=version, viewer=viewer_of(request))
+    return Response(outputs.version(row, at=timezone.now()))
 
 
 @reading("w_matrices_manifest", answer=ManifestOutput)
 def manifest(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
-    row = queries.offered_version(listing_id, version)
+    row = queries.offered_version(listing_id, version, viewer_of(request))
     return Response(
         {
             "listing_id": row.listing_id,
@@ -110,7 +113,7 @@ def manifest(request: Request, listing_id: str, version: str) -> Response:
 @reading("w_matrices_certificate", answer=CertificateOutput)
 def certificate(request: Request, listing_id: str, version: str) -> Response:
     """Return the valid certificate, or the reasons why there is none as a problem."""
-    row, now = queries.offered_version(listing_id, version), timezone.now()
+    row, now = queries.offered_version(listing_id, version, viewer_of(request)), timezone.now()
     require_certificate(row, at=now)
     same = ("listing_id", "version", "file_digest", "source_model", "source_weights", "target_model", "target_weights")
     held = certificate_of(row)
@@ -149,7 +152,7 @@ def compatible(request: Request) -> Response:
     source = get_model(wanted["source_model"]).name
     shown = ("target_model", "version", "basis", "epsilon", "retention", "certification", "url")
     targets = []
-    for row in queries.targets_of(source, at=now, space=Space(wanted["space"])):
+    for row in queries.targets_of(source, at=now, space=Space(wanted["space"]), viewer=viewer_of(request)):
         summary = outputs.summary(row, at=now)
         targets.append({"listing_id": row.id} | {name: summary[name] for name in shown})
     return Response({"source_model": source, "targets": targets})

@@ -12,9 +12,11 @@ from latentmas.protocol.quality import MEASURED, Basis
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.certificates import scope_of_row
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.queries import get_listing, offered_version
+from marketplace.listings.queries import get_listing, obtainable_version, offered_version
 from marketplace.listings.ranking import ranked, tier_for_context
+from marketplace.listings.visibility import NOBODY, obtainable
 
 BROWSE = "GET /api/w-matrices"
 BEST = f"{BROWSE}/best"
@@ -74,7 +76,7 @@ def named_for_cache(
             f"listing {listing_id} has no version on offer",
             resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair.",
         )
-    row = offered_version(listing_id, wanted)
+    row = obtainable_version(listing_id, wanted)
     if (row.source_model, row.target_model, row.space) != (source_model, target_model, Space.KV_CACHE):
         raise WMatrixNotFound(
             f"listing {listing_id} maps {row.space} from {row.source_model} to {row.target_model}, not the KV-cache of "
@@ -179,8 +181,8 @@ def _certified(
 
 def _offers(source_model: str, target_model: str, space: Space) -> QuerySet[ListingVersion]:
     """Return the versions on offer between two models: measured first, then the lowest epsilon, then the newest."""
-    return ListingVersion.objects.filter(
-        source_model=source_model, target_model=target_model, space=space, yanked_at__isnull=True
+    return obtainable(
+        ListingVersion.objects.filter(source_model=source_model, target_model=target_model, space=space), NOBODY
     ).order_by("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")
 
 
@@ -193,9 +195,10 @@ def _of_pair(version: str, source_model: str, target_model: str) -> ListingVersi
     row = offers.filter(version=version).first()
     if row is not None:
         return row
-    withdrawn = ListingVersion.objects.filter(
+    ever = ListingVersion.objects.filter(
         source_model=source_model, target_model=target_model, space=Space.KV_CACHE, version=version
-    ).first()
+    )
+    withdrawn = ever.filter(access=Access.PUBLIC, yanked_at__isnull=False).first()
     if withdrawn is not None:
         return offered_version(withdrawn.listing_id, version)  # raises: it is yanked
     known = sorted({each.version for each in offers})

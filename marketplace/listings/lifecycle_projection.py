@@ -110,4 +110,4 @@ def _apply_to_version(event: Envelope, versions: Versions, texts: Texts) -> None
 def is_offered(listing: Listing, version: ListingVersion) -> bool:
     """Return whether a version is on offer, to those who see its listing."""
     withheld = listing.quarantined_at is not None or listing.delisted_at is not None
-    return not (withheld or version.yanked) and version.scan in (None, Scan.PASSED)
+    return not (withheld or version.yanked) and version.scanned

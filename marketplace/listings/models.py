@@ -30,6 +30,9 @@ class Scan(models.TextChoices):
     REFUSED = "refused"
 
 
+UNSCANNED = (Scan.SCANNING, Scan.REFUSED)
+
+
 class Listing(models.Model):
     """A W-Matrix, with the figures of its newest version on offer (`version` is null where there is none)."""
 
@@ -169,6 +172,11 @@ class ListingVersion(models.Model):
     @property
     def yanked(self) -> bool:
         return self.yanked_at is not None
+
+    @property
+    def scanned(self) -> bool:
+        """Whether it was made here or passed its scan."""
+        return self.scan not in UNSCANNED
 
     def tier_at(self, at: datetime) -> str | None:
         """Return the tier of a certificate that is valid at a moment; an expired one counts as none."""
