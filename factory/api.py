@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from factory.generation import made_before, plan, result_of
 from factory.jobs import GENERATE
 from latentmas.blobs import DIGEST
+from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.jobs.api import JobOutput, job_answer
 from latentmas.jobs.commands import start
 from latentmas.jobs.handlers import Json
@@ -71,12 +72,14 @@ class GeneratedOutput(serializers.Serializer[Any]):
 
 @extend_schema(
     operation_id="w_matrix_generate",
+    parameters=[PARAMETER],
     request=GenerateInput,
     responses={200: GeneratedOutput, 202: JobOutput, **PROBLEM},
 )
 @api_view(["POST"])
 @permission_classes([GenerateWMatrices])
 @parser_classes([BoundedJSONParser])
+@idempotent()
 def generate(request: Request) -> Response:
     """Make a W-Matrix from stored calibration packs and list it: 200 where these inputs were made before, 202 a job."""
     wanted = read(object_in(request), GenerateInput)

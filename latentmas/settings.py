@@ -39,10 +39,12 @@ INSTALLED_APPS = [
     "latentmas.blobs",
     "latentmas.events",
     "latentmas.health",
+    "latentmas.idempotency",
     "latentmas.jobs",
     "latentmas.registry",
     "kvcache.server",
     "marketplace.accounts",
+    "marketplace.agents",
     "marketplace.listings",
     "marketplace.memories",
     "marketplace.web",
@@ -211,6 +213,10 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": JobQueue.WORK.value},
     },
     "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
+    "delete old idempotency keys": {
+        "task": "latentmas.idempotency.delete_old",
+        "schedule": crontab(hour="3", minute="30"),
+    },
     "delete expired sessions": {
         "task": "marketplace.accounts.clear_sessions",
         "schedule": crontab(hour="3", minute="0"),

@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/", include("latentmas.jobs.urls")),
     path("api/", include("kvcache.server.urls")),
     path("api/", include("marketplace.accounts.urls")),
+    path("api/", include("marketplace.agents.urls")),
     path("api/", include("marketplace.listings.urls")),
     path("api/", include("marketplace.exchange.urls")),
     path("api/", include("marketplace.memories.urls")),

@@ -15,9 +15,10 @@ from rest_framework.response import Response
 
 from factory import queries
 from factory.models import SPACES, CalibrationPack
-from factory.packs.upload import contribute
+from factory.packs.upload import Received, contribute, receive
 from latentmas.blobs import DIGEST
 from latentmas.events.types import Metadata
+from latentmas.idempotency.keys import PARAMETER, once
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.w_matrix import Space
 from latentmas.rest.answers import CONTENT_TYPE
@@ -95,14 +96,14 @@ class ReadOrContribute(BasePermission):
 @extend_schema(
     methods=["POST"],
     operation_id="calibration_packs_create",
-    parameters=[ContributionInput],
+    parameters=[ContributionInput, PARAMETER],
     request={CONTENT_TYPE: OpenApiTypes.BINARY},
     responses={201: PackOutput, 200: PackOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrContribute])
 @parser_classes([SafetensorsParser, BytesParser])
-def packs(request: Request) -> Response:
+def packs(request: Request) -> HttpResponseBase:
     """List the calibration packs by model, or contribute one (a safetensors body); the same file again is 200."""
     if request.method == "POST":
         return _contribute(request)
@@ -143,7 +144,7 @@ def document_of(row: CalibrationPack) -> dict[str, Any]:
     return {name: getattr(row, name) for name in SHOWN} | {"url": f"/api/calibration-packs/{row.digest}"}
 
 
-def _contribute(request: Request) -> Response:
+def _contribute(request: Request) -> HttpResponseBase:
     if not is_file(request):
         raise UnsupportedMediaType(request.content_type or "")
     options = _query(request, ContributionInput)
@@ -151,14 +152,13 @@ def _contribute(request: Request) -> Response:
     size = int(request.META.get("CONTENT_LENGTH") or 0)
     if size > limit:
         raise TooLarge(f"the body has {size} bytes; the limit is {limit}", limit=limit, size=size)
+    received = receive(request._request.read, limit=limit, new_corpus=options["new_corpus"])
+    return once(request, lambda: _recorded(request, received), body=received.digest)
+
+
+def _recorded(request: Request, received: Received) -> Response:
     name = requester(request)
-    row, is_new = contribute(
-        request._request.read,
-        limit=limit,
-        contributor=name,
-        new_corpus=options["new_corpus"],
-        metadata=Metadata(actor=name),
-    )
+    row, is_new = contribute(received, contributor=name, metadata=Metadata(actor=name))
     response = Response(document_of(row), status=201 if is_new else 200)
     response["Location"] = f"/api/calibration-packs/{row.digest}"
     return response

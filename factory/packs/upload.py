@@ -1,6 +1,7 @@
 """Receive a contributed calibration pack: stream it to disk, check it, store and record it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,10 +22,16 @@ CHUNK_BYTES = 1 << 20
 Read = Callable[[int], bytes]  # returns the body's next bytes, at most so many; b"" at its end
 
 
-def contribute(
-    read: Read, *, limit: int, contributor: str, new_corpus: bool, metadata: Metadata
-) -> tuple[CalibrationPack, bool]:
-    """Store and record a pack; return its row and whether it is new (the same file is recorded once).
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A pack whose file is stored and checked."""
+
+    digest: str
+    pack: OpenedPack
+
+
+def receive(read: Read, *, limit: int, new_corpus: bool) -> Received:
+    """Store a pack's file.
 
     Raises TooLarge, InvalidInput, DimensionMismatch, ModelNotSupported or StorageUnavailable; nothing is kept then.
     """
@@ -36,12 +43,16 @@ def contribute(
         check_pack(pack, new_corpus=new_corpus)
         opened.append(pack)
 
-    digest = blobs.put(write)  # an exception leaves no file
-    row = CalibrationPack.objects.filter(digest=digest).first()
+    return Received(blobs.put(write), opened[0])  # an exception leaves no file
+
+
+def contribute(received: Received, *, contributor: str, metadata: Metadata) -> tuple[CalibrationPack, bool]:
+    """Record a pack; return its row and whether it is new (the same file is recorded once)."""
+    row = CalibrationPack.objects.filter(digest=received.digest).first()
     if row is not None:
         return row, False
-    record_pack(_fact(digest, opened[0], contributor), metadata=metadata)
-    return CalibrationPack.objects.get(digest=digest), True
+    record_pack(_fact(received.digest, received.pack, contributor), metadata=metadata)
+    return CalibrationPack.objects.get(digest=received.digest), True
 
 
 def _receive(read: Read, file: BinaryIO, *, limit: int) -> None:

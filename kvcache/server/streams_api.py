@@ -13,6 +13,7 @@ from kvcache.server import catalogue_outputs, inputs, outputs, payloads, stream_
 from kvcache.server.models import StreamSession
 from kvcache.server.payloads import Given
 from kvcache.server.queries import get_adapter
+from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.errors import InvalidInput
 from latentmas.rest import answers, parameters
 from latentmas.rest.endpoints import computing
@@ -34,8 +35,14 @@ ALL: tuple[type[BaseRenderer], ...] = (JSONRenderer, answers.SafetensorsRenderer
 
 
 @computing(
-    "kv_cache_stream_open", json=inputs.StreamInput, answer=catalogue_outputs.StreamOutput, status=201, files=False
+    "kv_cache_stream_open",
+    json=inputs.StreamInput,
+    answer=catalogue_outputs.StreamOutput,
+    status=201,
+    files=False,
+    headers=(PARAMETER,),
 )
+@idempotent()
 def streams_view(request: Request) -> Response:
     """Begin a stream; it is yours for some minutes, until it is finished."""
     options = read(object_in(request, aliases=inputs.ALIASES), inputs.StreamInput)
@@ -58,7 +65,15 @@ def chunk(request: Request, stream_id: str, number: int) -> Response:
     )
 
 
-@computing("kv_cache_stream_finish", json=None, answer=outputs.CompressionOutput, files=False, renderers=ALL)
+@computing(
+    "kv_cache_stream_finish",
+    json=None,
+    answer=outputs.CompressionOutput,
+    files=False,
+    renderers=ALL,
+    headers=(PARAMETER,),
+)
+@idempotent(keep=False, atomic=False)
 def finish(request: Request, stream_id: str) -> HttpResponseBase:
     """End a stream: `application/octet-stream` gets its messages, safetensors and JSON one .kvz file of all chunks."""
     parameters.read_query(request, parameters.NothingInput)

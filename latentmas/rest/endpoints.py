@@ -1,6 +1,6 @@
 """Decorators of API views, with their OpenAPI description: public reads, and computations that require a scope."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django.http import HttpResponseBase
@@ -46,6 +46,7 @@ def computing(
     json: Any,
     answer: Any,
     query: Any = None,
+    headers: Sequence[OpenApiParameter] = (),
     method: str = "POST",
     status: int = 200,
     files: bool = True,
@@ -60,7 +61,7 @@ def computing(
         responses[(status, CONTENT_TYPE)] = OpenApiTypes.BINARY
     described = extend_schema(
         operation_id=operation,
-        parameters=[query, KEYS] if query else [KEYS],
+        parameters=[*([query] if query else []), KEYS, *headers],
         request=request or None,
         responses=responses,
     )

@@ -6,12 +6,19 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from latentmas.rest.scopes import (
+    AGENTS_WRITE,
     CALIBRATION_PACKS_WRITE,
     KV_CACHE_COMPUTE,
+    MARKETPLACE_ADMIN,
     MEMORIES_READ,
     MEMORIES_WRITE,
+    PURCHASES_WRITE,
+    RESTRICTED,
     VECTORS_ALIGN,
+    W_MATRICES_CERTIFY,
     W_MATRICES_GENERATE,
+    W_MATRICES_PUBLISH,
+    WEBHOOKS_WRITE,
 )
 
 
@@ -23,6 +30,10 @@ class ScopePermission(BasePermission):
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request may proceed; without token and session it is refused with 401, not 403."""
         if not request.user.is_authenticated:
+            return False
+        needed = RESTRICTED.get(self.scope)
+        if needed is not None and not request.user.has_perm(needed):
+            self.message = f"this account may not use the scope {self.scope!r}"
             return False
         if request.auth is None:
             return True
@@ -53,6 +64,30 @@ class WriteMemories(ScopePermission):
 
 class AlignVectors(ScopePermission):
     scope = VECTORS_ALIGN
+
+
+class WriteAgents(ScopePermission):
+    scope = AGENTS_WRITE
+
+
+class PublishWMatrices(ScopePermission):
+    scope = W_MATRICES_PUBLISH
+
+
+class CertifyWMatrices(ScopePermission):
+    scope = W_MATRICES_CERTIFY
+
+
+class WritePurchases(ScopePermission):
+    scope = PURCHASES_WRITE
+
+
+class WriteWebhooks(ScopePermission):
+    scope = WEBHOOKS_WRITE
+
+
+class AdministerMarketplace(ScopePermission):
+    scope = MARKETPLACE_ADMIN
 
 
 class SessionOnly(BasePermission):

@@ -12,6 +12,18 @@ CALIBRATION_PACKS_WRITE: Final = "calibration-packs:write"
 MEMORIES_READ: Final = "memories:read"
 MEMORIES_WRITE: Final = "memories:write"
 VECTORS_ALIGN: Final = "vectors:align"
+AGENTS_WRITE: Final = "agents:write"
+W_MATRICES_PUBLISH: Final = "w-matrices:publish"
+W_MATRICES_CERTIFY: Final = "w-matrices:certify"
+PURCHASES_WRITE: Final = "purchases:write"
+WEBHOOKS_WRITE: Final = "webhooks:write"
+MARKETPLACE_ADMIN: Final = "marketplace:admin"
+
+# What a scope needs beside the token: the permission of its account. It is asked for at every request, too.
+RESTRICTED: Final[Mapping[str, str]] = {
+    W_MATRICES_CERTIFY: "accounts.certify",
+    MARKETPLACE_ADMIN: "accounts.curate",
+}
 
 SCOPES: Final[Mapping[str, str]] = {
     KV_CACHE_COMPUTE: "Compress, decompress, judge, measure and stream KV-caches on this server.",
@@ -20,4 +32,10 @@ SCOPES: Final[Mapping[str, str]] = {
     VECTORS_ALIGN: "Map vectors of one model into the embedding space of another on this server.",
     MEMORIES_READ: "Read, download and align your stored memories.",
     MEMORIES_WRITE: "Store and delete memories of your own.",
+    AGENTS_WRITE: "Register agents, and change their profiles, keys and verification.",
+    W_MATRICES_PUBLISH: "Publish W-Matrices as an agent, and change its listings.",
+    W_MATRICES_CERTIFY: "Submit recertifications as an independent validator.",
+    PURCHASES_WRITE: "Buy as an agent, within the token's mandate.",
+    WEBHOOKS_WRITE: "Subscribe to events, and change or replay subscriptions.",
+    MARKETPLACE_ADMIN: "Do what a curator may: suspend, quarantine, release, certify.",
 }

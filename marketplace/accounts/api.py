@@ -10,6 +10,7 @@ from rest_framework.decorators import api_view, parser_classes, permission_class
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.idempotency import keys
 from latentmas.rest.endpoints import PROBLEM
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import SessionOnly
@@ -22,6 +23,7 @@ from marketplace.accounts.models import MAX_NAME, ApiToken
 class TokenInput(StrictSerializer):
     name = serializers.CharField(max_length=MAX_NAME, help_text="What it is for.")
     scopes = serializers.ListField(child=serializers.ChoiceField(list(SCOPES)), allow_empty=False)
+    agent_id = serializers.CharField(required=False, help_text="The agent of yours that it acts for.")
     days = serializers.IntegerField(
         min_value=1, max_value=MAX_DAYS, default=DEFAULT_DAYS, help_text="Days until it expires."
     )
@@ -30,6 +32,7 @@ class TokenInput(StrictSerializer):
 class TokenOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     name = serializers.CharField()
+    agent_id = serializers.CharField(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField())
     state = serializers.ChoiceField(["valid", "expired", "revoked"])
     created_at = serializers.DateTimeField()
@@ -48,11 +51,16 @@ class TokensOutput(serializers.Serializer[Any]):
 
 @extend_schema(methods=["GET"], operation_id="tokens_list", responses={200: TokensOutput, **PROBLEM})
 @extend_schema(
-    methods=["POST"], operation_id="tokens_create", request=TokenInput, responses={201: NewTokenOutput, **PROBLEM}
+    methods=["POST"],
+    operation_id="tokens_create",
+    parameters=[keys.PARAMETER],
+    request=TokenInput,
+    responses={201: NewTokenOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])
 @permission_classes([SessionOnly])
 @parser_classes([BoundedJSONParser])
+@keys.idempotent(keep=False)
 def tokens(request: Request) -> Response:
     """List your API tokens, or make one; it is shown once, in the answer to the POST."""
     owner = cast(User, request.user)
@@ -60,6 +68,7 @@ def tokens(request: Request) -> Response:
         return Response({"results": [_shown(row) for row in ApiToken.objects.filter(owner=owner)]})
     row, token = create_token(owner, **read(object_in(request), TokenInput))
     response = Response(_shown(row) | {"token": token}, status=201)
+    response["Location"] = f"/api/tokens/{row.id}"
     response["Cache-Control"] = "no-store"
     return response
 
@@ -74,5 +83,5 @@ def token(request: Request, token_id: str) -> Response:
 
 
 def _shown(row: ApiToken) -> dict[str, Any]:
-    same = ("id", "name", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
+    same = ("id", "name", "agent_id", "scopes", "created_at", "last_used_at", "expires_at", "revoked_at")
     return {name: getattr(row, name) for name in same} | {"state": row.state_at(timezone.now())}

@@ -8,9 +8,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
-from latentmas.rest.scopes import SCOPES
+from latentmas.rest.scopes import RESTRICTED, SCOPES
 from marketplace.accounts import secrets
 from marketplace.accounts.models import MAX_NAME, ApiToken
+from marketplace.agents.queries import agents_of
 
 DEFAULT_DAYS = 90
 MAX_DAYS = 730
@@ -18,9 +19,16 @@ MAX_TOKENS = 50  # valid ones of one account
 
 
 def create_token(
-    owner: User, *, name: str, scopes: Iterable[str], days: int | None = DEFAULT_DAYS
+    owner: User,
+    *,
+    name: str,
+    scopes: Iterable[str],
+    days: int | None = DEFAULT_DAYS,
+    agent_id: str | None = None,
 ) -> tuple[ApiToken, str]:
     """Return the row and the token, which cannot be shown again; `days` None: it does not expire.
+
+    `agent_id` is the agent of the owner's that the token acts for.
 
     Raises InvalidInput, or Conflict where the account has too many valid tokens.
     """
@@ -28,6 +36,10 @@ def create_token(
     now = timezone.now()
     if not owner.is_active:
         raise InvalidInput(f"the account {owner.get_username()!r} is not active", field="owner")
+    if beyond := sorted(set(granted) - set(scopes_of(owner))):
+        raise InvalidInput(f"the account {owner.get_username()!r} may not use {beyond[0]!r}", field="scopes")
+    if agent_id is not None and not agents_of(owner).filter(id=agent_id).exists():
+        raise InvalidInput(f"this account has no agent {agent_id[:60]!r}", field="agent_id")
     valid = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), owner=owner, revoked_at=None)
     if valid.count() >= MAX_TOKENS:
         raise Conflict(f"this account has {MAX_TOKENS} valid tokens, the limit", resolution="Revoke one first.")
@@ -36,12 +48,18 @@ def create_token(
         id=identifier,
         name=name.strip(),
         owner=owner,
+        agent_id=agent_id,
         scope_names=granted,
         secret_sha256=secrets.digest_of(token),
         created_at=now,
         expires_at=None if days is None else now + timedelta(days=days),
     )
     return row, token
+
+
+def scopes_of(owner: User) -> list[str]:
+    """Return the scopes that a token of this account may have."""
+    return [scope for scope in SCOPES if scope not in RESTRICTED or owner.has_perm(RESTRICTED[scope])]
 
 
 def revoke_token(identifier: str, *, owner: User | None = None) -> None:

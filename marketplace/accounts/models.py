@@ -14,6 +14,7 @@ class ApiToken(models.Model):
     id = models.CharField(max_length=12, primary_key=True, help_text="The public part of the token.")
     name = models.CharField(max_length=MAX_NAME)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    agent_id = models.CharField(max_length=36, null=True, help_text="The agent that it acts for.")  # noqa: DJ001
     scope_names = models.JSONField(default=list)
     secret_sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -24,6 +25,7 @@ class ApiToken(models.Model):
     class Meta:
         ordering = ("-created_at", "id")
         verbose_name = "API token"
+        permissions = [("certify", "May act as an independent validator"), ("curate", "May act as a curator")]
 
     def __str__(self) -> str:
         return f"{self.name} (lmas_{self.id}_...)"

@@ -14,7 +14,8 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from latentmas.rest.answers import CONTENT_TYPE
+from latentmas.idempotency.keys import PARAMETER, once
+from latentmas.rest.answers import CONTENT_TYPE, digest_of
 from latentmas.rest.downloads import send_file
 from latentmas.rest.endpoints import FILE, PROBLEM
 from latentmas.rest.permissions import ReadMemories, ScopePermission, WriteMemories
@@ -59,24 +60,23 @@ class MemoriesOutput(serializers.Serializer[Any]):
 @extend_schema(
     methods=["POST"],
     operation_id="memories_create",
+    parameters=[PARAMETER],
     request={CONTENT_TYPE: OpenApiTypes.BINARY},
     responses={201: MemoryOutput, 200: MemoryOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrWriteMemories])
 @parser_classes([SafetensorsParser, BytesParser])
-def memories(request: Request) -> Response:
+def memories(request: Request) -> HttpResponseBase:
     """List your memories, newest first, or store one: a raw snapshot or a .kvz file. The same file is kept once."""
     owner = cast(User, request.user)
     if request.method == "GET":
         return Response({"results": [shown(row) for row in queries.memories_of(owner)]})
     if not is_file(request):
         raise UnsupportedMediaType(request.content_type or "", detail=f"send the file itself, as {CONTENT_TYPE}")
-    limit = settings.KV_CACHE_MAX_BYTES
-    row, new = store_memory(owner, data=read_file(request, limit=limit), max_decoded_bytes=limit)
-    response = Response(shown(row), status=201 if new else 200)
-    response["Location"] = f"/api/memories/{row.id}"
-    return response
+    data = read_file(request, limit=settings.KV_CACHE_MAX_BYTES)
+    # Not atomic: to read the file takes seconds, and the same file again is the same memory.
+    return once(request, lambda: _stored(owner, data), body=digest_of(data), atomic=False)
 
 
 @extend_schema(methods=["GET"], operation_id="memories_retrieve", responses={200: MemoryOutput, **PROBLEM})
@@ -118,3 +118,10 @@ def shown(row: StoredMemory) -> dict[str, Any]:
         "url": url,
         "file_url": f"{url}/file",
     }
+
+
+def _stored(owner: User, data: bytes) -> Response:
+    row, new = store_memory(owner, data=data, max_decoded_bytes=settings.KV_CACHE_MAX_BYTES)
+    response = Response(shown(row), status=201 if new else 200)
+    response["Location"] = f"/api/memories/{row.id}"
+    return response

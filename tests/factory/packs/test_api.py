@@ -9,9 +9,8 @@ from django.test import Client
 
 from factory.corpora import Split
 from factory.models import CalibrationPack
-from factory.packs.upload import contribute
+from factory.packs.upload import receive
 from latentmas.events.models import Event
-from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput, TooLarge
 from tests.factory.synthetic import GEOMETRY, LEE, Synthetic, upload
 
@@ -105,7 +104,7 @@ def test_a_body_that_does_not_come_as_declared_leaves_nothing(own_files, registr
         return b"" if body == "empty" else b"x" * count
 
     with pytest.raises((InvalidInput, TooLarge)):
-        contribute(read, limit=5 << 20, contributor="token:a", new_corpus=False, metadata=Metadata(actor="test"))
+        receive(read, limit=5 << 20, new_corpus=False)
     assert not kept(own_files)
 
 

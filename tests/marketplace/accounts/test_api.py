@@ -7,6 +7,8 @@ from django.utils import timezone
 from latentmas.rest.scopes import KV_CACHE_COMPUTE
 from marketplace.accounts.commands import MAX_TOKENS, create_token
 from marketplace.accounts.models import ApiToken
+from marketplace.agents.commands import Profile, register_agent
+from tests.marketplace.sample import METADATA
 
 pytestmark = pytest.mark.django_db
 TOKENS = "/api/tokens"
@@ -99,3 +101,11 @@ def test_a_session_without_its_csrf_token_makes_none(alice):
     client.force_login(alice)
     assert made(client).status_code == 403
     assert not ApiToken.objects.exists()
+
+
+def test_a_token_names_an_agent_of_its_own_account_only(logged_in, alice, charlie):
+    hers = register_agent(alice, Profile("hers", "Hers"), metadata=METADATA)
+    his = register_agent(charlie, Profile("his", "His"), metadata=METADATA)
+    assert made(logged_in, agent_id=hers.id).json()["agent_id"] == hers.id
+    refused = made(logged_in, agent_id=his.id)
+    assert (refused.status_code, refused.json()["field"]) == (422, "agent_id")

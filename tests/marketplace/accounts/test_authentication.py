@@ -3,14 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 from rest_framework.decorators import api_view, permission_classes
 from rest_framework.response import Response
-from rest_framework.test import APIRequestFactory
+from rest_framework.test import APIRequestFactory, force_authenticate
 
+from latentmas.protocol.errors import InvalidInput
 from latentmas.rest.permissions import ComputeKVCaches, ScopePermission
-from latentmas.rest.scopes import KV_CACHE_COMPUTE
-from marketplace.accounts.commands import revoke_token
+from latentmas.rest.scopes import KV_CACHE_COMPUTE, MARKETPLACE_ADMIN
+from marketplace.accounts.commands import create_token, revoke_token
 from marketplace.accounts.models import ApiToken
 
 pytestmark = pytest.mark.django_db
@@ -109,3 +111,30 @@ def test_a_token_without_the_scope_is_turned_away_with_what_it_has(token):
 
 def test_another_scheme_is_not_ours_to_judge(alice):
     assert send("Basic YWxpY2U6eA==").status_code == 401
+
+
+class Curate(ScopePermission):
+    scope = MARKETPLACE_ADMIN
+
+
+@api_view(["POST"])
+@permission_classes([Curate])
+def curate(request):
+    return Response({})
+
+
+def test_a_restricted_scope_needs_the_permission_of_its_account_at_every_request(alice):
+    with pytest.raises(InvalidInput, match="may not use 'marketplace:admin'"):
+        create_token(alice, name="hers", scopes=[MARKETPLACE_ADMIN])
+    permission = Permission.objects.get(codename="curate")
+    alice.user_permissions.add(permission)
+    _, token = create_token(User.objects.get(pk=alice.pk), name="hers", scopes=[MARKETPLACE_ADMIN])
+    assert send(f"Bearer {token}", view=curate).status_code == 200
+    alice.user_permissions.remove(permission)
+    assert send(f"Bearer {token}", view=curate).status_code == 403
+
+
+def test_a_session_has_no_restricted_scope_by_itself(alice):
+    request = APIRequestFactory().post("/api/x")
+    force_authenticate(request, alice)
+    assert curate(request).status_code == 403

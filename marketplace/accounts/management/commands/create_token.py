@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from latentmas.protocol.errors import LatentMASError
 from latentmas.rest.scopes import SCOPES
-from marketplace.accounts.commands import DEFAULT_DAYS, create_token
+from marketplace.accounts.commands import DEFAULT_DAYS, create_token, scopes_of
 
 
 class Command(BaseCommand):
@@ -18,8 +18,13 @@ class Command(BaseCommand):
         parser.add_argument("username")
         parser.add_argument("--name", default="command line", help="what the token is for")
         parser.add_argument(
-            "--scope", action="append", dest="scopes", choices=list(SCOPES), help="may be repeated; default: all"
+            "--scope",
+            action="append",
+            dest="scopes",
+            choices=list(SCOPES),
+            help="may be repeated; default: all that the account may use",
         )
+        parser.add_argument("--agent", dest="agent_id", help="id of the account's agent that the token acts for")
         parser.add_argument("--days", type=int, default=DEFAULT_DAYS, help=f"until it expires; default {DEFAULT_DAYS}")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -27,7 +32,11 @@ class Command(BaseCommand):
         try:
             owner = User.objects.get(username=options["username"])
             row, token = create_token(
-                owner, name=options["name"], scopes=options["scopes"] or list(SCOPES), days=options["days"]
+                owner,
+                name=options["name"],
+                scopes=options["scopes"] or scopes_of(owner),
+                days=options["days"],
+                agent_id=options["agent_id"],
             )
         except User.DoesNotExist:
             raise CommandError(f"there is no account {options['username']!r}") from None
