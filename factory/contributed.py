@@ -28,7 +28,11 @@ def text_of(corpus_digest: str) -> TextCorpus:
 
 def runnable(session: FactorySession) -> set[str]:
     """Return which models of the session's packs can be run here, with exactly the packs' weights and their text."""
-    return {name for name in session.packs if _has_weights(name, session) and _has_text(name, session)}
+    return {
+        name
+        for name, pack in session.packs.items()
+        if has_weights(name, pack.document.weights, session) and _has_text(name, session)
+    }
 
 
 def require_genuine(digests: Mapping[str, str], session: FactorySession, *, metadata: Metadata) -> None:
@@ -74,9 +78,10 @@ def _refusal(digest: str, problem: InvalidInput) -> PackRefused:
     )
 
 
-def _has_weights(name: str, session: FactorySession) -> bool:
+def has_weights(name: str, weights: str | None, session: FactorySession) -> bool:
+    """Return whether a model runs here with exactly these weights."""
     try:
-        return name in PACKAGED and session.weights(name).digest == session.packs[name].document.weights
+        return name in PACKAGED and session.weights(name).digest == weights
     except ModelNotSupported:  # the extra `models` is not installed
         return False
 

@@ -8,22 +8,30 @@
    job that is run again must not find a result that was never listed.
 """
 
+import functools as ft
+from collections.abc import Callable
 from datetime import timedelta
 
 import msgspec
 from django.conf import settings
 
 from factory import publishing
+from factory.certifying import jobs as _certifier  # noqa: F401 - registers its handler
 from factory.cold_start import jobs as _catalogue  # noqa: F401 - registers its handlers
 from factory.contributed import basis_of, require_genuine, runnable, text_of
 from factory.generation import GenerationRequest, made_before, result_of
 from factory.recipes import results
 from factory.recipes.results import Generated
 from factory.session import FactorySession
+from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.jobs.handlers import Json, Queue, Run, Stage, handler
+from latentmas.protocol.certification import refusals
 from latentmas.protocol.errors import Conflict
 from latentmas.protocol.quality import Basis
+from latentmas.protocol.w_matrix import read_w_matrix
+from marketplace.certification.commands import begin_attempt
+from marketplace.listings.certification_events import PrivateCells
 from marketplace.listings.models import ListingVersion
 
 GENERATE = "w-matrix.generate"
@@ -41,7 +49,7 @@ def generate(run: Run) -> Json:
         return result_of(before, request)
     session = _session(request, run.stage, metadata)
     try:
-        made, version = _make(request, session)
+        made, version = _make(request, session, job=str(run.identifier))
     finally:
         session.unload_models()
     results.remember(request.inputs, made, cache=settings.CACHE_DIR)
@@ -59,15 +67,15 @@ def _session(request: GenerationRequest, stage: Stage, metadata: Metadata) -> Fa
     )
 
 
-def _make(request: GenerationRequest, session: FactorySession) -> tuple[Generated, ListingVersion]:
+def _make(request: GenerationRequest, session: FactorySession, *, job: str) -> tuple[Generated, ListingVersion]:
     digests = {request.source: request.source_pack, request.target: request.target_pack}
     require_genuine(digests, session, metadata=session.metadata)
     if runnable(session) == {request.source, request.target}:
-        return _measured(request, session)
+        return _measured(request, session, job)
     return _from_packs(request, session)
 
 
-def _measured(request: GenerationRequest, session: FactorySession) -> tuple[Generated, ListingVersion]:
+def _measured(request: GenerationRequest, session: FactorySession, job: str) -> tuple[Generated, ListingVersion]:
     from factory.recipes.draft import FunctionalOrder
     from factory.recipes.functional import generate_measured
 
@@ -76,7 +84,10 @@ def _measured(request: GenerationRequest, session: FactorySession) -> tuple[Gene
         request.source, request.target, version, TEST_SAMPLES, request.unified_dimension, method=request.method
     )
     made = generate_measured(order, session)
-    return made, _list(made, session.metadata)
+    if basis_of(request.source_pack, request.target_pack) is Basis.ACTIVATION:
+        return made, _list(made, session.metadata)
+    # Somebody who sends packs may have tuned them to the public suite.
+    return made, _list(made, session.metadata, examine=ft.partial(_examined, made, session, job))
 
 
 def _from_packs(request: GenerationRequest, session: FactorySession) -> tuple[Generated, ListingVersion]:
@@ -102,9 +113,30 @@ def _from_packs(request: GenerationRequest, session: FactorySession) -> tuple[Ge
                 raise
 
 
-def _list(made: Generated, metadata: Metadata) -> ListingVersion:
+def _examined(made: Generated, session: FactorySession, job: str) -> PrivateCells | None:
+    """Return how a listed file does on private texts; None where it earns no certificate in any case."""
+    from factory.certifying.private import measure_privately
+    from factory.measurement.control import fitted_control
+
+    if refusals(made.quality):
+        return None
+    row = ListingVersion.objects.get(file_digest=made.file)
+    assert made.quality.suite is not None  # the target was run on it
+    return measure_privately(
+        made.file,
+        read_w_matrix(blobs.local_path(made.file)),
+        made.quality.suite,
+        control=fitted_control(session.model(made.target.name), session.corpus),
+        session=session,
+        rotation=begin_attempt(row, account=session.metadata.actor, job=job),
+    )
+
+
+def _list(
+    made: Generated, metadata: Metadata, *, examine: Callable[[], PrivateCells | None] | None = None
+) -> ListingVersion:
     """Publish a W-Matrix and return its version. Raises Conflict if another run has published that number."""
-    published = publishing.publish(made, metadata=metadata)
+    published = publishing.publish(made, metadata=metadata, examine=examine)
     version = ListingVersion.objects.get(listing_id=published.listing_id, version=published.version)
     if version.file_digest != made.file:
         raise Conflict(

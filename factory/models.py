@@ -1,4 +1,4 @@
-"""Projections of the factory, written only by projectors.py."""
+"""Projections of the factory, written only by projectors.py; and the certifier's private texts, which are none."""
 
 from django.db import models
 
@@ -30,3 +30,16 @@ class CalibrationPack(models.Model):
             # An upload asks: is this corpus known?
             models.Index("corpus_digest", name="pack_corpus"),
         ]
+
+
+class PrivateDraw(models.Model):
+    """The private texts that one file is measured on in a rotation; deleted when the rotation is published."""
+
+    rotation = models.PositiveIntegerField()
+    file = models.CharField(max_length=71, help_text="sha256:<hex> of the file that is measured.")
+    seed = models.BigIntegerField()
+    salt = models.CharField(max_length=32)
+    texts = models.JSONField(null=True, help_text="By register; null until the target has written its own.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint("rotation", "file", name="draw_of_file")]

@@ -33,6 +33,12 @@ def get_pack(digest: str) -> CalibrationPack:
     return row
 
 
+def own_packs(model: str, weights: str | None) -> QuerySet[CalibrationPack]:
+    """Return the packs of KV-caches that this server captured from a model with these weights, the largest first."""
+    rows = CalibrationPack.objects.filter(model=model, weights=weights, space=Space.KV_CACHE, contributor__isnull=True)
+    return rows.order_by("-calibration_tokens", "digest")
+
+
 def require_not_refused(row: CalibrationPack, *, field: str | None = None) -> None:
     """Raise InvalidInput if a spot-check has refused the pack; `field` is the parameter that names it."""
     if row.refused is not None:

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "kvcache.server",
     "marketplace.accounts",
     "marketplace.agents",
+    "marketplace.certification",
     "marketplace.listings",
     "marketplace.memories",
     "marketplace.uploads",
@@ -235,6 +236,8 @@ CELERY_BEAT_SCHEDULE = {
 }
 # Into how many parts the factory cuts the work on one pair; more workers than that cannot help with it.
 FACTORY_SLICES = env.integer("FACTORY_SLICES", 8, minimum=1)
+# A folder of texts that only the certifier knows: they tell whether a file was made for the public suite.
+PRIVATE_TEXTS = env.text("PRIVATE_TEXTS", "")
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
 # Where the processes of one address add up what each has counted (prometheus_client reads the variable itself).

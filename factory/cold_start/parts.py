@@ -58,7 +58,7 @@ def made_in_parts(order: "FunctionalOrder", run: Run, session: FactorySession) -
     for digest in statistics:
         blobs.delete(digest)  # gigabytes that nobody needs any more
     draft = load_draft(stored)
-    journal = journal_of(draft, session)
+    journal = journal_of(draft.w_matrix, draft.control, session)
     run.stage("score")
     parts = slices(settings.FACTORY_SLICES)
     for each in results_of(run.each(SCORE, [pair | stored | msgspec.to_builtins(part) for part in parts])):
@@ -136,7 +136,7 @@ def score(run: Run) -> Json:
         session.suite,
         msgspec.convert(run.arguments, Slice),
         models=(session.model(run.arguments["source"]), session.model(run.arguments["target"])),
-        journal=journal_of(drafted, session),
+        journal=journal_of(drafted.w_matrix, drafted.control, session),
         progress=run.stage("score"),
     )
     return {"scores": blobs.put_bytes("\n".join(map(line_of, found)).encode())}

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from awareness_sdk.first_layer import known_layers
 from factory.alignment.correction import fit_correction
 from factory.alignment.fit import LinearMap, PairStatistics, fit_linear_map, solve
 from factory.corpora import Split
+from factory.measurement.control import known_width
 from factory.packs.pack import OpenedPack
 from factory.packs.pairs import Keep, every, paired_documents, paired_rows
 from factory.progress import Progress
@@ -57,10 +57,4 @@ def fit_its_correction(packs: Packs, fitted: LinearMap, *, progress: Progress, k
                 break
         progress(wanted, wanted)
 
-    return fit_correction(residuals(), width=known_width(packs[1]))
-
-
-def known_width(target: OpenedPack) -> int:
-    """Return the width of the target's first layers that a receiver computes."""
-    geometry = target.of_cache()[0]
-    return known_layers(geometry) * geometry.layer_width
+    return fit_correction(residuals(), width=known_width(packs[1].of_cache()[0]))

@@ -11,13 +11,14 @@ from awareness_sdk.first_layer import KNOWN_LAYERS
 from factory.alignment.correction import fit_tokens_only
 from factory.alignment.fit import LinearMap, PairStatistics
 from factory.corpora import Split
+from factory.measurement.control import captured_rows, known_width
 from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
 from factory.measurement.passages import Passage
 from factory.measurement.suite import passages_in, reader
 from factory.packs.pairs import require_same_corpus, target_rows
 from factory.packs.spot_check import require_sink
 from factory.recipes.assembly import Origin, assemble, read_back, sinks_of, smallest_good
-from factory.recipes.closed_form import CORRECTION_ROWS, fit_its_correction, fit_map, known_width
+from factory.recipes.closed_form import CORRECTION_ROWS, fit_its_correction, fit_map
 from factory.recipes.forecast import FORECAST_TOKENS, Example, examples_of, fit_forecasts
 from factory.refinement.descent import Refinement, refined
 from factory.session import FactorySession
@@ -32,7 +33,6 @@ from latentmas.protocol.w_matrix import CORRECTION, Method, QualityMetrics, Toke
 
 UNIFIED_DIMENSIONS = (512, 768, 1024)
 MAX_BYTES = 1 << 30  # of a file of a draft
-CONTROL_TOKENS = 10_000  # that are captured for the tokens-only control where the packs are contributed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def drafted(order: FunctionalOrder, session: FactorySession, *, statistics: Pair
     w_matrix = _with_forecasts(_draft(arrays, order, choices, session, kept=trials[dimension]), choices, order, session)
     require_sink(w_matrix.arrays["source_bos"], session.model(order.source), field="source_bos")
     require_sink(w_matrix.arrays["target_bos"], session.model(order.target), field="target_bos")
-    width = known_width(session.pack(order.target))
+    width = known_width(session.pack(order.target).of_cache()[0])
     control = fit_tokens_only(_control_rows(order, session), standard=fitted.target, width=width)
     return Draft(w_matrix, control, dimension, _settings(fitted, trials, order))
 
@@ -209,13 +209,7 @@ def _control_rows(order: FunctionalOrder, session: FactorySession) -> Iterator[A
             rows += len(found)
             yield found
         return
-    model, tokens = session.model(order.target), 0
-    for document in session.corpus.part(Split.CALIBRATION):
-        if tokens >= CONTROL_TOKENS:
-            return
-        ids = model.encode(document.text[: session.corpus.cut]).ids
-        tokens += len(ids)
-        yield model.capture(ids)[1:]
+    yield from captured_rows(session.model(order.target), session.corpus)
 
 
 def _settings(fitted: LinearMap, trials: Mapping[int, float], order: FunctionalOrder) -> dict[str, str]:

@@ -22,6 +22,7 @@ from factory.recipes.results import Generated
 from factory.session import FactorySession
 from latentmas.protocol.quality import Basis, Corpus, Quality, SuiteFigures
 from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import WMatrix
 
 
 def generate_measured(order: FunctionalOrder, session: FactorySession) -> Generated:
@@ -39,7 +40,7 @@ def finished(draft: Draft, order: FunctionalOrder, session: FactorySession) -> G
         session.suite,
         source=session.model(order.source),
         target=session.model(order.target),
-        journal=journal_of(draft, session),
+        journal=journal_of(draft.w_matrix, draft.control, session),
         progress=session.stage(f"score {order.source} -> {order.target}"),
     )
     require_enough(measured.documents, scored_tokens=order.test_samples)
@@ -56,15 +57,16 @@ def finished(draft: Draft, order: FunctionalOrder, session: FactorySession) -> G
     )
 
 
-def journal_of(draft: Draft, session: FactorySession) -> Journal:
-    """Return the journal of a draft's scores on the session's suite: an interrupted run goes on with it."""
-    document = draft.w_matrix.document
+def journal_of(w_matrix: WMatrix, control: Mapping[str, Array], session: FactorySession) -> Journal:
+    """Return the journal of a W-Matrix's scores on the session's suite: an interrupted run goes on with it.
+
+    `control` is the map of the target's tokens alone.
+    """
+    document = w_matrix.document
     name = results.inputs_digest(
         evaluation=ARMS,
         suite=session.suite.digest,
-        w_matrix=arrays_digest(
-            draft.w_matrix.arrays | {f"control_{name}": each for name, each in draft.control.items()}
-        ),
+        w_matrix=arrays_digest(w_matrix.arrays | {f"control_{name}": each for name, each in control.items()}),
         weights=(document.source_weights, document.target_weights),
     )
     return Journal(session.cache / "scores" / f"{name}.jsonl")

@@ -23,6 +23,7 @@ from latentmas.protocol.quality import (
     Quality,
 )
 from latentmas.protocol.w_matrix import Space, WMatrix
+from marketplace.listings.events import StoredFile
 
 RECIPE = "align/6"  # changes whenever the same inputs would give another W-Matrix
 FOLDER = "generated"  # of the records, below the cache folder
@@ -66,7 +67,7 @@ def store(
     source = ModelIdentity(document.source_model, document.source_weights)
     target = ModelIdentity(document.target_model, document.target_weights)
     file = blobs.put(w_matrix.write)
-    report = canonical(plain(EvaluationReport(source, target, file, quality, layers, documents, dict(settings))))
+    report = store_report(EvaluationReport(source, target, file, quality, layers, documents, dict(settings)))
     return Generated(
         version=document.version,
         source=source,
@@ -78,12 +79,18 @@ def store(
         target_dimension=document.target_dimension,
         file=file,
         file_size=blobs.size(file),
-        report=blobs.put_bytes(report),
-        report_size=len(report),
+        report=report.digest,
+        report_size=report.size,
         quality=quality,
         space=document.space,
         instrument=instrument,
     )
+
+
+def store_report(report: EvaluationReport) -> StoredFile:
+    """Store a report as canonical JSON. Raises StorageUnavailable."""
+    content = canonical(plain(report))
+    return StoredFile(blobs.put_bytes(content), len(content))
 
 
 def inputs_digest(**inputs: object) -> str:

@@ -87,6 +87,17 @@ def decide_certify(state: ListingState, version: str, *, at: datetime) -> Sequen
     return (outcome,)
 
 
+def decide_refuse(state: ListingState, refused: VersionRefused) -> Sequence[object]:
+    """Record that the certifier found a file unfit to be measured; the same again gives no event.
+
+    Raises NotFound or VersionYankedError.
+    """
+    current = state.version(refused.version)
+    if current.yanked:
+        raise VersionYankedError(f"version {refused.version} is yanked and takes no new decision about a certificate")
+    return () if current.decision == refused else (refused,)
+
+
 def decide_revoke(state: ListingState, version: str, *, reason: str) -> Sequence[object]:
     """Void the version's certificate, once. Raises NotFound, InvalidInput, or Conflict where there is none to void."""
     current = state.version(version)

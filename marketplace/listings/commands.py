@@ -11,7 +11,9 @@ from django.utils import timezone
 from latentmas import blobs
 from latentmas.events.commands import execute, load
 from latentmas.events.types import Metadata, Recorded
-from latentmas.protocol.errors import InvalidInput
+from latentmas.jobs.commands import start
+from latentmas.jobs.models import Job
+from latentmas.protocol.errors import InvalidInput, LatentMASError
 from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import (
     LISTING,
@@ -19,13 +21,21 @@ from marketplace.listings.aggregate import (
     decide_create,
     decide_publish,
 )
-from marketplace.listings.certification import decide_certify, decide_measure, decide_recertify, decide_revoke
-from marketplace.listings.certification_events import VersionMeasured, VersionRecertified
+from marketplace.listings.certification import (
+    decide_certify,
+    decide_measure,
+    decide_recertify,
+    decide_refuse,
+    decide_revoke,
+)
+from marketplace.listings.certification_events import VersionMeasured, VersionRecertified, VersionRefused
 from marketplace.listings.compact import compact
+from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
 from marketplace.listings.texts import seal
 
 CERTIFIER = "certifier"  # the actor of every measurement
+CERTIFY = "w-matrix.certify"  # the kind of the job that measures a version
 
 
 def create_listing(listing: ListingCreated, *, metadata: Metadata, expected: int | None = None) -> list[Recorded]:
@@ -59,9 +69,9 @@ def publish_version(
     Its figures are what the publisher says; `measure_version` records what the certifier finds. Raises NotFound,
     InvalidInput, Conflict or VersionConflict.
     """
-    check_stored(published.file, "file")
+    require_stored(published.file, "file")
     if published.report is not None:
-        check_stored(published.report, "report")
+        require_stored(published.report, "report")
     return execute(
         LISTING,
         listing_id,
@@ -79,7 +89,7 @@ def measure_version(
     It is the certifier who records, whoever has requested it. What is recorded has the suite's figures to four digits;
     the report has all of them. Raises NotFound, VersionYankedError, InvalidInput or VersionConflict.
     """
-    check_stored(measured.report, "report")
+    require_stored(measured.report, "report")
     measured = replace(measured, quality=compact(measured.quality))
     return execute(
         LISTING,
@@ -88,6 +98,27 @@ def measure_version(
         metadata=Metadata(actor=CERTIFIER, correlation_id=requested_by),
         expected=expected,
     )
+
+
+def refuse_version(listing_id: str, *, version: str, error: LatentMASError) -> list[Recorded]:
+    """Record why the certifier does not measure a version's file: its contents are not what they must be.
+
+    Raises NotFound or VersionYankedError.
+    """
+    refused = VersionRefused(version=version, code=error.code, reasons=(error.message,))
+    return execute(LISTING, listing_id, lambda state: decide_refuse(state, refused), metadata=Metadata(actor=CERTIFIER))
+
+
+def request_certification(listing_id: str, *, version: str, requested_by: str) -> Job:
+    """Start the certifier's job for a version that is on record, or return the one under way.
+
+    Whoever handles the kind CERTIFY does the work and answers with commands. Raises NotFound, VersionYankedError,
+    Conflict or QueueUnavailable.
+    """
+    current = load(LISTING, listing_id)[0].version(version)
+    if current.yanked:
+        raise VersionYankedError(f"version {version} is yanked and is not measured any more")
+    return start(CERTIFY, arguments={"listing_id": listing_id, "version": version}, requested_by=requested_by)
 
 
 def certify_version(
@@ -153,8 +184,8 @@ def recertify_version(
     return next(each for each in found if each.validator == submitted.validator)
 
 
-def check_stored(file: StoredFile, field: str) -> None:
-    """Raise InvalidInput where the file is not stored, or not of that size."""
+def require_stored(file: StoredFile, field: str) -> None:
+    """Raise InvalidInput unless a file is stored with its size."""
     if not blobs.exists(file.digest):
         raise InvalidInput(f"the {field} {file.digest} is not stored; store it first", field=field)
     if (stored := blobs.size(file.digest)) != file.size:

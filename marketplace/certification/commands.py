@@ -1,0 +1,45 @@
+"""Writes of certification that concern no single listing. A version's own are `marketplace.listings.commands`."""
+
+from latentmas.events.commands import execute, load
+from latentmas.events.types import Metadata
+from marketplace.certification.aggregate import (
+    ALL,
+    ATTEMPTS,
+    ROTATIONS,
+    attempts_id,
+    decide_attempt,
+    decide_open,
+    decide_publish,
+)
+from marketplace.certification.events import CertificationAttempted, RotationPublished
+from marketplace.listings.commands import CERTIFIER, require_stored
+from marketplace.listings.events import StoredFile
+from marketplace.listings.models import ListingVersion
+
+METADATA = Metadata(actor=CERTIFIER, request_id=None)
+
+
+def open_rotation() -> int:
+    """Return the number of the open rotation, opened now where none is."""
+    execute(ROTATIONS, ALL, decide_open, metadata=METADATA)
+    return load(ROTATIONS, ALL)[0].newest
+
+
+def publish_rotation(rotation: int, file: StoredFile, *, metadata: Metadata) -> None:
+    """End a rotation; its file is stored already and names its texts. Raises InvalidInput or Conflict."""
+    require_stored(file, "file")
+    published = RotationPublished(rotation, file)
+    execute(ROTATIONS, ALL, lambda state: decide_publish(state, published), metadata=metadata)
+
+
+def begin_attempt(row: ListingVersion, *, account: str, job: str) -> int:
+    """Count an attempt at a version's certificate and return the rotation. Raises AttemptsSpent."""
+    rotation = open_rotation()
+    attempted = CertificationAttempted(rotation, row.listing_id, row.version, row.file_digest, job)
+    execute(
+        ATTEMPTS,
+        attempts_id(rotation=rotation, source=row.source_model, target=row.target_model, account=account),
+        lambda state: decide_attempt(state, attempted),
+        metadata=METADATA,
+    )
+    return rotation
