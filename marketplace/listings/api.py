@@ -67,10 +67,8 @@ class CompatibleOutput(serializers.Serializer[Any]):
     targets = CompatibleTargetOutput(many=True)
 
 
-@conditional_page
-@reading("w_matrices_list", answer=outputs.PageOutput, query=inputs.BrowseInput)
 def browse(request: Request) -> Response:
-    """Browse what is on offer: measured figures first, then the lowest epsilon."""
+    """Return a page of what is on offer: measured figures first, then the lowest epsilon."""
     now = timezone.now()
     wanted = inputs.read_query(request, inputs.BrowseInput)
     offers = queries.browse(inputs.filters_from(wanted), at=now, viewer=viewer_of(request))

@@ -18,12 +18,13 @@ from marketplace.listings.errors import (
     AccessRequired,
     ListingIsDelisted,
     ListingIsQuarantined,
+    NotAllowed,
     VersionNotOffered,
     VersionYankedError,
 )
 from marketplace.listings.estimates import MeasuredPair
-from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.models import UNSCANNED, Listing, ListingVersion, Scan
+from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.models import UNSCANNED, Listing, ListingMember, ListingVersion, Scan
 from marketplace.listings.visibility import NOBODY, Viewer, belongs, has_obtained, listed, works_on
 
 NUL = "\x00"
@@ -79,10 +80,24 @@ def get_listing(listing_id: str, viewer: Viewer = NOBODY) -> Listing:
 
 def versions_of(listing_id: str, viewer: Viewer = NOBODY) -> list[ListingVersion]:
     """Return every version, yanked ones too, newest first; those that passed no scan only to who works on them."""
-    rows = list(ListingVersion.objects.filter(listing_id=listing_id).order_by("-major", "-minor", "-patch"))
+    rows = all_versions(listing_id)
     if all(row.scanned for row in rows) or works_on(listing_id, viewer):
         return rows
     return [row for row in rows if row.scanned]
+
+
+def all_versions(listing_id: str) -> list[ListingVersion]:
+    """Return every version of a listing, newest first, for who works on it."""
+    return list(ListingVersion.objects.filter(listing_id=listing_id).order_by("-major", "-minor", "-patch"))
+
+
+def managed_listing(listing_id: str, agent: str) -> Listing:
+    """Return a listing that the agent owns or maintains. Raises NotFound, NotAllowed or ListingIsQuarantined."""
+    row = get_listing(listing_id, Viewer(frozenset({agent})))
+    mine = ListingMember.objects.filter(listing_id=row.id, agent=agent)
+    if not mine.filter(Q(owner=True) | Q(role=Role.MAINTAINER)).exists():
+        raise NotAllowed("only its owner or a maintainer may see this of the listing")
+    return row
 
 
 def get_version(listing_id: str, *, version: str, viewer: Viewer = NOBODY) -> ListingVersion:

@@ -1,6 +1,7 @@
 """What may happen to a listing after its publication, and who may do it."""
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from latentmas.events.errors import VersionConflict
 from latentmas.events.models import Event
@@ -219,3 +220,11 @@ def test_no_event_holds_what_a_person_wrote_and_erasing_it_leaves_the_log_verifi
     assert "Version 1.0.0 withdrawn: (erased)" in [entry.what for entry in timeline(listing)]
     assert list(verify()) == []
     assert commands.erase_texts(listing, metadata=METADATA) == []
+
+
+def test_the_command_erases_the_texts_of_a_listing(listing, capsys):
+    call_command("erase_texts", listing)
+    assert capsys.readouterr().out == "2 texts erased\n"
+    assert Listing.objects.get().title == ERASED
+    with pytest.raises(CommandError, match="no listing"):
+        call_command("erase_texts", "nothing")
