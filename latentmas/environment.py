@@ -10,6 +10,7 @@ from latentmas.extras import absent, install_command
 
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
 
 
 def text(name: str, default: str, *, choices: tuple[str, ...] = ()) -> str:
@@ -38,6 +39,17 @@ def integer(name: str, default: int, *, minimum: int) -> int:
     if number < minimum:
         raise ImproperlyConfigured(f"{name} is {number}; it must be at least {minimum}")
     return number
+
+
+def rate(name: str, default: str) -> tuple[int, int] | None:
+    """Return `300/minute` as 300 and 60 seconds; None for `off`."""
+    value = os.environ.get(name) or default
+    if value == "off":
+        return None
+    count, _, unit = value.partition("/")
+    if unit not in SECONDS or not count.isascii() or not count.isdigit() or int(count) < 1:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be off, or like 300/minute ({', '.join(SECONDS)})")
+    return int(count), SECONDS[unit]
 
 
 def url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:

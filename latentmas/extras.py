@@ -6,11 +6,18 @@ import importlib.util
 PACKAGES = {
     "engine": ("constriction", "jax", "jaxtyping"),
     "models": ("accelerate", "gguf", "torch", "transformers"),
+    "redis": ("redis",),
     "s3": ("boto3",),
     "server": ("celery", "django", "prometheus_client", "rest_framework"),
 }
 # In the words of whoever asked for it.
-PURPOSES = {"engine": "the engine", "models": "what runs models", "s3": "files in S3", "server": "the server"}
+PURPOSES = {
+    "engine": "the engine",
+    "models": "what runs models",
+    "redis": "a shared cache",
+    "s3": "files in S3",
+    "server": "the server",
+}
 
 
 class MissingExtra(ImportError):

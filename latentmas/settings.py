@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "marketplace.listings",
     "marketplace.memories",
     "marketplace.uploads",
+    "marketplace.webhooks",
     "marketplace.web",
     "factory",
 ]
@@ -64,6 +65,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "latentmas.rest.throttles.ThrottleMiddleware",
 ]
 
 ROOT_URLCONF = "latentmas.urls"
@@ -221,6 +223,15 @@ CELERY_BEAT_SCHEDULE = {
     },
     "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
     "remove expired uploads": {"task": "marketplace.uploads.remove_expired", "schedule": crontab(minute="*/10")},
+    "send webhooks their events": {
+        "task": "marketplace.webhooks.deliver",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    "encrypt the webhooks' secrets under the newest key": {
+        "task": "marketplace.webhooks.reseal",
+        "schedule": crontab(hour="3", minute="40"),
+    },
     "ask the domains of verified publishers again": {
         "task": "marketplace.agents.verify_again",
         "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
@@ -244,6 +255,25 @@ JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
     env.folder("PROMETHEUS_MULTIPROC_DIR", DATA_DIR)
 
+# How much an account, or an address without one, may ask for; reads and everything else are counted apart. Without a
+# shared cache each process counts for itself.
+THROTTLES = {
+    "anonymous reads": env.rate("THROTTLE_ANONYMOUS_READS", "300/minute"),
+    "anonymous computing": env.rate("THROTTLE_ANONYMOUS_COMPUTING", "30/minute"),
+    "reads": env.rate("THROTTLE_READS", "1200/minute"),
+    "writes": env.rate("THROTTLE_WRITES", "300/minute"),
+}
+# How many requests of one process may wait for a change; each holds a thread.
+CHANGES_WAITING = env.integer("CHANGES_WAITING", 2, minimum=1)
+CACHE_URL = env.url("CACHE_URL", "memory://", schemes=("memory", "redis", "rediss"))
+if not CACHE_URL.startswith("memory:"):
+    env.need_extra("redis", because="CACHE_URL")
+CACHES: dict[str, dict[str, object]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
+    if CACHE_URL.startswith("memory:")
+    else {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": CACHE_URL},
+}
+
 REST_FRAMEWORK = {
     # By name: the parts below marketplace ask for scopes (latentmas.rest.scopes) and need not know how tokens are kept.
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -255,6 +285,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "latentmas.rest.problems.LenientNegotiation",
+    "DEFAULT_THROTTLE_CLASSES": ["latentmas.rest.throttles.RouteThrottle"],
+    "NUM_PROXIES": env.integer("PROXIES", 0, minimum=0),  # how many of ours X-Forwarded-For has passed
     "EXCEPTION_HANDLER": "latentmas.rest.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -263,6 +295,10 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "W-Matrices between language models and compressed KV-caches: measured, certified, versioned.",
     "VERSION": "2.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "latentmas.rest.schema.with_problems",
+    ],
 }
 
 SECURE_CONTENT_TYPE_NOSNIFF = True

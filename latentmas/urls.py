@@ -18,6 +18,7 @@ urlpatterns = [
     path("api/", include("marketplace.exchange.urls")),
     path("api/", include("marketplace.memories.urls")),
     path("api/", include("marketplace.uploads.urls")),
+    path("api/", include("marketplace.webhooks.urls")),
     path("api/", include("factory.urls")),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("api/docs", docs, name="api-docs"),

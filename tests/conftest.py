@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
@@ -66,6 +67,12 @@ def _log_can_be_flushed(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if transactional:
         triggers.remove(connection)
+
+
+@pytest.fixture(autouse=True)
+def _unspent_budgets() -> None:
+    """Let no test be throttled for the requests of those before it."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -37,6 +37,19 @@ def test_a_wrong_number_is_refused(monkeypatch: pytest.MonkeyPatch, value: str, 
         env.integer("SIZE", 10, minimum=5)
 
 
+def test_a_rate_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.rate("RATE", "300/minute") == (300, 60)
+    monkeypatch.setenv("RATE", "off")
+    assert env.rate("RATE", "300/minute") is None
+
+
+@pytest.mark.parametrize("value", ["300", "0/minute", "-1/minute", "x/minute", "3/fortnight", "3.5/minute", "²/minute"])
+def test_a_wrong_rate_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("RATE", value)
+    with pytest.raises(ImproperlyConfigured, match="it must be off, or like 300/minute"):
+        env.rate("RATE", "300/minute")
+
+
 def test_a_word_outside_its_choices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVIRONMENT", "staging")
     with pytest.raises(ImproperlyConfigured, match="must be one of local, production"):

@@ -17,7 +17,7 @@ class EventsConfig(AppConfig):
         from latentmas.events.metrics import EventLogCollector
         from latentmas.metrics import REGISTRY
 
-        autodiscover_modules("events", "projectors")
+        autodiscover_modules("events", "projectors", "changes")
         post_migrate.connect(install_triggers, sender=self)
         register(check_triggers, Tags.database)
         register(check_projections, Tags.models)

@@ -5,7 +5,7 @@ that has read position n never misses one below it.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -89,9 +89,12 @@ def stream_versions(streams: Sequence[str]) -> dict[str, int]:
     return dict.fromkeys(streams, 0) | dict(rows)
 
 
-def read_all(*, after: int = 0, limit: int = PAGE) -> list[Recorded]:
-    """Return at most `limit` events of the whole log with positions above `after`, oldest first."""
-    return _read(Event.objects.filter(position__gt=after).order_by("position")[:limit])
+def read_all(*, after: int = 0, limit: int = PAGE, types: Collection[str] | None = None) -> list[Recorded]:
+    """Return at most `limit` events of the whole log, or only of these types, with positions above `after`."""
+    rows = Event.objects.filter(position__gt=after)
+    if types is not None:
+        rows = rows.filter(type__in=types)
+    return _read(rows.order_by("position")[:limit])
 
 
 def read_all_backwards(*, before: int | None = None, limit: int = PAGE) -> list[Recorded]:

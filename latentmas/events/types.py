@@ -102,10 +102,14 @@ def event_types() -> Mapping[str, EventType]:
 
 
 def event_type_of(data: object) -> EventType:
+    return event_type_of_class(type(data))
+
+
+def event_type_of_class(cls: type) -> EventType:
     try:
-        return _BY_CLASS[type(data)]
+        return _BY_CLASS[cls]
     except KeyError:
-        raise TypeError(f"{type(data).__name__} is not an event type; decorate it with @event") from None
+        raise TypeError(f"{cls.__name__} is not an event type; decorate it with @event") from None
 
 
 def encode(data: object) -> Payload:

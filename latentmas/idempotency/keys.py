@@ -83,7 +83,8 @@ def once(
     if KEY.fullmatch(key) is None:
         raise InvalidInput(f"{HEADER} must have 1 to {MAX_KEY} visible ASCII characters", field=HEADER)
     claim = uuid4()
-    known = _claimed(request.user, key=key, fingerprint=_fingerprint(request, body), claim=claim)
+    account, fingerprint = request.user, _fingerprint(request, body)
+    known = transact(lambda: _claimed(account, key=key, fingerprint=fingerprint, claim=claim))
     if known is not None:
         return _replay(known)
 

@@ -20,6 +20,8 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 KEYS = OpenApiParameter(
     "keys", OpenApiTypes.STR, enum=["camel"], description="Answer with phase 1's camelCase keys, the metrics' too."
 )
+# The ways to authenticate at an address that needs no account, where its permission does not show that.
+ANYBODY: Any = [{"token": []}, {"cookieAuth": []}, {}]
 PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 
 

@@ -23,12 +23,13 @@ ARRAY: Any = {"type": "array", "items": {"type": "array", "items": {}}, "descrip
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Refuse parameters that are not declared."""
-        if unknown := sorted(set(self.initial_data) - set(self.fields)):
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Refuse parameters that are not declared, in an object within another one too."""
+        values: dict[str, Any] = super().to_internal_value(data)
+        if unknown := sorted(set(data) - set(self.fields)):
             known = ", ".join(sorted(self.fields))
             raise serializers.ValidationError({unknown[0]: f"unknown parameter; known are {known}"})
-        return attrs
+        return values
 
 
 class NothingInput(StrictSerializer):

@@ -8,9 +8,11 @@ from django.db.models import Q
 from django.utils import timezone
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.exceptions import AuthenticationFailed, Throttled
 from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
 
+from latentmas.rest.throttles import ANONYMOUS_COMPUTING, spend
 from marketplace.accounts import secrets
 from marketplace.accounts.models import ApiToken
 
@@ -20,13 +22,26 @@ USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Raises AuthenticationFailed (401) for a token that is unknown, expired or revoked."""
+    """Raises AuthenticationFailed (401) for a token that is unknown, expired or revoked.
+
+    Each costs its address a computation, so that nobody tries tokens for long; then Throttled (429).
+    """
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != SCHEME:
             return None
-        row = _row_of(token.strip())
+        try:
+            return self._authenticated(token.strip())
+        except AuthenticationFailed:
+            budget = spend(ANONYMOUS_COMPUTING, f"address:{BaseThrottle().get_ident(request)}")
+            request._request.budget = budget  # type: ignore[attr-defined]
+            if budget is not None and budget.exceeded:
+                raise Throttled(budget.resets) from None
+            raise
+
+    def _authenticated(self, token: str) -> tuple[User, ApiToken]:
+        row = _row_of(token)
         now = timezone.now()
         if (state := row.state_at(now)) != "valid":
             raise AuthenticationFailed(f"the token {row.name!r} is {state}")

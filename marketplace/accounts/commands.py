@@ -10,6 +10,7 @@ from django.utils import timezone
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
 from latentmas.rest.scopes import RESTRICTED, SCOPES
 from marketplace.accounts import secrets
+from marketplace.accounts.mandates import Mandate, check_terms, stored
 from marketplace.accounts.models import MAX_NAME, ApiToken
 from marketplace.agents.queries import agents_of
 
@@ -25,10 +26,11 @@ def create_token(
     scopes: Iterable[str],
     days: int | None = DEFAULT_DAYS,
     agent_id: str | None = None,
+    mandate: Mandate | None = None,
 ) -> tuple[ApiToken, str]:
     """Return the row and the token, which cannot be shown again; `days` None: it does not expire.
 
-    `agent_id` is the agent of the owner's that the token acts for.
+    `agent_id` is the agent of the owner's that the token acts for, `mandate` what it may spend.
 
     Raises InvalidInput, or Conflict where the account has too many valid tokens.
     """
@@ -38,6 +40,8 @@ def create_token(
         raise InvalidInput(f"the account {owner.get_username()!r} is not active", field="owner")
     if beyond := sorted(set(granted) - set(scopes_of(owner))):
         raise InvalidInput(f"the account {owner.get_username()!r} may not use {beyond[0]!r}", field="scopes")
+    if mandate is not None:
+        check_terms(mandate)
     if agent_id is not None and not agents_of(owner).filter(id=agent_id).exists():
         raise InvalidInput(f"this account has no agent {agent_id[:60]!r}", field="agent_id")
     valid = ApiToken.objects.filter(Q(expires_at=None) | Q(expires_at__gt=now), owner=owner, revoked_at=None)
@@ -49,6 +53,7 @@ def create_token(
         name=name.strip(),
         owner=owner,
         agent_id=agent_id,
+        mandate_terms=None if mandate is None else stored(mandate),
         scope_names=granted,
         secret_sha256=secrets.digest_of(token),
         created_at=now,

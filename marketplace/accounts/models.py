@@ -5,6 +5,8 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models
 
+from marketplace.accounts.mandates import Mandate, parsed
+
 MAX_NAME = 100
 
 
@@ -15,6 +17,7 @@ class ApiToken(models.Model):
     name = models.CharField(max_length=MAX_NAME)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
     agent_id = models.CharField(max_length=36, null=True, help_text="The agent that it acts for.")  # noqa: DJ001
+    mandate_terms = models.JSONField(null=True, help_text="What it may spend; null is no limit of its own.")
     scope_names = models.JSONField(default=list)
     secret_sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField()
@@ -33,6 +36,10 @@ class ApiToken(models.Model):
     @property
     def scopes(self) -> tuple[str, ...]:
         return tuple(self.scope_names)
+
+    @property
+    def mandate(self) -> Mandate | None:
+        return None if self.mandate_terms is None else parsed(self.mandate_terms)
 
     def state_at(self, at: datetime) -> str:
         """Return `valid`, `expired` or `revoked`."""

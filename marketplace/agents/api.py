@@ -16,7 +16,7 @@ from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.jobs.api import JobOutput, job_answer
 from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
 from latentmas.rest.cursors import page_document, page_of
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import ANYBODY, PROBLEM
 from latentmas.rest.parameters import StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import ScopePermission, WriteAgents, requester
 from latentmas.rest.uploads import BoundedJSONParser
@@ -101,7 +101,11 @@ class AgentsOutput(serializers.Serializer[Any]):
 
 
 @extend_schema(
-    methods=["GET"], operation_id="agents_list", parameters=[AgentsInput], responses={200: AgentsOutput, **PROBLEM}
+    methods=["GET"],
+    operation_id="agents_list",
+    auth=ANYBODY,
+    parameters=[AgentsInput],
+    responses={200: AgentsOutput, **PROBLEM},
 )
 @extend_schema(
     methods=["POST"],
@@ -132,7 +136,9 @@ def agents(request: Request) -> Response:
     return Response(page_document(request, page, lambda row: shown(row, profiles.get(row.id))))
 
 
-@extend_schema(methods=["GET"], operation_id="agents_retrieve", responses={200: AgentDetailOutput, **PROBLEM})
+@extend_schema(
+    methods=["GET"], operation_id="agents_retrieve", auth=ANYBODY, responses={200: AgentDetailOutput, **PROBLEM}
+)
 @extend_schema(
     methods=["PUT"],
     operation_id="agents_change",

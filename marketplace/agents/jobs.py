@@ -18,12 +18,14 @@ def verify(run: Run) -> Json:
     A domain that does not answer ends nothing. Raises LatentMASError.
     """
     agent_id, domain = run.arguments["agent_id"], run.arguments["domain"]
-    metadata = Metadata(actor=run.requested_by)
+    before, metadata = state_of(agent_id), Metadata(actor=run.requested_by)
     try:
         keys = ask(agent_id, domain)
     except PublisherNotVerified:
-        if state_of(agent_id).domain == domain:
+        if before.domain == domain:
             withdraw_verification(agent_id, reason=WithdrawalReason.DOMAIN_CHANGED, metadata=metadata)
         raise
-    verify_publisher(agent_id, domain=domain, public_keys=keys, metadata=metadata, expected=run.arguments["expected"])
+    if (before.domain, list(before.domain_keys.values())) != (domain, keys):  # a worker that died may have recorded it
+        expected = run.arguments["expected"]
+        verify_publisher(agent_id, domain=domain, public_keys=keys, metadata=metadata, expected=expected)
     return {"agent_id": agent_id, "domain": domain, "url": f"/api/agents/{agent_id}"}

@@ -9,14 +9,14 @@ from kvcache.compression.compressor import compress
 from kvcache.exchange.placement import TargetTokens
 from kvcache.server.queries import get_adapter
 from latentmas.protocol.errors import InvalidInput
-from latentmas.rest.scopes import SCOPES
+from marketplace.accounts.commands import scopes_of
 from tests.marketplace.exchange.sample import certified_listing, memory
 from tests.marketplace.sample import SOURCE, TARGET, with_suite
 
 
 @pytest.fixture
-def client(sdk_with):
-    return sdk_with(*SCOPES)
+def client(alice, sdk_with):
+    return sdk_with(*scopes_of(alice))
 
 
 def test_the_call_of_the_migration_guide(client):

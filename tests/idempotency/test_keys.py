@@ -23,6 +23,7 @@ from marketplace.accounts.commands import create_token
 from marketplace.accounts.models import ApiToken
 from marketplace.agents.commands import Profile, erase_profile, register_agent
 from marketplace.agents.models import Agent
+from tests.events.threads import in_threads
 from tests.marketplace.sample import METADATA
 
 pytestmark = pytest.mark.django_db
@@ -191,6 +192,16 @@ def test_after_a_deadlock_the_whole_request_is_repeated(alice):
     assert Agent.objects.get().id == answered.data["agent"]
     assert IdempotencyKey.objects.get().status == 200
     assert call(unlucky, alice).content == b'{"agent":"%s","attempt":3}' % answered.data["agent"].encode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_requests_at_the_same_moment_one_is_carried_out(client_with):
+    writer = client_with(AGENTS_WRITE)
+    answers = in_threads(*[lambda: post(writer, WANTED)] * 4)
+    assert {each.status_code for each in answers} <= {201, 409}
+    assert {each.json()["id"] for each in answers if each.status_code == 201} == {Agent.objects.get().id}
+    assert {each.json()["code"] for each in answers if each.status_code == 409} <= {"REQUEST_IN_FLIGHT"}
+    assert Event.objects.count() == 1
 
 
 def test_every_post_that_changes_state_honours_the_key():
