@@ -26,7 +26,7 @@ PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 
 
 def problems(*statuses: int) -> dict[Any, Any]:
-    """Return the problem documents that a route can answer with, as its description lists them."""
+    """Return the problems of a route's own; those that follow from what it takes are added by `latentmas.rest.schema`."""
     return {(status, "application/problem+json"): ProblemOutput for status in statuses}
 
 

@@ -28,7 +28,6 @@ from marketplace.listings.models import Listing
 from marketplace.listings.selling_inputs import PriceField
 from marketplace.listings.validation import REASON_CHARACTERS
 
-FAILURES = (400, 401, 403, 404, 409, 410, 412, 415, 422, 428, 429, 503)
 PER_CENT: dict[str, Any] = {"min_value": 0, "max_value": 100, "help_text": "Per cent."}
 
 
@@ -78,7 +77,7 @@ def changing(
                 operation_id=operation,
                 parameters=[IF_MATCH, *([PARAMETER] if method == "POST" else [])],
                 request=shape,
-                responses={200: outputs.ListingOutput} | problems(*FAILURES),
+                responses={200: outputs.ListingOutput} | problems(410),
             )(described)
         return described
 

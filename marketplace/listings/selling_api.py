@@ -38,7 +38,6 @@ from marketplace.uploads.queries import get_stored
 from marketplace.uploads.receiving import receive_file
 
 ALIASES = inputs.ALIASES
-FAILURES = (400, 401, 403, 404, 409, 411, 413, 415, 422, 429, 503, 507)
 SAID = ("version", "epsilon", "test_samples", "cosine_similarity", "euclidean_distance")
 EXAMPLE = {
     "title": "MiniLM to BERT",
@@ -65,7 +64,7 @@ class ReadOrPublish(PublishWMatrices):
     methods=["GET"],
     operation_id="w_matrices_list",
     parameters=[inputs.BrowseInput],
-    responses={200: outputs.PageOutput} | problems(401, 404, 422, 429),
+    responses={200: outputs.PageOutput} | problems(404),
 )
 @extend_schema(
     methods=["POST"],
@@ -73,7 +72,7 @@ class ReadOrPublish(PublishWMatrices):
     parameters=[PARAMETER],
     request={"application/json": CreateInput, CONTENT_TYPE: OpenApiTypes.BINARY},
     examples=[OpenApiExample("upload", EXAMPLE, request_only=True, media_type="application/json")],
-    responses={201: outputs.ListingOutput} | problems(*FAILURES),
+    responses={201: outputs.ListingOutput} | problems(404, 507),
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrPublish])
@@ -118,7 +117,7 @@ def w_matrices(request: Request) -> HttpResponseBase:
     operation_id="w_matrices_publish",
     parameters=[PARAMETER, IF_MATCH],
     request={"application/json": ArraysInput, CONTENT_TYPE: OpenApiTypes.BINARY},
-    responses={201: outputs.ListingOutput} | problems(*FAILURES, 410, 412, 428),
+    responses={201: outputs.ListingOutput} | problems(410, 507),
 )
 @api_view(["POST"])
 @permission_classes([PublishWMatrices])

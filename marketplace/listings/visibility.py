@@ -32,6 +32,7 @@ class Viewer:
 
 
 NOBODY = Viewer()
+WORKS = Q(owner=True) | Q(role__isnull=False)
 
 
 def viewer_of(request: Request | HttpRequest) -> Viewer:
@@ -51,6 +52,12 @@ def listed(rows: QuerySet[Listing], viewer: Viewer) -> QuerySet[Listing]:
     return rows if viewer.curator else rows.filter(~Q(access=Access.PRIVATE) | Q(id__in=_belonging(viewer)))
 
 
+def worked_on(rows: QuerySet[Listing], viewer: Viewer) -> QuerySet[Listing]:
+    """Leave only the listings that the viewer owns or works on."""
+    mine = ListingMember.objects.filter(WORKS, agent__in=viewer.agents)
+    return rows.filter(id__in=mine.values("listing_id")) if viewer.agents else rows.none()
+
+
 def obtainable(rows: QuerySet[ListingVersion], viewer: Viewer) -> QuerySet[ListingVersion]:
     """Leave only versions on offer whose files the viewer may have."""
     return rows.filter(Q(access=Access.PUBLIC) | Q(listing_id__in=_belonging(viewer)), offered=True)
@@ -63,10 +70,7 @@ def belongs(listing_id: str, viewer: Viewer) -> bool:
 
 def works_on(listing_id: str, viewer: Viewer) -> bool:
     """Return whether the viewer sees what is not on offer: quarantined listings, and versions before their scan."""
-    if viewer.curator:
-        return True
-    mine = ListingMember.objects.filter(listing_id=listing_id, agent__in=viewer.agents)
-    return bool(viewer.agents) and mine.filter(Q(owner=True) | Q(role__isnull=False)).exists()
+    return viewer.curator or worked_on(Listing.objects.filter(id=listing_id), viewer).exists()
 
 
 def has_obtained(version: ListingVersion, viewer: Viewer) -> bool:
@@ -75,8 +79,7 @@ def has_obtained(version: ListingVersion, viewer: Viewer) -> bool:
 
 
 def _memberships(viewer: Viewer) -> QuerySet[ListingMember]:
-    entitled = Q(owner=True) | Q(role__isnull=False) | Q(request=AccessRequest.GRANTED)
-    return ListingMember.objects.filter(entitled, agent__in=viewer.agents)
+    return ListingMember.objects.filter(WORKS | Q(request=AccessRequest.GRANTED), agent__in=viewer.agents)
 
 
 def _belonging(viewer: Viewer) -> Any:

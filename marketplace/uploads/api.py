@@ -46,14 +46,12 @@ class UploadsOutput(serializers.Serializer[Any]):
     results = UploadOutput(many=True)
 
 
-@extend_schema(
-    methods=["GET"], operation_id="uploads_list", responses={200: UploadsOutput} | problems(401, 403, 409, 429)
-)
+@extend_schema(methods=["GET"], operation_id="uploads_list", responses={200: UploadsOutput} | problems(404, 409))
 @extend_schema(
     methods=["POST"],
     operation_id="uploads_begin",
     request=UploadInput,
-    responses={201: UploadOutput} | problems(400, 401, 403, 409, 413, 415, 422, 429),
+    responses={201: UploadOutput} | problems(404),
 )
 @api_view(["GET", "POST"])
 @permission_classes([PublishWMatrices])
@@ -67,21 +65,19 @@ def uploads(request: Request) -> Response:
     return _answer(row, status=201)
 
 
-@extend_schema(
-    methods=["GET"], operation_id="uploads_retrieve", responses={200: UploadOutput} | problems(401, 403, 404, 409, 429)
-)
+@extend_schema(methods=["GET"], operation_id="uploads_retrieve", responses={200: UploadOutput} | problems(409))
 @extend_schema(
     methods=["PATCH"],
     operation_id="uploads_continue",
     parameters=[OFFSET],
     request={"application/octet-stream": OpenApiTypes.BINARY},
-    responses={200: UploadOutput} | problems(400, 401, 403, 404, 409, 411, 413, 415, 422, 429, 503, 507),
+    responses={200: UploadOutput} | problems(507),
 )
 @extend_schema(
     methods=["DELETE"],
     operation_id="uploads_delete",
     request=None,
-    responses={204: None} | problems(401, 403, 404, 409, 429),
+    responses={204: None},
 )
 @api_view(["GET", "PATCH", "DELETE"])
 @permission_classes([PublishWMatrices])

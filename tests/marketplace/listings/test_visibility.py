@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from latentmas.events.changes import change_types, read_changes
 from latentmas.protocol.errors import LatentMASError
 from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings.choice import best, named_for_cache
@@ -167,3 +168,20 @@ def test_an_alias_leads_to_its_version(listing, viewers):
     assert client.get(f"{BROWSE}/{listing}/versions/stable").json()["version"] == "1.0.0"
     assert client.get(f"{BROWSE}/{listing}/versions/stable/file").status_code == 200
     assert client.get(f"{BROWSE}/{listing}/versions/latest").status_code == 404
+
+
+def test_a_private_listing_is_in_nobodys_feed_but_its_members(listing, viewers, client):
+    agents = viewers["agents"]
+    private(listing, By(agents["owner"], sample.METADATA))
+    subject = f"listing/{listing}"
+
+    def known(*viewer):
+        page = read_changes(after=0, types=list(change_types()), viewer=frozenset(viewer), limit=200)
+        return {change.type for change in page.changes if change.subject == subject}
+
+    assert known() == known(agents["stranger"]) == set()
+    assert "listing.version_published" in known(agents["granted"])
+    assert "listing.access_granted" not in known(agents["granted"])
+    assert {"listing.access_granted", "listing.collaborator_added"} <= known(agents["worker"])
+    assert known(agents["owner"]) == known(agents["worker"])
+    assert subject not in client.get("/api/changes").content.decode()
