@@ -26,7 +26,7 @@ PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 
 
 def problems(*statuses: int) -> dict[Any, Any]:
-    """Return the problems of a route's own; those that follow from what it takes are added by `latentmas.rest.schema`."""
+    """Return the problems of a route's own; `latentmas.rest.schema` adds those that follow from what it takes."""
     return {(status, "application/problem+json"): ProblemOutput for status in statuses}
 
 

@@ -16,7 +16,7 @@ from latentmas.idempotency.keys import PARAMETER, once
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.conditional import IF_MATCH, expected_version
-from latentmas.rest.endpoints import problems
+from latentmas.rest.endpoints import ANYBODY, problems
 from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -63,6 +63,7 @@ class ReadOrPublish(PublishWMatrices):
 @extend_schema(
     methods=["GET"],
     operation_id="w_matrices_list",
+    auth=ANYBODY,
     parameters=[inputs.BrowseInput],
     responses={200: outputs.PageOutput} | problems(404),
 )
