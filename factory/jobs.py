@@ -28,10 +28,9 @@ from latentmas.events.types import Metadata
 from latentmas.jobs.handlers import Json, Queue, Run, Stage, handler
 from latentmas.protocol.certification import refusals
 from latentmas.protocol.errors import Conflict
-from latentmas.protocol.quality import Basis
+from latentmas.protocol.quality import Basis, PrivateCells
 from latentmas.protocol.w_matrix import read_w_matrix
 from marketplace.certification.commands import begin_attempt
-from marketplace.listings.certification_events import PrivateCells
 from marketplace.listings.models import ListingVersion
 
 GENERATE = "w-matrix.generate"
@@ -120,7 +119,7 @@ def _examined(made: Generated, session: FactorySession, job: str) -> PrivateCell
 
     if refusals(made.quality):
         return None
-    row = ListingVersion.objects.get(file_digest=made.file)
+    row = ListingVersion.objects.get(file_digest=made.file, publisher=None)  # a seller may have sent the same
     assert made.quality.suite is not None  # the target was run on it
     return measure_privately(
         made.file,

@@ -249,6 +249,8 @@ CELERY_BEAT_SCHEDULE = {
 FACTORY_SLICES = env.integer("FACTORY_SLICES", 8, minimum=1)
 # A folder of texts that only the certifier knows: they tell whether a file was made for the public suite.
 PRIVATE_TEXTS = env.text("PRIVATE_TEXTS", "")
+# Where a rights holder can ask for a W-Matrix to be taken down: an address that cards carry.
+TAKEDOWN_CONTACT = env.text("TAKEDOWN_CONTACT", "")
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
 # Where the processes of one address add up what each has counted (prometheus_client reads the variable itself).

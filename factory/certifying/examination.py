@@ -29,10 +29,11 @@ from latentmas.protocol.quality import (
     Instrument,
     LayerFidelity,
     ModelIdentity,
+    PrivateCells,
     Quality,
 )
 from latentmas.protocol.w_matrix import Space, WMatrix, read_w_matrix
-from marketplace.listings.certification_events import PrivateCells, VersionMeasured
+from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.models import ListingVersion
 
 

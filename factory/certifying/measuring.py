@@ -67,7 +67,7 @@ def measure_publicly(w_matrix: WMatrix, session: FactorySession, *, journal: boo
         progress=session.stage(f"score {_pair(document)}"),
     )
     quality = quality_of(found, w_matrix.arrays, session.corpus)
-    return PublicFigures(quality, found, instrument_of(ARMS, target.network), control)
+    return PublicFigures(quality, found, instrument_of(ARMS, (source, target)), control)
 
 
 def _pair(document: WMatrixDocument) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
+from factory.certifying.draws import commitment_of
 from factory.corpora import Document, load_corpus
 from factory.corpora.documents import digest_of
 from factory.corpora.suite import EvaluationSuite, SuiteCell
@@ -21,13 +22,12 @@ from factory.runners.model import RunningModel
 from factory.runners.sampling import sampled
 from factory.session import FactorySession
 from latentmas.protocol.certification import earned_scope, failures_of
-from latentmas.protocol.commitments import commitment, new_salt
+from latentmas.protocol.commitments import new_salt
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.expected import retention_in
-from latentmas.protocol.quality import Cell, SuiteFigures, TokenMode
+from latentmas.protocol.quality import Cell, PrivateCells, SuiteFigures, TokenMode
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import WMatrix
-from marketplace.listings.certification_events import PrivateCells
 
 OPERATORS, WRITTEN = "private", "private, written by the target"  # registers
 DRAWN, WANTED = 16, 12  # texts of each; more are drawn than wanted, since some turn out too short
@@ -81,13 +81,6 @@ def measure_privately(
         progress=session.stage("score private texts"),
     ).figures
     return PrivateCells(rotation, passes(figures, public), commitment_of(drawn))
-
-
-def commitment_of(drawn: PrivateDraw) -> str:
-    """Return `sha256:<hex>` over the salted digests of seed and texts."""
-    assert drawn.texts is not None
-    texts = {register: [commitment(text, salt=drawn.salt) for text in texts] for register, texts in drawn.texts.items()}
-    return commitment({"seed": drawn.seed, "texts": texts}, salt=drawn.salt)
 
 
 def suite_of(drawn: PrivateDraw, *, length: int) -> EvaluationSuite:

@@ -53,7 +53,7 @@ def finished(draft: Draft, order: FunctionalOrder, session: FactorySession) -> G
         layers=measured.layers,
         documents=measured.documents,
         settings=draft.settings,
-        instrument=instrument_of(ARMS, session.model(order.target).network),
+        instrument=instrument_of(ARMS, (session.model(order.source), session.model(order.target))),
     )
 
 

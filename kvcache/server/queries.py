@@ -21,12 +21,12 @@ OPEN_PROFILES = 4  # kept in memory by each process; a profile is some tens of m
 
 def get_adapter(spelling: str) -> ModelAdapter:
     """Return the adapter of an active model by its name, hub id or an alias. Raises ModelNotSupported."""
-    return _adapter(get_model(spelling, require_active=True))
+    return adapter_of(get_model(spelling, require_active=True))
 
 
 def adapters() -> list[ModelAdapter]:
     """Return the adapters of all active models that keep a KV-cache, by name."""
-    return [_adapter(row) for row in list_models(active=True).filter(has_kv_cache=True)]
+    return [adapter_of(row) for row in list_models(active=True).filter(has_kv_cache=True)]
 
 
 def list_profiles(*, model: str | None = None) -> QuerySet[CodecProfile]:
@@ -63,5 +63,6 @@ def _opened(digest: str) -> "OpenedProfile":
     return codec.open_profile(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES)
 
 
-def _adapter(row: RegisteredModel) -> ModelAdapter:
+def adapter_of(row: RegisteredModel) -> ModelAdapter:
+    """Return the adapter of a model. Raises ModelNotSupported where it keeps no KV-cache."""
     return adapter_for(row.name, family=row.family, architecture=row.shape, threshold=row.attention_threshold)

@@ -214,12 +214,36 @@ class ModelIdentity:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """What turned text into tokens, by the digests of its definition and of its chat template; None: it has none."""
+
+    digest: str | None  # sha256:<hex>
+    chat_template: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Instrument:
     """What figures were measured with, beside file, weights and texts: all the same, and the figures are the same."""
 
     code: str  # the version of the measuring code, such as arms/3
     seed: int  # of the random controls
     numerics: str  # what the models ran in, such as cpu/float32
+    source_tokenizer: Tokenizer | None = None  # None where no model was run
+    target_tokenizer: Tokenizer | None = None
+
+    @property
+    def tokenizers(self) -> tuple[Tokenizer | None, Tokenizer | None]:
+        """Those of source and target."""
+        return self.source_tokenizer, self.target_tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateCells:
+    """How a version did on texts that its seller could not know; they are published when their rotation ends."""
+
+    rotation: int
+    passed: bool
+    commitment: str  # sha256:<hex> over the salted digests of seed and texts (docs/certification.md)
 
 
 @dataclass(frozen=True, slots=True)

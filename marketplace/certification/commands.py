@@ -2,6 +2,8 @@
 
 from latentmas.events.commands import execute, load
 from latentmas.events.types import Metadata
+from latentmas.protocol.errors import InvalidInput
+from marketplace.agents.models import Agent
 from marketplace.certification.aggregate import (
     ALL,
     ATTEMPTS,
@@ -12,9 +14,11 @@ from marketplace.certification.aggregate import (
     decide_publish,
 )
 from marketplace.certification.events import CertificationAttempted, RotationPublished
-from marketplace.listings.commands import CERTIFIER, require_stored
+from marketplace.listings.certification_events import VersionRecertified
+from marketplace.listings.commands import CERTIFIER, recertify_version, require_stored
 from marketplace.listings.events import StoredFile
 from marketplace.listings.models import ListingVersion
+from marketplace.listings.queries import get_listing
 
 METADATA = Metadata(actor=CERTIFIER, request_id=None)
 
@@ -30,6 +34,18 @@ def publish_rotation(rotation: int, file: StoredFile, *, metadata: Metadata) -> 
     require_stored(file, "file")
     published = RotationPublished(rotation, file)
     execute(ROTATIONS, ALL, lambda state: decide_publish(state, published), metadata=metadata)
+
+
+def submit_recertification(
+    row: ListingVersion, submitted: VersionRecertified, *, agent: Agent, metadata: Metadata
+) -> VersionRecertified:
+    """Return a validator's figures as recorded, with whether they agree.
+
+    Raises InvalidInput where the validator and the seller are the same login's, and what `recertify_version` raises.
+    """
+    if Agent.objects.filter(id=get_listing(row.listing_id).seller, owner=agent.owner).exists():
+        raise InvalidInput("the seller of a version is not its validator", field="validator")
+    return recertify_version(row.listing_id, submitted=submitted, metadata=metadata)
 
 
 def begin_attempt(row: ListingVersion, *, account: str, job: str) -> int:

@@ -9,7 +9,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from kvcache.exchange.policy import weights_finding
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
@@ -18,7 +17,7 @@ from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.certificates import certificate_of, require_certificate
-from marketplace.listings.choice import best
+from marketplace.listings.choice import best, reachable
 from marketplace.listings.statistics import statistics
 from marketplace.listings.visibility import viewer_of
 
@@ -38,11 +37,7 @@ class CertificateOutput(serializers.Serializer[Any]):
     targets = outputs.TargetOutput(many=True, help_text="The specification's own, and whether they are met.")
 
 
-class BestOutput(outputs.VersionOutput):
-    findings = serializers.ListField(child=serializers.CharField(), help_text="About `target_weights`.")
-
-
-class ManifestOutput(serializers.Serializer[Any]):
+class ReportOutput(serializers.Serializer[Any]):
     listing_id = serializers.CharField()
     version = serializers.CharField()
     basis = serializers.ChoiceField([basis.value for basis in Basis])
@@ -92,8 +87,8 @@ def version(request: Request, listing_id: str, version: str) -> Response:
     return Response(outputs.version(row, at=timezone.now()))
 
 
-@reading("w_matrices_manifest", answer=ManifestOutput)
-def manifest(request: Request, listing_id: str, version: str) -> Response:
+@reading("w_matrices_report", answer=ReportOutput)
+def report(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
     row = queries.offered_version(listing_id, version, viewer_of(request))
     return Response(
@@ -123,36 +118,33 @@ def certificate(request: Request, listing_id: str, version: str) -> Response:
     )
 
 
-@reading("w_matrices_best", answer=BestOutput, query=inputs.BestInput)
+@reading("w_matrices_best", answer=outputs.VersionOutput, query=inputs.BestInput)
 def best_for_pair(request: Request) -> Response:
     """Return the best certified version for a pair of models; never a simulated one unless it is asked for."""
     now = timezone.now()
-    wanted = inputs.read_query(request, inputs.BestInput)
-    source, target = get_model(wanted["source_model"]).name, get_model(wanted["target_model"]).name
+    asked = inputs.read_query(request, inputs.BestInput)
     found = best(
-        source_model=source,
-        target_model=target,
+        source_model=get_model(asked["source_model"]).name,
+        target_model=get_model(asked["target_model"]).name,
         at=now,
-        min_certification=inputs.tier_of(wanted),
-        include_simulated=wanted["include_simulated"],
-        space=Space(wanted["space"]),
-        context_tokens=wanted.get("context_tokens"),
+        space=Space(asked["space"]),
+        wanted=inputs.wanted_from(asked, viewer_of(request)),
     )
-    finding = weights_finding(wanted.get("target_weights"), found.target_weights)
-    return Response(outputs.version(found, at=now) | {"findings": [finding] if finding else []})
+    return Response(outputs.version(found, at=now))
 
 
 @reading("w_matrices_compatible", answer=CompatibleOutput, query=inputs.CompatibleInput)
 def compatible(request: Request) -> Response:
-    """Return the models that a W-Matrix on offer leads to from one model, each with its first listing."""
+    """Return the models that a W-Matrix on offer leads to from one model, each with the first version wanted."""
     now = timezone.now()
-    wanted = inputs.read_query(request, inputs.CompatibleInput)
-    source = get_model(wanted["source_model"]).name
-    shown = ("target_model", "version", "basis", "epsilon", "retention", "certification", "url")
+    asked = inputs.read_query(request, inputs.CompatibleInput)
+    source = get_model(asked["source_model"]).name
+    rows = reachable(source, at=now, space=Space(asked["space"]), wanted=inputs.wanted_from(asked, viewer_of(request)))
+    shown = ("listing_id", "target_model", "version", "basis", "epsilon", "certification", "url")
     targets = []
-    for row in queries.targets_of(source, at=now, space=Space(wanted["space"]), viewer=viewer_of(request)):
-        summary = outputs.summary(row, at=now)
-        targets.append({"listing_id": row.id} | {name: summary[name] for name in shown})
+    for row in rows:
+        document, retention = outputs.version(row, at=now), row.quality["retention"]
+        targets.append({name: document[name] for name in shown} | {"retention": retention and retention["aligned"]})
     return Response({"source_model": source, "targets": targets})
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from latentmas.protocol.certification import certify, refusals
 from latentmas.protocol.errors import Conflict, InvalidInput, QualityBelowThreshold
-from latentmas.protocol.quality import MEASURED
+from latentmas.protocol.quality import MEASURED, SuiteFigures
 from marketplace.listings.aggregate import CertificationDecision, ListingState, VersionState
 from marketplace.listings.certification_events import (
     CertificateRevoked,
@@ -127,23 +127,20 @@ def decide_recertify(state: ListingState, submitted: VersionRecertified) -> Sequ
     for name, came, due in (("file", submitted.file, measured.file), ("suite", submitted.suite, suite.digest)):
         if came != due:
             raise InvalidInput(f"{name} is {came}; the certifier measured {due}", field=name, came=came, expected=due)
+    recorded = replace(submitted, agrees=agree(suite, submitted.cells))
+    return () if recorded in current.recertified else (recorded,)
+
+
+def agree(suite: SuiteFigures, cells: Sequence[RecertifiedCell]) -> bool:
+    """Return whether every figure lies in the interval that was measured. Raises InvalidInput for other cells."""
     known = {(cell.register, cell.length): cell.aligned for cell in suite.cells if cell.aligned is not None}
-    theirs = {(cell.register, cell.length): cell.retention for cell in submitted.cells}
-    if len(theirs) < len(submitted.cells) or set(theirs) != set(known):
+    theirs = {(cell.register, cell.length): cell.retention for cell in cells}
+    if len(theirs) < len(cells) or set(theirs) != set(known):
         raise InvalidInput(
             f"the figures are of {_cells(theirs)}; those that were measured are {_cells(known)}, each once",
             field="cells",
         )
-    agrees = all(known[place].low <= figure.value <= known[place].high for place, figure in theirs.items())
-    recorded = replace(submitted, agrees=agrees)
-    return () if recorded in current.recertified else (recorded,)
-
-
-def cells_of(measured: VersionMeasured) -> tuple[RecertifiedCell, ...]:
-    """Return the public cells that a validator measures again; none where there is no suite."""
-    suite = measured.quality.suite
-    cells = () if suite is None else suite.cells
-    return tuple(RecertifiedCell(each.register, each.length, each.aligned) for each in cells if each.aligned)
+    return all(known[place].low <= figure.value <= known[place].high for place, figure in theirs.items())
 
 
 def _judge(current: VersionState, *, at: datetime) -> CertificationDecision:

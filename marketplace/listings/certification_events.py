@@ -9,18 +9,9 @@ from datetime import datetime
 
 from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.certification import Grade, Scope, Tier
-from latentmas.protocol.quality import Instrument, Interval, Quality
+from latentmas.protocol.quality import Instrument, Interval, PrivateCells, Quality
 from marketplace.listings.events import StoredFile
 from marketplace.listings.free_text import FreeText
-
-
-@dataclass(frozen=True, slots=True)
-class PrivateCells:
-    """How a version did on texts that its seller could not know; they are published when their rotation ends."""
-
-    rotation: int
-    passed: bool
-    commitment: str  # sha256:<hex> over the salted digests of seed and texts (docs/certification.md)
 
 
 @event("listing.version_measured")

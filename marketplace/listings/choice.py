@@ -16,11 +16,14 @@ from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.queries import get_listing, obtainable_version, offered_version
 from marketplace.listings.ranking import ranked, tier_for_context
-from marketplace.listings.visibility import NOBODY, obtainable
+from marketplace.listings.visibility import NOBODY, Viewer, obtainable
+from marketplace.listings.wanted import Wanted
 
 BROWSE = "GET /api/w-matrices"
 BEST = f"{BROWSE}/best"
 COMPATIBLE = f"{BROWSE}/compatible"
+ANY = Wanted()
+ORDER = ("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")  # measured first
 
 
 def best(
@@ -28,55 +31,77 @@ def best(
     source_model: str,
     target_model: str,
     at: datetime,
-    min_certification: Tier | None = None,
-    include_simulated: bool = False,
     space: Space = Space.KV_CACHE,
-    context_tokens: int | None = None,
+    wanted: Wanted = ANY,
 ) -> ListingVersion:
-    """Return the version with a valid certificate of at least `min_certification` that ranks first.
+    """Return the version with a valid certificate that ranks first among those that are wanted.
 
-    Without `min_certification` any tier will do, and with `include_simulated` a simulated version is the last resort.
-    With `context_tokens`, of the target, a certificate counts by its tier at that length, and not at all beyond its
-    scope. Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same
-    model.
+    Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same model.
     """
     _require_two(source_model, target_model)
-    offers = list(_offers(source_model, target_model, space))
+    every = _offers(source_model, target_model, space, wanted.viewer)
+    offers = list(wanted.among(every))
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
-    last_resort = simulated if include_simulated and min_certification is None else []
-    certified = _certified(offers, at=at, floor=min_certification or Tier.BRONZE, tokens=context_tokens)
-    for offer in ranked(certified, tokens=context_tokens) + last_resort:
+    last_resort = simulated if wanted.simulated and wanted.floor is None else []
+    certified = _certified(offers, at=at, floor=wanted.floor or Tier.BRONZE, tokens=wanted.context_tokens)
+    for offer in ranked(certified, tokens=wanted.context_tokens) + last_resort:
         return offer
+    if not offers and wanted.narrows and every.exists():
+        raise WMatrixNotFound(
+            f"no W-Matrix from {source_model} to {target_model} has {wanted.narrows}",
+            resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair. "
+            "Otherwise let the target model read the text itself.",
+            source_model=source_model,
+            target_model=target_model,
+        )
     raise _not_found(
         offers,
         source_model,
         target_model,
-        min_certification=min_certification,
+        min_certification=wanted.floor,
         at=at,
         space=space,
-        tokens=context_tokens,
+        tokens=wanted.context_tokens,
     )
 
 
+def reachable(
+    source_model: str, *, at: datetime, space: Space = Space.KV_CACHE, wanted: Wanted = ANY
+) -> list[ListingVersion]:
+    """Return for each model that `source_model` can be mapped to the first version that is wanted.
+
+    Measured ones come first, then the lowest epsilon; two queries.
+    """
+    offers = obtainable(ListingVersion.objects.filter(source_model=source_model, space=space), wanted.viewer)
+    if wanted.floor is not None:
+        tiers = [tier.value for tier, rank in RANK.items() if rank >= RANK[wanted.floor]]
+        offers = offers.filter(tier__in=tiers, certified_until__gt=at)
+    first: dict[str, str] = {}
+    for key, target in wanted.among(offers).order_by(*ORDER).values_list("id", "target_model"):
+        first.setdefault(target, key)
+    rows = ListingVersion.objects.in_bulk(first.values())
+    return [rows[key] for key in first.values()]
+
+
 def named_for_cache(
-    listing_id: str | None, version: str | None, *, source_model: str, target_model: str
+    listing_id: str | None, version: str | None, *, source_model: str, target_model: str, viewer: Viewer = NOBODY
 ) -> ListingVersion | None:
     """Return the version between KV-caches that a request names, wholly or in part; None where it names none.
 
     A version named without a listing is taken from the pair's best listing that has it. Raises WMatrixNotFound for a
-    listing of another pair, NotFound, VersionYankedError, or InvalidInput for a malformed version.
+    listing of another pair, what `obtainable_version` does, or InvalidInput for a malformed version.
     """
     if version is not None:
         parse_version(version)
     if listing_id is None:
         return None if version is None else _of_pair(version, source_model, target_model)
-    wanted = version or get_listing(listing_id).version
+    wanted = version or get_listing(listing_id, viewer).version
     if wanted is None:
         raise WMatrixNotFound(
             f"listing {listing_id} has no version on offer",
             resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair.",
         )
-    row = obtainable_version(listing_id, wanted)
+    row = obtainable_version(listing_id, wanted, viewer)
     if (row.source_model, row.target_model, row.space) != (source_model, target_model, Space.KV_CACHE):
         raise WMatrixNotFound(
             f"listing {listing_id} maps {row.space} from {row.source_model} to {row.target_model}, not the KV-cache of "
@@ -179,11 +204,11 @@ def _certified(
     return [offer for offer, tier in found if tier is not None and RANK[Tier(tier)] >= RANK[floor]]
 
 
-def _offers(source_model: str, target_model: str, space: Space) -> QuerySet[ListingVersion]:
-    """Return the versions on offer between two models: measured first, then the lowest epsilon, then the newest."""
+def _offers(source_model: str, target_model: str, space: Space, viewer: Viewer = NOBODY) -> QuerySet[ListingVersion]:
+    """Return what a viewer may use between two models: measured first, then the lowest epsilon, then the newest."""
     return obtainable(
-        ListingVersion.objects.filter(source_model=source_model, target_model=target_model, space=space), NOBODY
-    ).order_by("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")
+        ListingVersion.objects.filter(source_model=source_model, target_model=target_model, space=space), viewer
+    ).order_by(*ORDER)
 
 
 def _measured(offers: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:

@@ -9,10 +9,13 @@ from rest_framework.request import Request
 from latentmas.blobs import DIGEST
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
+from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.queries import get_model
 from latentmas.rest.parameters import DigestField, StrictSerializer, read, snake_keys
 from marketplace.listings.queries import Filters
+from marketplace.listings.visibility import Viewer
+from marketplace.listings.wanted import Wanted
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
@@ -48,19 +51,26 @@ class BrowseInput(FiltersInput):
     cursor = serializers.CharField(required=False, max_length=400, help_text="`next_cursor` of the page before.")
 
 
-class BestInput(StrictSerializer):
+class WantedInput(StrictSerializer):
+    """What is wanted of a version beside its models."""
+
+    min_certification = serializers.ChoiceField([tier.value for tier in Tier], required=False)
+    space = serializers.ChoiceField(SPACES, required=False, default=Space.KV_CACHE.value)
+    source_weights = DigestField(required=False, help_text="Only figures of exactly these weights.")
+    target_weights = DigestField(required=False, help_text="Only figures of exactly these weights.")
+    suite = serializers.CharField(required=False, help_text="Name or digest of the evaluation suite.")
+    version = serializers.CharField(required=False, help_text="A version that must be compatible: MAJOR.MINOR.PATCH.")
+    price_max = serializers.IntegerField(required=False, min_value=0, max_value=10**12, help_text="Minor units.")
+
+
+class BestInput(WantedInput):
     source_model = serializers.CharField(help_text="Name, hub id or alias.")
     target_model = serializers.CharField(help_text="Name, hub id or alias.")
-    min_certification = serializers.ChoiceField([tier.value for tier in Tier], required=False)
     include_simulated = serializers.BooleanField(
         required=False, default=False, help_text="Return a simulated version where nothing certified exists."
     )
-    space = serializers.ChoiceField(SPACES, required=False, default=Space.KV_CACHE.value)
     context_tokens = serializers.IntegerField(
         required=False, min_value=1, max_value=MAX_CONTEXT, help_text="Length of the contexts, in the target's tokens."
-    )
-    target_weights = DigestField(
-        required=False, help_text="Of the receiver; others than the figures were measured with are a finding."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -74,9 +84,8 @@ class PairEstimateInput(StrictSerializer):
     target_model = serializers.CharField(help_text="Name, hub id or alias.")
 
 
-class CompatibleInput(StrictSerializer):
+class CompatibleInput(WantedInput):
     source_model = serializers.CharField(help_text="Name, hub id or alias.")
-    space = serializers.ChoiceField(SPACES, required=False, default=Space.KV_CACHE.value)
 
 
 class VersionCompatibilityInput(StrictSerializer):
@@ -114,6 +123,21 @@ def filters_from(values: Mapping[str, Any]) -> Filters:
         price_max=values.get("price_max"),
         include_simulated=values["include_simulated"],
         space=None if values["space"] == ANY else Space(values["space"]),
+    )
+
+
+def wanted_from(values: Mapping[str, Any], viewer: Viewer) -> Wanted:
+    """Return what a viewer wants of a version. Raises InvalidInput for a malformed one."""
+    return Wanted(
+        floor=tier_of(values),
+        context_tokens=values.get("context_tokens"),
+        source_weights=values.get("source_weights"),
+        target_weights=values.get("target_weights"),
+        suite=values.get("suite"),
+        version=parse_version(values["version"]) if "version" in values else None,
+        price_max=values.get("price_max"),
+        simulated=values.get("include_simulated", False),
+        viewer=viewer,
     )
 
 

@@ -108,10 +108,17 @@ class PageOutput(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
 
 
+class TokenizerOutput(serializers.Serializer[Any]):
+    digest = serializers.CharField(allow_null=True)
+    chat_template = serializers.CharField(allow_null=True, help_text="Digest; null: it has none.")
+
+
 class InstrumentOutput(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="Version of the measuring code.")
     seed = serializers.IntegerField(help_text="Of the random controls.")
     numerics = serializers.CharField(help_text="What the models ran in, such as cpu/float32.")
+    source_tokenizer = TokenizerOutput(allow_null=True, help_text="Null: no model was run.")
+    target_tokenizer = TokenizerOutput(allow_null=True)
 
 
 class PrivateCellsOutput(serializers.Serializer[Any]):

@@ -183,16 +183,6 @@ def versions_with_file(digest: str) -> list[ListingVersion]:
     return sorted(rows.order_by("-published_at", "id"), key=lambda row: not row.offered)
 
 
-def targets_of(
-    source_model: str, *, at: datetime, space: Space = Space.KV_CACHE, viewer: Viewer = NOBODY
-) -> list[Listing]:
-    """Return for each model that `source_model` can be mapped to the first listing in the catalogue's order."""
-    first: dict[str, Listing] = {}
-    for row in browse(Filters(source_model=source_model, space=space), at=at, viewer=viewer):
-        first.setdefault(row.target_model, row)
-    return list(first.values())
-
-
 def measured_listings(*, at: datetime) -> list[Listing]:
     """Return what is on offer with a retention measured on the target model: one listing a pair, certified before not.
 

@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from marketplace.listings import api, estimate_api, files_api, lifecycle_api, members_api, protocol_api, selling_api
+from marketplace.listings import (
+    api,
+    estimate_api,
+    feed_api,
+    files_api,
+    lifecycle_api,
+    members_api,
+    protocol_api,
+    selling_api,
+)
 
 LISTING = "w-matrices/<str:listing_id>"
 VERSION = f"{LISTING}/versions/<str:version>"
@@ -34,6 +43,9 @@ urlpatterns = [
     path(f"{VERSION}/deprecate", lifecycle_api.deprecate, name="w-matrix-deprecate"),
     path(VERSION, api.version, name="w-matrix-version"),
     path(f"{VERSION}/file", files_api.file, name="w-matrix-file"),
-    path(f"{VERSION}/manifest", api.manifest, name="w-matrix-manifest"),
+    path(f"{VERSION}/report", api.report, name="w-matrix-report"),
+    path(f"{VERSION}/manifest", feed_api.manifest, name="w-matrix-manifest"),
+    path("feed", feed_api.feed, name="feed"),
+    path("feed/schema", feed_api.schema, name="feed-schema"),
     path(f"{VERSION}/certificate", api.certificate, name="w-matrix-certificate"),
 ]

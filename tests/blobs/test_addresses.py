@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from kvcache.server.payloads import Given, to_file
 from latentmas import blobs
-from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, MEMORIES_READ, MEMORIES_WRITE
-from marketplace.listings.lifecycle_commands import yank_version
+from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, MEMORIES_READ, MEMORIES_WRITE, W_MATRICES_PUBLISH
+from marketplace.agents.commands import Profile, register_agent
+from marketplace.listings.lifecycle_commands import change_access, yank_version
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from tests.awareness_sdk.test_kv_cache import published
 from tests.factory.synthetic import Synthetic, upload
@@ -57,6 +59,18 @@ def test_a_w_matrix_file_is_fetched_from_s3_by_a_url_that_expires(listed, client
     came = httpx.get(response["Location"], headers={"Range": "bytes=0-3"})
     assert (came.status_code, came.content) == (206, b"test")
     assert came.headers["Content-Disposition"] == 'attachment; filename="smollm2-135m--gemma-3-270m--1.0.0.safetensors"'
+
+
+def test_a_gated_file_goes_by_a_link_of_a_minute_and_never_through_the_cdn(registry, configure, alice, client_with):
+    configure(cdn_url="https://cdn.example/files")
+    agent = register_agent(alice, Profile("alice-labs", "Alice"), metadata=sample.METADATA).id
+    listing = sample.make_listing(seller=agent)
+    change_access(listing, access=Access.GATED, by=sample.CURATOR)
+    response = client_with(W_MATRICES_PUBLISH).get(f"/api/w-matrices/{listing}/versions/1.0.0/file")
+    assert (response.status_code, response["Cache-Control"]) == (302, "private, no-store")
+    assert "cdn.example" not in response["Location"]
+    assert signed(response)["X-Amz-Expires"] == "60"
+    assert signed(response)["response-cache-control"] == "private, no-store"
 
 
 def test_head_leads_to_a_url_for_head(listed, client):
@@ -131,7 +145,7 @@ def test_a_storage_that_is_away_is_503_and_says_when_to_come_again(listed, regis
     owner = client_with(MEMORIES_READ, MEMORIES_WRITE)
     proxied(broken=True)
     stored = owner.post("/api/memories", to_file(Given(memory(3))), FILE)
-    for response in (Client().get(listed), Client().get(listed.replace("/file", "/manifest")), stored):
+    for response in (Client().get(listed), Client().get(listed.replace("/file", "/report")), stored):
         assert (response.status_code, response.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
         assert response["Retry-After"] == "30"
         assert "127.0.0.1" not in response.content.decode()

@@ -79,7 +79,7 @@ def test_what_was_not_run_on_the_target_is_never_certified(api, packs):
 
 def test_the_report_holds_layers_and_control(api, packs):
     result = made(api)
-    report = api.get(f"{result['url']}/manifest").json()["report"]
+    report = api.get(f"{result['url']}/report").json()["report"]
     assert len(report["layers"]) == GEOMETRY.layers
     assert report["layers"][0]["attention_cosine"] is None
     assert float(report["settings"]["information_retention_of_random_w"]) < 0.1

@@ -20,6 +20,7 @@ from latentmas.protocol.quality import (
     Interval,
     LayerFidelity,
     ModelIdentity,
+    PrivateCells,
     Quality,
     Retention,
     SuiteFigures,
@@ -27,7 +28,7 @@ from latentmas.protocol.quality import (
     declared,
 )
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.certification_events import PrivateCells, VersionMeasured
+from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
@@ -120,6 +121,10 @@ def with_suite(figures: SuiteFigures = SUITE) -> Quality:
 
 def unmeasured(basis: Basis = Basis.SIMULATED, epsilon: float = 0.03) -> Quality:
     return replace(functional(), basis=basis, epsilon=epsilon, retention=None, confidence=None)
+
+
+def listing_id_for_seller(seller: str) -> str:
+    return listing_id_for(source=SOURCE, target=TARGET, seller=seller, basis=Basis.FUNCTIONAL)
 
 
 def listing_created(source: str = SOURCE, target: str = TARGET, **changes: object) -> ListingCreated:

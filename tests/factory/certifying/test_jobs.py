@@ -12,6 +12,7 @@ from factory.progress import silent
 from latentmas.events.models import Event
 from latentmas.jobs.handlers import Run
 from latentmas.protocol.w_matrix import WMatrix
+from marketplace.certification.commands import begin_attempt
 from marketplace.listings.certification import PRIVATE_FAILED
 from marketplace.listings.models import ListingVersion
 from tests.factory.certifying.conftest import certified
@@ -116,16 +117,13 @@ def test_a_seller_sees_of_the_private_texts_whether_the_file_passed(client, publ
         assert not any(text[:40] in said for text in texts)
 
 
-def test_a_third_file_is_the_last_of_a_rotation(publish, honest):
-    versions = [f"1.{minor}.0" for minor in range(4)]
-    done = [certified(publish(renumbered(honest, version), version), version) for version in versions]
-    assert [job.state for job in done] == ["done", "done", "done", "failed"]
-    assert done[-1].problem["code"] == "CERTIFICATION_ATTEMPTS_SPENT"
-    assert ListingVersion.objects.filter(measured_at__isnull=True).count() == 1
-
-
-def renumbered(w_matrix: WMatrix, version: str) -> WMatrix:
-    return WMatrix(replace(w_matrix.document, version=version), w_matrix.arrays)
+def test_a_fourth_file_of_a_rotation_is_not_measured(publish, honest):
+    identifier = publish(honest)
+    for number in range(3):
+        begin_attempt(row(), account="agent:test", job=str(number))
+    job = certified(identifier)
+    assert (job.state, job.problem["code"]) == ("failed", "CERTIFICATION_ATTEMPTS_SPENT")
+    assert (row().measured_at, PrivateDraw.objects.count()) == (None, 0)
 
 
 def test_the_same_job_again_is_the_same_attempt(publish, honest):

@@ -87,7 +87,7 @@ def test_a_version_is_addressed_with_its_dots(client, certified):
 
 
 def test_a_simulated_version_says_so_everywhere(client, simulated):
-    for path in ("", "/versions/1.0.0/manifest"):
+    for path in ("", "/versions/1.0.0/report"):
         document = client.get(f"{LIST}/{simulated}{path}").json()
         assert (document["basis"], document["certification"]) == ("simulated", None)
     refusal = client.get(f"{LIST}/{simulated}/versions/1.0.0/certificate").json()
@@ -103,7 +103,7 @@ def test_a_simulated_version_says_so_everywhere(client, simulated):
     assert (match["basis"], match["certification"]) == ("simulated", None)
 
 
-@pytest.mark.parametrize("what", ["file", "manifest", "certificate"])
+@pytest.mark.parametrize("what", ["file", "report", "manifest", "certificate"])
 def test_what_was_yanked_is_gone(client, certified, what):
     yank_version(certified, version="1.0.0", reason="Wrong corpus.", by=sample.CURATOR)
     response = client.get(f"{LIST}/{certified}/versions/1.0.0/{what}")
@@ -112,8 +112,8 @@ def test_what_was_yanked_is_gone(client, certified, what):
     assert "Wrong corpus." in response.json()["detail"]
 
 
-def test_the_manifest_holds_the_report_and_its_digest(client, certified):
-    document = client.get(f"{LIST}/{certified}/versions/1.0.0/manifest").json()
+def test_the_report_stands_beside_its_digest(client, certified):
+    document = client.get(f"{LIST}/{certified}/versions/1.0.0/report").json()
     canonical = json.dumps(document["report"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert document["digest"] == "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
     assert len(document["report"]["layers"]) == 3

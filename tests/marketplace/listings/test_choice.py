@@ -4,9 +4,12 @@ import pytest
 
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
-from marketplace.listings.choice import best
+from latentmas.protocol.versions import parse_version
+from marketplace.listings.choice import best, reachable
 from marketplace.listings.commands import certify_version
+from marketplace.listings.events import Money
 from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.wanted import Wanted
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db
@@ -33,9 +36,9 @@ def test_best_never_returns_simulated_figures_unless_asked(registry):
     with pytest.raises(WMatrixNotFound) as refusal:
         best(**PAIR, at=sample.AT)
     assert "include_simulated=true" in refusal.value.advice
-    assert best(**PAIR, at=sample.AT, include_simulated=True).basis == "simulated"
+    assert best(**PAIR, at=sample.AT, wanted=Wanted(simulated=True)).basis == "simulated"
     with pytest.raises(WMatrixNotFound):
-        best(**PAIR, at=sample.AT, include_simulated=True, min_certification=Tier.BRONZE)
+        best(**PAIR, at=sample.AT, wanted=Wanted(simulated=True, floor=Tier.BRONZE))
 
 
 def test_best_prefers_a_certified_version_to_a_simulated_one(registry):
@@ -43,7 +46,7 @@ def test_best_prefers_a_certified_version_to_a_simulated_one(registry):
     sample.make_listing(
         quality=sample.unmeasured(epsilon=0.0), listing_id="00000000-0000-4000-8000-000000000001", seller="agent:other"
     )
-    assert best(**PAIR, at=sample.AT, include_simulated=True).basis == "functional"
+    assert best(**PAIR, at=sample.AT, wanted=Wanted(simulated=True)).basis == "functional"
 
 
 def test_best_refuses_what_failed_its_controls(registry):
@@ -62,9 +65,9 @@ def test_best_counts_an_expired_certificate_as_none(registry):
 
 def test_best_names_the_best_tier_there_is(registry):
     sample.make_listing(quality=sample.functional(0.92))
-    assert best(**PAIR, at=sample.AT, min_certification=Tier.SILVER).tier == "silver"
+    assert best(**PAIR, at=sample.AT, wanted=Wanted(floor=Tier.SILVER)).tier == "silver"
     with pytest.raises(WMatrixNotFound) as refusal:
-        best(**PAIR, at=sample.AT, min_certification=Tier.GOLD)
+        best(**PAIR, at=sample.AT, wanted=Wanted(floor=Tier.GOLD))
     assert "min_certification=silver" in refusal.value.advice
 
 
@@ -79,3 +82,39 @@ def test_best_skips_a_yanked_version(registry):
     with pytest.raises(WMatrixNotFound) as refusal:
         best(**PAIR, at=sample.AT)
     assert "/compatible" in refusal.value.advice
+
+
+def test_the_version_must_be_compatible_with_the_required_one(registry):
+    identifier = sample.make_listing(quality=sample.functional(0.97))
+    for version, kept in (("1.4.2", 0.9), ("2.0.0", 0.99)):
+        sample.publish(identifier, version, quality=sample.functional(kept))
+        certify_version(identifier, version=version, at=sample.AT, metadata=sample.METADATA)
+
+    def chosen(required):
+        return best(**PAIR, at=sample.AT, wanted=Wanted(version=parse_version(required))).version
+
+    assert (chosen("1.0.0"), chosen("1.0.1"), chosen("1.4.2"), chosen("2.0.0")) == ("1.0.0", "1.4.2", "1.4.2", "2.0.0")
+    for required in ("1.4.3", "1.5.0", "3.0.0"):
+        with pytest.raises(WMatrixNotFound, match=f"compatible with {required}"):
+            chosen(required)
+
+
+def test_the_price_has_a_ceiling(registry):
+    sample.make_listing(quality=sample.functional(0.97), price=Money(500, "USD"))
+    cheap = sample.make_listing(
+        quality=sample.functional(0.8), listing_id="00000000-0000-4000-8000-000000000001", seller="agent:other"
+    )
+    assert best(**PAIR, at=sample.AT, wanted=Wanted(price_max=499)).listing_id == cheap
+    assert best(**PAIR, at=sample.AT, wanted=Wanted(price_max=500)).listing_id != cheap
+
+
+def test_what_a_model_reaches_can_be_narrowed(registry):
+    sample.make_listing(quality=sample.functional(0.8))
+    sample.make_listing(sample.SOURCE, "gpt-4", quality=sample.unmeasured())
+
+    def targets(**more):
+        return [row.target_model for row in reachable(sample.SOURCE, at=sample.AT, wanted=Wanted(**more))]
+
+    assert targets() == [sample.TARGET, "gpt-4"]
+    assert targets(floor=Tier.BRONZE) == [sample.TARGET]
+    assert targets(floor=Tier.GOLD) == targets(target_weights="sha256:" + "9" * 64) == []

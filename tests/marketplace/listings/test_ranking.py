@@ -1,5 +1,6 @@
 """`best` compares the lower ends of the same cells, those at the request's length."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import WMatrixNotFound
 from latentmas.protocol.quality import SAMPLED, Interval, Quality
 from marketplace.listings.choice import best, best_for_cache
+from marketplace.listings.wanted import Wanted
 from tests.marketplace import sample
 from tests.marketplace.sample import cell, suite, with_suite
 
@@ -28,7 +30,7 @@ def of(*cells: Any) -> Quality:
 
 
 def chosen(tokens: int | None = None, **more: Any) -> str:
-    return best(**PAIR, at=sample.AT, context_tokens=tokens, **more).listing_id
+    return best(**PAIR, at=sample.AT, wanted=Wanted(context_tokens=tokens, **more)).listing_id
 
 
 def for_cache(tokens: int, **more: Any) -> str:
@@ -78,6 +80,15 @@ def test_whoever_was_measured_on_no_suite_comes_last():
     assert chosen() == chosen(256) == measured
 
 
+def test_figures_of_two_suites_are_not_compared():
+    """Another suite's texts may be easier: the suite with more registers comes first, whatever the figures are."""
+    broad = listed(1, of(cell("news", 256, 0.7), cell("code", 256, 0.7)))
+    narrow = with_suite(replace(suite(cell("news", 256, 0.95), name="suite/2"), digest="sha256:" + "2" * 64))
+    easy = listed(2, narrow)
+    assert chosen(256) == broad
+    assert chosen(256, suite="suite/2") == chosen(256, suite="sha256:" + "2" * 64) == easy
+
+
 def test_a_scope_shorter_than_the_request_does_not_count():
     listed(1, of(cell("news", 256, 0.95)))
     with pytest.raises(WMatrixNotFound, match="for contexts of 300 tokens") as refused:
@@ -97,23 +108,24 @@ def test_a_certificate_that_states_no_lengths_does_not_stand_in_for_one_that_is_
 
 def test_the_tier_that_counts_is_that_at_the_requests_length():
     listed(1, of(cell("news", 256, 0.98), cell("news", 1024, 0.7)))
-    assert chosen(256, min_certification=Tier.GOLD)
+    assert chosen(256, floor=Tier.GOLD)
     with pytest.raises(WMatrixNotFound) as refused:
-        chosen(1024, min_certification=Tier.GOLD)
+        chosen(1024, floor=Tier.GOLD)
     assert "min_certification=bronze&context_tokens=1024" in refused.value.advice
     with pytest.raises(WMatrixNotFound):
-        chosen(min_certification=Tier.GOLD)
+        chosen(floor=Tier.GOLD)
 
 
 def test_the_address_takes_the_length_and_the_receivers_weights(client):
     long = listed(1, of(cell("news", 256, 0.7), cell("news", 1024, 0.7)), at=timezone.now())
     short = listed(2, of(cell("news", 256, 0.9)), at=timezone.now())
     assert client.get(BEST, PAIR | {"context_tokens": 100}).json()["listing_id"] == short
-    found = client.get(BEST, PAIR | {"context_tokens": 1024, "target_weights": "sha256:" + "d" * 64}).json()
-    assert found["listing_id"] == long
-    assert "are not those the figures were measured with, sha256:bbbb" in found["findings"][0]
-    same = client.get(BEST, PAIR | {"target_weights": "sha256:" + "b" * 64}).json()
-    assert same["findings"] == []
+    exact = {"context_tokens": 1024, "source_weights": WEIGHTS, "target_weights": "sha256:" + "b" * 64}
+    assert client.get(BEST, PAIR | exact).json()["listing_id"] == long
+    for side in ("source_weights", "target_weights"):
+        other = client.get(BEST, PAIR | {side: "sha256:" + "d" * 64})
+        assert (other.status_code, other.json()["code"]) == (404, "W_MATRIX_NOT_FOUND")
+        assert "sha256:dddd" in other.json()["detail"]
 
 
 @pytest.mark.parametrize(

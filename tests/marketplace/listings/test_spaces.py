@@ -10,10 +10,10 @@ from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.choice import best
+from marketplace.listings.choice import best, reachable
 from marketplace.listings.events import ListingCreated, VersionPublished
 from marketplace.listings.models import Listing, ListingVersion
-from marketplace.listings.queries import Filters, browse, targets_of
+from marketplace.listings.queries import Filters, browse
 from marketplace.listings.statistics import statistics
 from marketplace.listings.validation import check_quality
 from tests.marketplace.exchange.vector_sample import retrieving, vector_listing
@@ -49,7 +49,7 @@ def test_the_row_shows_the_interval_of_its_own_figure(both):
     assert (caches.retention, caches.top1) == (0.97, None)
     assert (vectors.retention, vectors.top1, vectors.top1_low) == (None, 0.6, pytest.approx(0.55))
     assert ListingVersion.objects.get(listing_id=vectors.id).space == "embedding"
-    assert [row.id for row in targets_of(SOURCE, at=AT, space=Space.EMBEDDING)] == [vectors.id]
+    assert [row.listing_id for row in reachable(SOURCE, at=AT, space=Space.EMBEDDING)] == [vectors.id]
 
 
 def test_statistics_count_both_and_average_neither_with_the_other(both):

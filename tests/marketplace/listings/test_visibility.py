@@ -11,6 +11,7 @@ from marketplace.listings.commands import publish_version
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.listings.models import Listing, ListingVersion, ObtainedVersion, Scan
+from marketplace.listings.visibility import Viewer
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +119,23 @@ def test_what_is_not_on_offer_is_neither_counted_nor_chosen(listing, viewers, cl
     page = client.get("/")
     assert page.context["totals"].listings == 0
     assert client.get(f"/w-matrices/{listing}").status_code == (404 if state in (private, quarantined) else 200)
+
+
+@pytest.mark.parametrize("state", [gated, private], ids=lambda state: state.__name__)
+def test_best_and_compatible_are_for_those_who_get_the_files(listing, viewers, state):
+    row = Listing.objects.get()
+    pair = {"source_model": row.source_model, "target_model": row.target_model}
+    state(listing, By(viewers["agents"]["owner"], sample.METADATA))
+    for viewer in EVERYBODY:
+        client, mine = viewers["clients"][viewer], viewer in ("granted", "worker", "owner")
+        assert client.get(f"{BROWSE}/best", pair).status_code == (200 if mine else 404)
+        reached = client.get(f"{BROWSE}/compatible", {"source_model": row.source_model}).json()["targets"]
+        assert bool(reached) == mine
+        assert listing not in client.get("/api/feed").content.decode()
+        seen = client.get(f"{BROWSE}/{listing}/versions/1.0.0/manifest").status_code
+        assert (seen == 200) == (state is gated or mine or viewer == "curator")
+    granted = Viewer(frozenset({viewers["agents"]["granted"]}))
+    assert named_for_cache(listing, "1.0.0", **pair, viewer=granted).listing_id == listing
 
 
 def test_a_gated_w_matrix_is_not_applied_for_strangers(listing, viewers):

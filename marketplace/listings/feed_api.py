@@ -1,0 +1,70 @@
+"""REST for machines that choose mappers: the card of a version, the feed of all certified ones, and their schema."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.views.decorators.http import conditional_page
+from drf_spectacular.types import OpenApiTypes
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from latentmas.protocol.card import Feed
+from latentmas.protocol.w_matrix import Space
+from latentmas.rest.cursors import page_of
+from latentmas.rest.endpoints import reading
+from latentmas.rest.parameters import StrictSerializer
+from marketplace.listings import inputs, queries
+from marketplace.listings.cards import cards_of
+from marketplace.listings.models import ListingVersion
+from marketplace.listings.visibility import NOBODY, obtainable, viewer_of
+
+FEED_LIMIT, FEED_DEFAULT = 500, 100
+FEED_ORDER = ("id",)
+
+
+class FeedInput(StrictSerializer):
+    limit = serializers.IntegerField(required=False, default=FEED_DEFAULT, min_value=1, max_value=FEED_LIMIT)
+    cursor = serializers.CharField(required=False, max_length=400, help_text="In the `next` of the page before.")
+
+
+@reading("w_matrices_manifest", answer=OpenApiTypes.OBJECT)
+def manifest(request: Request, listing_id: str, version: str) -> Response:
+    """Return the card of a version for machines, a `Card` of `/api/feed/schema`."""
+    row = queries.offered_version(listing_id, version, viewer_of(request))
+    (card,) = cards_of([row], at=timezone.now())
+    return Response(msgspec.to_builtins(card))
+
+
+@conditional_page
+@reading("feed", answer=OpenApiTypes.OBJECT, query=FeedInput)
+def feed(request: Request) -> Response:
+    """Return the cards of all certified mappers between KV-caches, page by page, a `Feed` of `/api/feed/schema`."""
+    now = timezone.now()
+    wanted = inputs.read_query(request, FeedInput)
+    page = page_of(_certified(now), order=FEED_ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
+    following = None
+    if page.next_cursor is not None:
+        following = f"{request.path}?{urlencode({'limit': wanted['limit'], 'cursor': page.next_cursor})}"
+    return Response(signed(Feed(tuple(cards_of(page.rows, at=now)), following)))
+
+
+@conditional_page
+@reading("feed_schema", answer=OpenApiTypes.OBJECT)
+def schema(request: Request) -> Response:
+    """Return the JSON Schema (2020-12) of the feed and of the cards in it."""
+    return Response({"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Feed))
+
+
+def signed(document: Feed) -> Any:
+    """Return a document as it is sent."""
+    return msgspec.to_builtins(document)
+
+
+def _certified(at: datetime) -> QuerySet[ListingVersion]:
+    offers = ListingVersion.objects.filter(space=Space.KV_CACHE, certified_until__gt=at)
+    return obtainable(offers, NOBODY)
