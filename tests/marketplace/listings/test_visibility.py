@@ -203,3 +203,14 @@ def test_a_private_listing_is_in_nobodys_feed_but_its_members(listing, viewers, 
     assert {"listing.access_granted", "listing.collaborator_added"} <= known(agents["worker"])
     assert known(agents["owner"]) == known(agents["worker"])
     assert subject not in client.get("/api/changes").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [(delisted, "<b>Delisted</b> on"), (yanked, "Nothing on offer."), (quarantined, "<b>In quarantine</b> since")],
+    ids=["delisted", "yanked", "quarantined"],
+)
+def test_the_page_says_why_nothing_is_on_offer(listing, viewers, client, alice, state, words):
+    state(listing, By(viewers["agents"]["owner"], sample.METADATA))
+    client.force_login(alice)
+    assert words in client.get(f"/w-matrices/{listing}").content.decode()
