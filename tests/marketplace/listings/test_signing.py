@@ -16,7 +16,8 @@ from latentmas.transparency.errors import SigningKeyMissing, SigningKeyNotUsable
 from latentmas.transparency.events import RevocationReason
 from latentmas.transparency.models import SigningKey
 from marketplace.listings import signing
-from marketplace.listings.commands import certify_version, measure_version, yank_version
+from marketplace.listings.commands import certify_version, measure_version
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 
@@ -139,5 +140,5 @@ def test_what_a_revoked_key_signed_is_signed_anew(client, certified, settings, c
 
 def test_a_yanked_version_keeps_its_envelope_on_record(certified):
     sign()
-    yank_version(certified, version="1.0.0", reason="test", metadata=sample.METADATA)
+    yank_version(certified, version="1.0.0", reason="test", by=sample.CURATOR)
     assert signing.signed_certificates(list(ListingVersion.objects.all()))
