@@ -12,12 +12,14 @@ from latentmas.events import store
 from latentmas.protocol.dsse import pre_authentication_encoding
 from latentmas.protocol.verification.signatures import is_signed
 from latentmas.transparency import keys
+from latentmas.transparency.disclosure import is_disclosed
 from latentmas.transparency.errors import SigningKeyMissing, SigningKeyNotUsable
 from latentmas.transparency.events import RevocationReason
 from latentmas.transparency.models import SigningKey
 from marketplace.listings import signing
 from marketplace.listings.commands import certify_version, measure_version
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle_commands import change_access, yank_version
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 
@@ -142,3 +144,11 @@ def test_a_yanked_version_keeps_its_envelope_on_record(certified):
     sign()
     yank_version(certified, version="1.0.0", reason="test", by=sample.CURATOR)
     assert signing.signed_certificates(list(ListingVersion.objects.all()))
+
+
+def test_a_private_listings_certificate_is_in_no_proof(certified):
+    sign()
+    event = store.read_stream(f"certificate/{certified}/1.0.0")[0]
+    assert is_disclosed(event.type, lambda: event)
+    change_access(certified, access=Access.PRIVATE, by=sample.CURATOR)
+    assert not is_disclosed(event.type, lambda: event)
