@@ -20,6 +20,7 @@ from latentmas.protocol.errors import DimensionMismatch, InvalidInput, WMatrixNo
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 
 RECIPE = "packs/3"  # changes whenever the same packs would give another W-Matrix
@@ -79,7 +80,7 @@ def made_before(request: GenerationRequest) -> ListingVersion | None:
     result = results.recall(request.inputs, cache=settings.CACHE_DIR)
     if result is None:
         return None
-    return ListingVersion.objects.filter(file_digest=result.file, yanked_at__isnull=True).first()
+    return ListingVersion.objects.filter(file_digest=result.file, access=Access.PUBLIC, offered=True).first()
 
 
 def result_of(version: ListingVersion, request: GenerationRequest) -> dict[str, Any]:

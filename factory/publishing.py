@@ -18,6 +18,7 @@ from marketplace.listings.aggregate import CertificationDecision, listing_id_for
 from marketplace.listings.certification_events import VersionCertified, VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.free_text import FreeText
 from marketplace.listings.models import Listing, ListingVersion
 
 SELLER = "latentmas"
@@ -83,8 +84,8 @@ def _listing(
     description = EMBEDDINGS if space is Space.EMBEDDING else DESCRIPTIONS[basis]
     return ListingCreated(
         listing_id=listing_id,
-        title=f"{source.name} → {target.name}",
-        description=description.format(source=source.name, target=target.name),
+        title=FreeText(f"{source.name} → {target.name}"),
+        description=FreeText(description.format(source=source.name, target=target.name)),
         source_model=source.name,
         target_model=target.name,
         seller=SELLER,

@@ -80,12 +80,18 @@ class ModelAdapter:
                 resolution="Give keys and values as two-dimensional arrays, or correct the model's facts.",
                 model=self.model,
             )
+        self.require_geometry(frame.geometry)
+
+    def require_geometry(self, geometry: KVGeometry, *, of: str = "the snapshot") -> None:
+        """Raise DimensionMismatch for a geometry that is not this model's; one that is not known refuses nothing."""
+        if self.geometry is None:
+            return
         for name in ("layers", "heads", "head_dim", "value_width", "windows", *self._rotary_facts()):
-            given, allowed = getattr(frame.geometry, name), getattr(self.geometry, name)
+            given, allowed = getattr(geometry, name), getattr(self.geometry, name)
             if given != allowed:
                 raise DimensionMismatch(
-                    f"the snapshot's {name} is {given}; {self.model} has {allowed}",
-                    resolution="Give the snapshot of this model, or the model's name that fits the snapshot.",
+                    f"{of}'s {name} is {given}; {self.model} has {allowed}",
+                    resolution=f"Give {of} of this model, or the model's name that fits it.",
                     field=name,
                 )
 

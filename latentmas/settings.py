@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "marketplace.certification",
     "marketplace.listings",
     "marketplace.memories",
+    "marketplace.uploads",
     "marketplace.webhooks",
     "marketplace.web",
     "factory",
@@ -180,6 +181,11 @@ KV_CACHE_STREAM_SECONDS = env.integer("KV_CACHE_STREAM_SECONDS", 900, minimum=1)
 # Never more than MAX_FILE_BYTES, which holds for every body.
 CALIBRATION_PACK_MAX_BYTES = env.integer("CALIBRATION_PACK_MAX_BYTES", 1 << 30, minimum=1024)
 
+# A W-Matrix that a seller sends, in one body (then never more than MAX_FILE_BYTES) or in several.
+W_MATRIX_MAX_BYTES = env.integer("W_MATRIX_MAX_BYTES", 1 << 30, minimum=1024)
+UPLOADS_OPEN = env.integer("UPLOADS_OPEN", 8, minimum=1)
+UPLOAD_SECONDS = env.integer("UPLOAD_SECONDS", 86_400, minimum=60)
+
 # Long work: Celery carries it, the rows of latentmas.jobs say what it is. Without a broker, messages are files below
 # DATA_DIR, which workers on the same machine read.
 MESSAGES = DATA_DIR / "broker"
@@ -232,6 +238,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": JobQueue.WORK.value},
     },
     "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
+    "remove expired uploads": {"task": "marketplace.uploads.remove_expired", "schedule": crontab(minute="*/10")},
     "send webhooks their events": {
         "task": "marketplace.webhooks.deliver",
         "schedule": 10.0,

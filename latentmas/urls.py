@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/", include("marketplace.certification.urls")),
     path("api/", include("marketplace.exchange.urls")),
     path("api/", include("marketplace.memories.urls")),
+    path("api/", include("marketplace.uploads.urls")),
     path("api/", include("marketplace.webhooks.urls")),
     path("api/", include("factory.urls")),
     path("api/schema", SpectacularJSONAPIView.as_view(), name="schema"),

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5, 30, 3  # a request waits for the storage, and its sender for the request
 PART_BYTES = 16 << 20
 PARTS_AT_ONCE = 4
+PRIVATE_URL_SECONDS = 60  # a link to a private file is followed at once, or asked for again
 GONE = {"404", "NoSuchKey"}
 
 
@@ -99,8 +100,9 @@ class S3Files(S3Storage):  # type: ignore[misc]  # the library is untyped
             return f"{self.cdn_url.rstrip('/')}/{name}"
         shown = {"ResponseContentDisposition": f'attachment; filename="{filename}"'}
         kept = {"ResponseCacheControl": "private, no-store"} if private else {}
+        expire = min(PRIVATE_URL_SECONDS, self.querystring_expire) if private else None
         with _reaching():
-            return str(self.url(name, parameters=shown | kept, http_method=method))
+            return str(self.url(name, parameters=shown | kept, expire=expire, http_method=method))
 
     def files(self) -> Iterator[Stored]:
         folder = self._folder()

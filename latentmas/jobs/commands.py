@@ -14,11 +14,12 @@ from latentmas.jobs.queries import FACTORY
 from latentmas.protocol.errors import Conflict, QueueUnavailable
 
 
-def start(kind: str, *, arguments: Json, requested_by: str) -> Job:
+def start(kind: str, *, arguments: Json, requested_by: str, patient: bool = False) -> Job:
     """Return a new job, or the requester's open one of the same kind and arguments.
 
     Raises Conflict where the requester has too many open jobs, QueueUnavailable at the commit where no broker answers
-    (then there is no job), LookupError for a kind without a handler.
+    (then there is no job), LookupError for a kind without a handler. A `patient` job, which belongs to what the
+    transaction records, stays where no broker answers; the schedule sends it later.
     """
     deadline = kind_named(kind).deadline
     now = timezone.now()
@@ -39,7 +40,8 @@ def start(kind: str, *, arguments: Json, requested_by: str) -> Job:
             created_at=now,
             deadline=now + deadline,
         )
-        transaction.on_commit(ft.partial(_send_or_take_back, job))
+        send = ft.partial(sending.send_or_leave, job.id) if patient else ft.partial(_send_or_take_back, job)
+        transaction.on_commit(send)
     return job
 
 

@@ -26,6 +26,7 @@ from latentmas.runners.weights import find_weights
 from marketplace.listings.certificates import certificate_of, quality_of, reasons_of
 from marketplace.listings.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
+from marketplace.listings.visibility import NOBODY, Viewer
 
 if TYPE_CHECKING:
     from kvcache.exchange.exchange import Exchanged
@@ -65,7 +66,8 @@ class KVCacheOrder:
     """What is asked for: the target model, the W-Matrix (None: the best certified one), and the receiver's policy.
 
     `target_weights` is the digest of the receiver's own weights, where it states them. `reading` chooses here what the
-    target will read itself; it may have chosen already (`TargetTokens.reread`).
+    target will read itself; it may have chosen already (`TargetTokens.reread`). A W-Matrix that is not public is
+    applied where it is named and `viewer` may have its file.
     """
 
     target_model: str
@@ -74,6 +76,7 @@ class KVCacheOrder:
     version: str | None = None
     target_weights: str | None = None
     reading: ReadingOrder | None = None
+    viewer: Viewer = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     tokens_known, reading = _with_reading(handed.target_tokens, order.reading)
     frame, policy = handed.snapshot.frame, order.policy
     pair = {"source_model": handed.source.model, "target_model": target.model}
-    row = named_for_cache(order.listing, order.version, **pair) or best_for_cache(
+    row = named_for_cache(order.listing, order.version, **pair, viewer=order.viewer) or best_for_cache(
         source_model=handed.source.model,
         target_model=target.model,
         weights=frame.weights,

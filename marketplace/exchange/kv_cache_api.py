@@ -24,6 +24,7 @@ from marketplace.exchange import kv_cache_inputs as inputs
 from marketplace.exchange import outputs
 from marketplace.exchange.kv_cache import Handed, KVCacheOrder, align
 from marketplace.exchange.kv_cache_inputs import from_arrays, from_file, target_tokens, tokens_from_file
+from marketplace.listings.visibility import viewer_of
 from marketplace.memories.queries import file_of, get_memory
 
 
@@ -48,6 +49,7 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
         version=options.get("w_matrix_version"),
         target_weights=options.get("target_weights"),
         reading=inputs.reading_of(options),
+        viewer=viewer_of(request),
     )
     done = align(_handed(request, options), order, at=now)
     # Through JSON, so that the header beside a file formats times as a JSON answer does.

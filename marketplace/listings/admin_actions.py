@@ -13,7 +13,8 @@ from latentmas.admin_pages import confirmation
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.certification_events import VersionCertified
-from marketplace.listings.commands import certify_version, request_certification, revoke_certificate, yank_version
+from marketplace.listings.commands import certify_version, request_certification, revoke_certificate
+from marketplace.listings.lifecycle_commands import By, yank_version
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.validation import REASON_CHARACTERS
 
@@ -82,7 +83,8 @@ def _revoke(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> s
 
 
 def _yank(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
-    yank_version(version.listing_id, version=version.version, reason=form.cleaned_data["reason"], metadata=metadata)
+    by = By(agent=None, metadata=metadata)
+    yank_version(version.listing_id, version=version.version, reason=form.cleaned_data["reason"], by=by)
     return "withdrawn"
 
 

@@ -1,7 +1,7 @@
 """The listing aggregate: the state of a stream `listing/<id>`, and the events that each command appends. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from latentmas.events.commands import Aggregate
@@ -18,7 +18,9 @@ from marketplace.listings.certification_events import (
     VersionRefused,
 )
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
-from marketplace.listings.validation import check_listing, check_publication, check_reason
+from marketplace.listings.free_text import FreeText
+from marketplace.listings.lifecycle_state import Lifecycle, evolve_lifecycle
+from marketplace.listings.validation import check_listing, check_publication
 
 CertificationDecision = VersionCertified | VersionRefused
 NAMESPACE = uuid5(NAMESPACE_URL, "https://latentmas.org/listings")
@@ -32,7 +34,7 @@ class VersionState:
     measured: VersionMeasured | None = None
     decision: CertificationDecision | None = None
     judged: VersionMeasured | None = None
-    revoked: str | None = None
+    revoked: FreeText | None = None
     recertified: tuple[VersionRecertified, ...] = ()  # the last one of each validator
     yanked: bool = False
 
@@ -41,6 +43,7 @@ class VersionState:
 class ListingState:
     created: ListingCreated | None = None
     versions: tuple[VersionState, ...] = ()
+    lifecycle: Lifecycle = field(default_factory=Lifecycle)
 
     def version(self, name: str) -> VersionState:
         """Return the state of a version. Raises NotFound."""
@@ -60,6 +63,7 @@ def listing_id_for(*, source: str, target: str, seller: str, basis: Basis, space
 
 
 def evolve(state: ListingState, recorded: Recorded) -> ListingState:
+    state = replace(state, lifecycle=evolve_lifecycle(state.lifecycle, recorded.data))
     match recorded.data:
         case ListingCreated() as created:
             return replace(state, created=created)
@@ -85,10 +89,10 @@ LISTING = Aggregate("listing", ListingState(), evolve)
 
 
 def decide_create(state: ListingState, created: ListingCreated) -> Sequence[object]:
-    """Open the listing; the same listing again gives no event. Raises InvalidInput or Conflict."""
+    """Open the listing; the same listing again, whatever its texts, gives no event. Raises InvalidInput or Conflict."""
     check_listing(created)
     _check_id(created.listing_id)
-    if state.created == created:
+    if state.created is not None and _same(state.created, created):
         return ()
     if state.created is not None:
         raise Conflict(f"the listing {created.listing_id} exists already, with other contents")
@@ -96,7 +100,7 @@ def decide_create(state: ListingState, created: ListingCreated) -> Sequence[obje
 
 
 def decide_publish(state: ListingState, published: VersionPublished) -> Sequence[object]:
-    """Add a version above the last one; the same version again gives no event.
+    """Add a version above the last one of its major version; the same version again gives no event.
 
     Raises NotFound, InvalidInput or Conflict.
     """
@@ -111,20 +115,22 @@ def decide_publish(state: ListingState, published: VersionPublished) -> Sequence
         )
     if any(each.published == published for each in state.versions):
         return ()
-    last = max((parse_version(each.published.version) for each in state.versions), default=None)
-    if last is not None and wanted <= last:
+    rivals = [
+        number for each in state.versions if (number := parse_version(each.published.version)).major == wanted.major
+    ]
+    if rivals and wanted <= (last := max(rivals)):
+        what = "exists already, with another file" if wanted in rivals else f"is lower than {last}"
         raise Conflict(
-            f"version {wanted} does not follow {last}, the last one",
-            resolution=f"Publish it as a version above {last}, such as {replace(last, patch=last.patch + 1)}.",
+            f"version {wanted} {what}; {last} is the last one of major version {wanted.major}",
+            resolution=f"A file never changes: publish another one above {last}, such as "
+            f"{replace(last, patch=last.patch + 1)}.",
         )
     return (published,)
 
 
-def decide_yank(state: ListingState, version: str, *, reason: str) -> Sequence[object]:
-    """Withdraw the version, once. Raises NotFound, InvalidInput or Conflict."""
-    if state.version(version).yanked:
-        raise Conflict(f"version {version} is yanked already")
-    return (VersionYanked(version=version, reason=check_reason(reason)),)
+def _same(known: ListingCreated, created: ListingCreated) -> bool:
+    """Compare without the texts: what is on record only commits to them."""
+    return replace(known, title=created.title, description=created.description) == created
 
 
 def _with(state: ListingState, version: str, **changes: object) -> ListingState:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
+from latentmas.rest.conditional import versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
@@ -19,6 +20,7 @@ from marketplace.listings.certificates import certificate_of, require_certificat
 from marketplace.listings.choice import best, reachable
 from marketplace.listings.signature_outputs import SignatureOutput, signature_of
 from marketplace.listings.statistics import statistics
+from marketplace.listings.visibility import viewer_of
 
 
 class CertificateOutput(serializers.Serializer[Any]):
@@ -62,13 +64,11 @@ class CompatibleOutput(serializers.Serializer[Any]):
     targets = CompatibleTargetOutput(many=True)
 
 
-@conditional_page
-@reading("w_matrices_list", answer=outputs.PageOutput, query=inputs.BrowseInput)
 def browse(request: Request) -> Response:
-    """Browse what is on offer: measured figures first, then the lowest epsilon."""
+    """Return a page of what is on offer: measured figures first, then the lowest epsilon."""
     now = timezone.now()
     wanted = inputs.read_query(request, inputs.BrowseInput)
-    offers = queries.browse(inputs.filters_from(wanted), at=now)
+    offers = queries.browse(inputs.filters_from(wanted), at=now, viewer=viewer_of(request))
     page = page_of(offers, order=queries.ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
     return Response(page_document(request, page, partial(outputs.summary, at=now)))
 
@@ -76,22 +76,23 @@ def browse(request: Request) -> Response:
 @reading("w_matrices_retrieve", answer=outputs.ListingOutput)
 def listing(request: Request, listing_id: str) -> Response:
     """Return a listing with its licences and all its versions, yanked ones too."""
-    row = queries.get_listing(listing_id)
-    response = Response(outputs.detail(row, queries.versions_of(listing_id), at=timezone.now()))
-    response["ETag"] = f'"{row.stream_version}"'
-    return response
+    viewer = viewer_of(request)
+    row = queries.get_listing(listing_id, viewer)
+    answer = Response(outputs.detail(row, queries.versions_of(listing_id, viewer), at=timezone.now()))
+    return versioned(answer, row.stream_version)
 
 
 @reading("w_matrices_version", answer=outputs.VersionOutput)
 def version(request: Request, listing_id: str, version: str) -> Response:
     """Return one version with every figure of its measurement."""
-    return Response(outputs.version(queries.get_version(listing_id, version=version), at=timezone.now()))
+    row = queries.get_version(listing_id, version=version, viewer=viewer_of(request))
+    return Response(outputs.version(row, at=timezone.now()))
 
 
 @reading("w_matrices_report", answer=ReportOutput, statuses=[410, 503, 507])
 def report(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
-    row = queries.offered_version(listing_id, version)
+    row = queries.offered_version(listing_id, version, viewer_of(request))
     return Response(
         {
             "listing_id": row.listing_id,
@@ -107,7 +108,7 @@ def report(request: Request, listing_id: str, version: str) -> Response:
 @reading("w_matrices_certificate", answer=CertificateOutput, statuses=[410])
 def certificate(request: Request, listing_id: str, version: str) -> Response:
     """Return the valid certificate, or the reasons why there is none as a problem."""
-    row, now = queries.offered_version(listing_id, version), timezone.now()
+    row, now = queries.offered_version(listing_id, version, viewer_of(request)), timezone.now()
     require_certificate(row, at=now)
     same = ("listing_id", "version", "file_digest", "source_model", "source_weights", "target_model", "target_weights")
     held = certificate_of(row)
@@ -130,7 +131,7 @@ def best_for_pair(request: Request) -> Response:
         target_model=get_model(asked["target_model"]).name,
         at=now,
         space=Space(asked["space"]),
-        wanted=inputs.wanted_from(asked),
+        wanted=inputs.wanted_from(asked, viewer_of(request)),
     )
     return Response(outputs.version(found, at=now))
 
@@ -141,7 +142,7 @@ def compatible(request: Request) -> Response:
     now = timezone.now()
     asked = inputs.read_query(request, inputs.CompatibleInput)
     source = get_model(asked["source_model"]).name
-    rows = reachable(source, at=now, space=Space(asked["space"]), wanted=inputs.wanted_from(asked))
+    rows = reachable(source, at=now, space=Space(asked["space"]), wanted=inputs.wanted_from(asked, viewer_of(request)))
     shown = ("listing_id", "target_model", "version", "basis", "epsilon", "certification", "url")
     targets = []
     for row in rows:

@@ -6,4 +6,5 @@ class ListingsConfig(AppConfig):
     label = "listings"
 
     def ready(self) -> None:
-        from marketplace.listings import signing  # noqa: F401 - registers its event and what of it may be shown
+        """Register the second projector, and the signatures' event and what of it may be shown."""
+        from marketplace.listings import member_projector, signing  # noqa: F401

@@ -73,7 +73,7 @@ def decide_certify(state: ListingState, version: str, *, at: datetime) -> Sequen
     unchanged, renewable = current.judged == current.measured, current.measured is not None
     if current.revoked is not None:
         raise Conflict(
-            f"the certificate of version {version} was revoked: {current.revoked}",
+            f"the certificate of version {version} was revoked",
             resolution="Have the version measured again.",
         )
     match current.decision:

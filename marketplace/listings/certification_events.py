@@ -11,6 +11,7 @@ from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.certification import Grade, Scope, Tier
 from latentmas.protocol.quality import Instrument, Interval, PrivateCells, Quality
 from marketplace.listings.events import StoredFile
+from marketplace.listings.free_text import FreeText
 
 
 @event("listing.version_measured")
@@ -56,7 +57,7 @@ class VersionRefused:
 @dataclass(frozen=True, slots=True)
 class CertificateRevoked:
     version: str
-    reason: str
+    reason: FreeText
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,9 +44,9 @@ def certify(row: ListingVersion, event: object, *, at: datetime) -> None:
         case VersionRefused() as refused:
             _set(row, NO_CERTIFICATE)
             row.refusal_code, row.refusal_reasons = refused.code, list(refused.reasons)
-        case CertificateRevoked() as revoked:
+        case CertificateRevoked():  # whose reason `projectors` shows
             _set(row, NO_CERTIFICATE)
-            row.revoked_at, row.revoked_reason = at, revoked.reason
+            row.revoked_at = at
         case VersionRecertified() as mine:
             verdict = {"validator": mine.validator, "agrees": mine.agrees, "at": msgspec.to_builtins(at)}
             others = [each for each in row.recertified if each["validator"] != mine.validator]

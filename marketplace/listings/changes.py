@@ -1,9 +1,23 @@
-"""Which events of listings the public may know of: every listing is public."""
+"""Which events of listings who may know of: those of a private listing only its owner, collaborators and granted ones.
 
-from latentmas.events.changes import everybody_may_know
+What concerns access and collaborators is of who works on the listing alone.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from django.db.models import QuerySet
+
+from latentmas.events.changes import Facts, describes_changes
+from latentmas.events.changes import Viewer as Agents
+from latentmas.events.types import Recorded
 from marketplace.listings import certification_events, events
+from marketplace.listings import lifecycle_events as life
+from marketplace.listings.models import Listing
+from marketplace.listings.projectors import listing_id_of
+from marketplace.listings.visibility import Viewer, listed, worked_on
 
-everybody_may_know(
+
+@describes_changes(
     events.ListingCreated,
     events.VersionPublished,
     events.VersionYanked,
@@ -12,4 +26,40 @@ everybody_may_know(
     certification_events.VersionRefused,
     certification_events.CertificateRevoked,
     certification_events.VersionRecertified,
+    life.VersionScanned,
+    life.VersionDeprecated,
+    life.AliasMoved,
+    life.PriceChanged,
+    life.SplitChanged,
+    life.ListingTransferred,
+    life.AccessChanged,
+    life.ListingQuarantined,
+    life.ListingReleased,
+    life.ListingDelisted,
+    life.TextsErased,
 )
+def of_listings(recorded: Sequence[Recorded], agents: Agents) -> Mapping[int, Facts]:
+    """Return the events of the listings that the viewer sees."""
+    return _among(recorded, listed(_listings(recorded), Viewer(agents)))
+
+
+@describes_changes(
+    life.ScanBegun,
+    life.CollaboratorAdded,
+    life.CollaboratorRemoved,
+    life.AccessRequested,
+    life.AccessGranted,
+    life.AccessRefused,
+)
+def of_members(recorded: Sequence[Recorded], agents: Agents) -> Mapping[int, Facts]:
+    """Return the events of the listings that the viewer works on."""
+    return _among(recorded, worked_on(_listings(recorded), Viewer(agents)))
+
+
+def _listings(recorded: Sequence[Recorded]) -> QuerySet[Listing]:
+    return Listing.objects.filter(id__in={listing_id_of(event) for event in recorded})
+
+
+def _among(recorded: Sequence[Recorded], listings: QuerySet[Listing]) -> Mapping[int, Facts]:
+    seen = set(listings.values_list("id", flat=True))
+    return {event.position: {} for event in recorded if listing_id_of(event) in seen}

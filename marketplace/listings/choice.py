@@ -12,9 +12,11 @@ from latentmas.protocol.quality import MEASURED, Basis
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.certificates import scope_of_row
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.queries import get_listing, offered_version
+from marketplace.listings.queries import get_listing, obtainable_version, offered_version
 from marketplace.listings.ranking import ranked, tier_for_context
+from marketplace.listings.visibility import NOBODY, Viewer, obtainable
 from marketplace.listings.wanted import Wanted
 
 BROWSE = "GET /api/w-matrices"
@@ -37,7 +39,7 @@ def best(
     Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same model.
     """
     _require_two(source_model, target_model)
-    every = _offers(source_model, target_model, space)
+    every = _offers(source_model, target_model, space, wanted.viewer)
     offers = list(wanted.among(every))
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
     last_resort = simulated if wanted.simulated and wanted.floor is None else []
@@ -70,7 +72,7 @@ def reachable(
 
     Measured ones come first, then the lowest epsilon; two queries.
     """
-    offers = ListingVersion.objects.filter(source_model=source_model, space=space, yanked_at__isnull=True)
+    offers = obtainable(ListingVersion.objects.filter(source_model=source_model, space=space), wanted.viewer)
     if wanted.floor is not None:
         tiers = [tier.value for tier, rank in RANK.items() if rank >= RANK[wanted.floor]]
         offers = offers.filter(tier__in=tiers, certified_until__gt=at)
@@ -82,24 +84,24 @@ def reachable(
 
 
 def named_for_cache(
-    listing_id: str | None, version: str | None, *, source_model: str, target_model: str
+    listing_id: str | None, version: str | None, *, source_model: str, target_model: str, viewer: Viewer = NOBODY
 ) -> ListingVersion | None:
     """Return the version between KV-caches that a request names, wholly or in part; None where it names none.
 
     A version named without a listing is taken from the pair's best listing that has it. Raises WMatrixNotFound for a
-    listing of another pair, NotFound, VersionYankedError, or InvalidInput for a malformed version.
+    listing of another pair, what `obtainable_version` does, or InvalidInput for a malformed version.
     """
     if version is not None:
         parse_version(version)
     if listing_id is None:
         return None if version is None else _of_pair(version, source_model, target_model)
-    wanted = version or get_listing(listing_id).version
+    wanted = version or get_listing(listing_id, viewer).version
     if wanted is None:
         raise WMatrixNotFound(
             f"listing {listing_id} has no version on offer",
             resolution=f"{BROWSE}?source_model={source_model}&target_model={target_model} names those of the pair.",
         )
-    row = offered_version(listing_id, wanted)
+    row = obtainable_version(listing_id, wanted, viewer)
     if (row.source_model, row.target_model, row.space) != (source_model, target_model, Space.KV_CACHE):
         raise WMatrixNotFound(
             f"listing {listing_id} maps {row.space} from {row.source_model} to {row.target_model}, not the KV-cache of "
@@ -202,10 +204,10 @@ def _certified(
     return [offer for offer, tier in found if tier is not None and RANK[Tier(tier)] >= RANK[floor]]
 
 
-def _offers(source_model: str, target_model: str, space: Space) -> QuerySet[ListingVersion]:
-    """Return the versions on offer between two models: measured first, then the lowest epsilon, then the newest."""
-    return ListingVersion.objects.filter(
-        source_model=source_model, target_model=target_model, space=space, yanked_at__isnull=True
+def _offers(source_model: str, target_model: str, space: Space, viewer: Viewer = NOBODY) -> QuerySet[ListingVersion]:
+    """Return what a viewer may use between two models: measured first, then the lowest epsilon, then the newest."""
+    return obtainable(
+        ListingVersion.objects.filter(source_model=source_model, target_model=target_model, space=space), viewer
     ).order_by(*ORDER)
 
 
@@ -218,9 +220,10 @@ def _of_pair(version: str, source_model: str, target_model: str) -> ListingVersi
     row = offers.filter(version=version).first()
     if row is not None:
         return row
-    withdrawn = ListingVersion.objects.filter(
+    ever = ListingVersion.objects.filter(
         source_model=source_model, target_model=target_model, space=Space.KV_CACHE, version=version
-    ).first()
+    )
+    withdrawn = ever.filter(access=Access.PUBLIC, yanked_at__isnull=False).first()
     if withdrawn is not None:
         return offered_version(withdrawn.listing_id, version)  # raises: it is yanked
     known = sorted({each.version for each in offers})

@@ -1,4 +1,7 @@
-"""Every write to a listing. Each command appends to the stream `listing/<id>` or raises and appends nothing."""
+"""List and certify W-Matrices; what comes after is in `lifecycle_commands`.
+
+Each command appends to the stream `listing/<id>` or raises and appends nothing.
+"""
 
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +20,6 @@ from marketplace.listings.aggregate import (
     CertificationDecision,
     decide_create,
     decide_publish,
-    decide_yank,
 )
 from marketplace.listings.certification import (
     decide_certify,
@@ -30,6 +32,7 @@ from marketplace.listings.certification_events import VersionMeasured, VersionRe
 from marketplace.listings.compact import compact
 from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
+from marketplace.listings.texts import seal
 
 CERTIFIER = "certifier"  # the actor of every measurement
 CERTIFY = "w-matrix.certify"  # the kind of the job that measures a version
@@ -48,7 +51,7 @@ def create_listing(listing: ListingCreated, *, metadata: Metadata, expected: int
     return execute(
         LISTING,
         listing.listing_id,
-        lambda state: decide_create(state, listing),
+        lambda state: seal(listing.listing_id, decide_create(state, listing)),
         metadata=metadata,
         expected=expected,
     )
@@ -157,7 +160,7 @@ def revoke_certificate(
     return execute(
         LISTING,
         listing_id,
-        lambda state: decide_revoke(state, version, reason=reason),
+        lambda state: seal(listing_id, decide_revoke(state, version, reason=reason)),
         metadata=metadata,
         expected=expected,
     )
@@ -179,27 +182,6 @@ def recertify_version(
     )
     found = load(LISTING, listing_id)[0].version(submitted.version).recertified
     return next(each for each in found if each.validator == submitted.validator)
-
-
-def yank_version(
-    listing_id: str,
-    *,
-    version: str,
-    reason: str,
-    metadata: Metadata,
-    expected: int | None = None,
-) -> list[Recorded]:
-    """Withdraw a version: no longer listed or downloadable, still on record.
-
-    Raises NotFound, InvalidInput, Conflict or VersionConflict.
-    """
-    return execute(
-        LISTING,
-        listing_id,
-        lambda state: decide_yank(state, version, reason=reason),
-        metadata=metadata,
-        expected=expected,
-    )
 
 
 def require_stored(file: StoredFile, field: str) -> None:

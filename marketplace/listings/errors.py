@@ -1,6 +1,6 @@
 """Errors about a listing's version that the protocol does not define."""
 
-from latentmas.protocol.errors import Conflict, NotFound
+from latentmas.protocol.errors import Conflict, LatentMASError, NotFound
 
 
 class VersionYankedError(Conflict):
@@ -18,6 +18,47 @@ class NotCertified(NotFound):
     code = "NOT_CERTIFIED"
     title = "No valid certificate"
     resolution = "Certify the version again, or use one that carries a valid certificate."
+
+
+class NotAllowed(LatentMASError):
+    """The agent has no such right in the listing."""
+
+    code = "PERMISSION_DENIED"
+    status = 403
+    title = "This is not allowed"
+
+
+class AccessRequired(NotAllowed):
+    """The listing is gated, and its files are for those whom the seller has granted them."""
+
+    code = "ACCESS_REQUIRED"
+    title = "The seller grants access to this"
+    resolution = "Ask for it: POST /api/w-matrices/{id}/access-requests."
+
+
+class ListingIsQuarantined(NotAllowed):
+    """A curator has stopped the listing; that may end."""
+
+    code = "LISTING_QUARANTINED"
+    title = "The listing is in quarantine"
+    resolution = "Wait for its release, or use another listing."
+
+
+class ListingIsDelisted(Conflict):
+    """The seller has ended the offer for good."""
+
+    code = "LISTING_DELISTED"
+    status = 410
+    title = "The listing was delisted"
+    resolution = "Use another listing."
+
+
+class VersionNotOffered(NotFound):
+    """The version's file has not passed its scan."""
+
+    code = "VERSION_NOT_OFFERED"
+    title = "The version is not on offer"
+    resolution = "GET /api/w-matrices/{id} names the versions on offer."
 
 
 class CertificateRevokedError(NotFound):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import Space
+from marketplace.listings.free_text import FreeText
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,12 @@ class StoredFile:
     size: int  # bytes
 
 
-@event("listing.created", schema=2)
+@event("listing.created", schema=3)
 @dataclass(frozen=True, slots=True)
 class ListingCreated:
     listing_id: str
-    title: str
-    description: str
+    title: FreeText
+    description: FreeText
     source_model: str
     target_model: str
     seller: str
@@ -69,11 +70,11 @@ class VersionPublished:
     measured_first: bool = False
 
 
-@event("listing.version_yanked")
+@event("listing.version_yanked", schema=2)
 @dataclass(frozen=True, slots=True)
 class VersionYanked:
     version: str
-    reason: str
+    reason: FreeText
 
 
 @upcaster("listing.created", from_schema=1)
@@ -87,3 +88,15 @@ def _of_kv_caches(payload: Payload) -> Payload:
 def _by_the_factory(payload: Payload) -> Payload:
     """Until the second schema only the factory published, and it measured first."""
     return {**payload, "measured_first": True}
+
+
+@upcaster("listing.created", from_schema=2)
+def _with_plain_texts(payload: Payload) -> Payload:
+    """Until the second schema only the factory wrote titles and descriptions, and they stood in the event."""
+    return {**payload, **{name: {"plain": payload[name]} for name in ("title", "description")}}
+
+
+@upcaster("listing.version_yanked", from_schema=1)
+def _with_plain_reason(payload: Payload) -> Payload:
+    """The first schema held the reason itself."""
+    return {**payload, "reason": {"plain": payload["reason"]}}

@@ -25,6 +25,7 @@ from latentmas.transparency.events import Purpose
 from marketplace.listings import inputs, queries
 from marketplace.listings.cards import cards_of
 from marketplace.listings.models import ListingVersion
+from marketplace.listings.visibility import NOBODY, obtainable, viewer_of
 
 FEED_LIMIT, FEED_DEFAULT = 500, 100
 PAYLOAD_TYPE = "application/vnd.latentmas.feed+json"
@@ -42,7 +43,7 @@ class FeedInput(StrictSerializer):
 @reading("w_matrices_manifest", answer=OpenApiTypes.OBJECT, statuses=[410])
 def manifest(request: Request, listing_id: str, version: str) -> Response:
     """Return the card of a version for machines, a `Card` of `/api/feed/schema`."""
-    row = queries.offered_version(listing_id, version)
+    row = queries.offered_version(listing_id, version, viewer_of(request))
     (card,) = cards_of([row], at=timezone.now())
     return Response(msgspec.to_builtins(card))
 
@@ -82,4 +83,5 @@ def signed(document: Feed) -> DsseEnvelope:
 
 
 def _certified(at: datetime) -> QuerySet[ListingVersion]:
-    return ListingVersion.objects.filter(space=Space.KV_CACHE, yanked_at__isnull=True, certified_until__gt=at)
+    offers = ListingVersion.objects.filter(space=Space.KV_CACHE, certified_until__gt=at)
+    return obtainable(offers, NOBODY)

@@ -21,6 +21,9 @@ from latentmas.rest.parameters import read, snake_keys
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
 from marketplace.listings import inputs, outputs, queries
+from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.obtaining import remember_obtained
+from marketplace.listings.visibility import viewer_of
 
 
 class MatchOutput(serializers.Serializer[Any]):
@@ -35,7 +38,7 @@ class MatchOutput(serializers.Serializer[Any]):
 
 
 class VerificationOutput(serializers.Serializer[Any]):
-    valid = serializers.BooleanField(help_text="Whether an unyanked version has exactly this file.")
+    valid = serializers.BooleanField(help_text="Whether a version on offer has exactly this file.")
     digest = serializers.CharField()
     matches = MatchOutput(many=True)
 
@@ -67,7 +70,7 @@ def verify(request: Request) -> Response:
         }
         for row in rows
     ]
-    return Response({"valid": any(not row.yanked for row in rows), "digest": digest, "matches": matches})
+    return Response({"valid": any(row.offered for row in rows), "digest": digest, "matches": matches})
 
 
 @extend_schema(
@@ -78,14 +81,19 @@ def verify(request: Request) -> Response:
 @permission_classes([AllowAny])
 def file(request: Request, listing_id: str, version: str) -> HttpResponseBase:
     """Download the W-Matrix file; `Repr-Digest` (RFC 9530) and the ETag are the SHA-256 of the whole file."""
-    row = queries.offered_version(listing_id, version)
-    return send_file(
+    viewer = viewer_of(request)
+    row = queries.obtainable_version(listing_id, version, viewer)
+    answer = send_file(
         request._request,
         digest=row.file_digest,
         size=row.file_size,
         name=f"{row.source_model}--{row.target_model}--{row.version}.safetensors",
+        private=row.access != Access.PUBLIC,
         headers={"X-LatentMAS-Basis": row.basis},
     )
+    if request.method == "GET" and answer.status_code < 400:
+        remember_obtained(row, viewer)
+    return answer
 
 
 def _hash_of_body(request: Request) -> str:

@@ -14,6 +14,7 @@ from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.queries import get_model
 from latentmas.rest.parameters import DigestField, StrictSerializer, read, snake_keys
 from marketplace.listings.queries import Filters
+from marketplace.listings.visibility import Viewer
 from marketplace.listings.wanted import Wanted
 
 DEFAULT_LIMIT = 25
@@ -125,8 +126,8 @@ def filters_from(values: Mapping[str, Any]) -> Filters:
     )
 
 
-def wanted_from(values: Mapping[str, Any]) -> Wanted:
-    """Return what is wanted of a version. Raises InvalidInput for a malformed one."""
+def wanted_from(values: Mapping[str, Any], viewer: Viewer) -> Wanted:
+    """Return what a viewer wants of a version. Raises InvalidInput for a malformed one."""
     return Wanted(
         floor=tier_of(values),
         context_tokens=values.get("context_tokens"),
@@ -136,6 +137,7 @@ def wanted_from(values: Mapping[str, Any]) -> Wanted:
         version=parse_version(values["version"]) if "version" in values else None,
         price_max=values.get("price_max"),
         simulated=values.get("include_simulated", False),
+        viewer=viewer,
     )
 
 

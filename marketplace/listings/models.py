@@ -1,4 +1,7 @@
-"""Projections of the listings' events; written only by projectors.py."""
+"""Projections of the listings' events, written only by projectors.py, member_projector.py; and two ordinary tables.
+
+Columns with what persons wrote are copies of `ListingText`; `texts` names the commitment of each such column.
+"""
 
 from datetime import datetime
 
@@ -8,16 +11,30 @@ from django.db.models import F, Q
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
+from marketplace.listings.lifecycle_events import Access, Role
 
 BASES = [(basis.value, basis.value) for basis in Basis]
 SPACES = [(space.value, space.value) for space in Space]
+ACCESSES = [(access.value, access.value) for access in Access]
+ROLES = [(role.value, role.value) for role in Role]
 TIERS = [(tier.value, tier.value) for tier in Tier]
 # Measured first; figures of different bases are never compared with each other.
 BASIS_RANK = {Basis.FUNCTIONAL: 0, Basis.ACTIVATION: 1, Basis.DECLARED: 2, Basis.SIMULATED: 3}
 
 
+class Scan(models.TextChoices):
+    """How the scan of a file that a seller sent stands."""
+
+    SCANNING = "scanning"
+    PASSED = "passed"
+    REFUSED = "refused"
+
+
+UNSCANNED = (Scan.SCANNING, Scan.REFUSED)
+
+
 class Listing(models.Model):
-    """A W-Matrix on offer, with the figures of its newest unyanked version (`version` is null where there is none)."""
+    """A W-Matrix, with the figures of its newest version on offer (`version` is null where there is none)."""
 
     id = models.CharField(max_length=36, primary_key=True)
     title = models.CharField(max_length=200)
@@ -30,6 +47,13 @@ class Listing(models.Model):
     price_currency = models.CharField(max_length=3)
     licences = models.JSONField(help_text="The terms of the models it was made from.")
     tags = models.JSONField()
+    split = models.JSONField(help_text="Shares of creator, platform and validators in per cent, of later sales.")
+    access = models.CharField(max_length=10, choices=ACCESSES)
+    aliases = models.JSONField(default=dict, help_text="Version by alias.")
+    quarantined_at = models.DateTimeField(null=True)
+    delisted_at = models.DateTimeField(null=True)
+    withheld_reason = models.TextField(blank=True, help_text="Of the quarantine or the delisting.")
+    texts = models.JSONField(default=dict)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     stream_version = models.PositiveIntegerField()
@@ -116,6 +140,15 @@ class ListingVersion(models.Model):
     published_at = models.DateTimeField()
     yanked_at = models.DateTimeField(null=True)
     yanked_reason = models.TextField(null=True)  # noqa: DJ001
+    publisher = models.CharField(max_length=100, null=True)  # noqa: DJ001 - the agent that sent it; null: made here
+    scan = models.CharField(max_length=10, choices=Scan.choices, null=True)  # noqa: DJ001 - null: made here
+    scan_reasons = models.JSONField(default=list)
+    deprecated_at = models.DateTimeField(null=True)
+    deprecated_reason = models.TextField(null=True)  # noqa: DJ001
+    successor = models.CharField(max_length=70, null=True)  # noqa: DJ001
+    access = models.CharField(max_length=10, choices=ACCESSES, help_text="That of its listing.")
+    offered = models.BooleanField(help_text="Neither yanked nor withheld, and its scan found nothing against it.")
+    texts = models.JSONField(default=dict)
 
     class Meta:
         ordering = (F("major").desc(), F("minor").desc(), F("patch").desc(), "listing_id")
@@ -132,7 +165,7 @@ class ListingVersion(models.Model):
                 "basis_rank",
                 "epsilon",
                 name="version_pair",
-                condition=Q(yanked_at__isnull=True),
+                condition=Q(offered=True),
             ),
         ]
 
@@ -140,6 +173,66 @@ class ListingVersion(models.Model):
     def yanked(self) -> bool:
         return self.yanked_at is not None
 
+    @property
+    def scanned(self) -> bool:
+        """Whether it was made here or passed its scan."""
+        return self.scan not in UNSCANNED
+
     def tier_at(self, at: datetime) -> str | None:
         """Return the tier of a certificate that is valid at a moment; an expired one counts as none."""
         return self.tier if self.certified_until is not None and self.certified_until > at else None
+
+
+class Request(models.TextChoices):
+    """How an agent's request for access stands."""
+
+    ASKED = "asked"
+    GRANTED = "granted"
+    REFUSED = "refused"
+
+
+class ListingMember(models.Model):
+    """An agent that owns a listing, works on it, was granted its files or has asked for them."""
+
+    id = models.CharField(max_length=140, primary_key=True)  # <listing>/<agent>
+    listing_id = models.CharField(max_length=36)
+    agent = models.CharField(max_length=100)
+    owner = models.BooleanField(default=False)
+    role = models.CharField(max_length=20, choices=ROLES, null=True)  # noqa: DJ001 - null: no collaborator
+    request = models.CharField(max_length=10, choices=Request.choices, null=True)  # noqa: DJ001 - null: none
+    message = models.TextField(blank=True, help_text="Of the request, or the reason of its refusal.")
+    texts = models.JSONField(default=dict)
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("listing_id", "changed_at", "agent")
+        indexes = [
+            models.Index("listing_id", "changed_at", "agent", name="member_listing"),
+            # What an agent sees beside what everybody does.
+            models.Index("agent", "listing_id", name="member_agent"),
+        ]
+
+    @property
+    def belongs(self) -> bool:
+        """Whether the agent sees the listing and gets its files, whatever its access."""
+        return self.owner or self.role is not None or self.request == Request.GRANTED
+
+
+class ListingText(models.Model):
+    """What a person wrote about a listing: an ordinary table, so that it can be erased; `salt` opens the commitment."""
+
+    commitment = models.CharField(max_length=71, primary_key=True)
+    listing_id = models.CharField(max_length=36, db_index=True)
+    text = models.TextField()
+    salt = models.CharField(max_length=32)
+
+
+class ObtainedVersion(models.Model):
+    """An agent has got a version's file and keeps it, whatever becomes of the version: an ordinary table."""
+
+    agent = models.CharField(max_length=100)
+    version = models.CharField(max_length=70, help_text="<listing>/<version>")
+    obtained_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("agent", "version"), name="obtained_once")]

@@ -19,7 +19,9 @@ from marketplace.listings.certificates import (
     status_of,
     validators_of,
 )
-from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.measurement_outputs import CertifierMeasurementOutput
+from marketplace.listings.models import Listing, ListingVersion, Scan
 from marketplace.listings.statistics import Statistics
 
 Json = dict[str, Any]
@@ -85,6 +87,7 @@ class SummaryOutput(serializers.Serializer[Any]):
     space = serializers.ChoiceField([space.value for space in Space])
     seller = serializers.CharField()
     price = MoneyOutput()
+    access = serializers.ChoiceField([access.value for access in Access], help_text="Who gets its files.")
     version = serializers.CharField(allow_null=True)
     method = serializers.CharField(allow_null=True)
     standard = serializers.IntegerField(allow_null=True)
@@ -106,32 +109,15 @@ class PageOutput(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True, help_text="Address of the next page.")
 
 
-class TokenizerOutput(serializers.Serializer[Any]):
-    digest = serializers.CharField(allow_null=True)
-    chat_template = serializers.CharField(allow_null=True, help_text="Digest; null: it has none.")
+class DeprecationOutput(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    reason = serializers.CharField()
+    successor = serializers.CharField(allow_null=True, help_text="A version, or <listing>/<version>.")
 
 
-class InstrumentOutput(serializers.Serializer[Any]):
-    code = serializers.CharField(help_text="Version of the measuring code.")
-    seed = serializers.IntegerField(help_text="Of the random controls.")
-    numerics = serializers.CharField(help_text="What the models ran in, such as cpu/float32.")
-    source_tokenizer = TokenizerOutput(allow_null=True, help_text="Null: no model was run.")
-    target_tokenizer = TokenizerOutput(allow_null=True)
-
-
-class PrivateCellsOutput(serializers.Serializer[Any]):
-    rotation = serializers.IntegerField()
-    passed = serializers.BooleanField()
-    commitment = serializers.CharField(help_text="Over the salted digests of the texts, until they are published.")
-
-
-class CertifierMeasurementOutput(serializers.Serializer[Any]):
-    """What the certifier measured with; the figures themselves are the version's `quality`."""
-
-    measured_at = serializers.DateTimeField()
-    instrument = InstrumentOutput()
-    made_here = serializers.BooleanField(help_text="The certifier's own server fitted the file.")
-    private = PrivateCellsOutput(allow_null=True)
+class ScanOutput(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(Scan.values)
+    reasons = serializers.ListField(child=serializers.CharField(), help_text="Why the version is not offered.")
 
 
 class VersionOutput(serializers.Serializer[Any]):
@@ -168,6 +154,10 @@ class VersionOutput(serializers.Serializer[Any]):
     published_at = serializers.DateTimeField()
     yanked_at = serializers.DateTimeField(allow_null=True)
     yanked_reason = serializers.CharField(allow_null=True)
+    offered = serializers.BooleanField()
+    publisher = serializers.CharField(allow_null=True, help_text="The agent that sent the file; null: made here.")
+    scan = ScanOutput(allow_null=True, help_text="Null: made here.")
+    deprecation = DeprecationOutput(allow_null=True)
     url = serializers.CharField()
     file_url = serializers.CharField()
 
@@ -178,11 +168,22 @@ class LicenceOutput(serializers.Serializer[Any]):
     url = serializers.CharField(allow_null=True)
 
 
+class SplitOutput(serializers.Serializer[Any]):
+    creator = serializers.IntegerField(help_text="Per cent, as the others.")
+    platform = serializers.IntegerField()
+    validators = serializers.IntegerField()  # type: ignore[assignment]  # declared fields never become attributes
+
+
 class ListingOutput(SummaryOutput):
     description = serializers.CharField()
     licences = LicenceOutput(many=True)
     tags = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
+    split = SplitOutput(help_text="Of later sales.")
+    aliases = serializers.DictField(child=serializers.CharField(), help_text="Version by alias.")
+    quarantined_at = serializers.DateTimeField(allow_null=True)
+    delisted_at = serializers.DateTimeField(allow_null=True)
+    withheld_reason = serializers.CharField(help_text="Of the quarantine or the delisting; empty without.")
     stream_version = serializers.IntegerField(help_text="Also the ETag: the listing's version for If-Match.")
     versions = VersionOutput(many=True)
 
@@ -229,6 +230,7 @@ def summary(row: Listing, *, at: datetime) -> Json:
         "space": row.space,
         "seller": row.seller,
         "price": {"amount": row.price_amount, "currency": row.price_currency},
+        "access": row.access,
         "version": row.version,
         "method": row.method,
         "standard": row.standard,
@@ -245,13 +247,15 @@ def summary(row: Listing, *, at: datetime) -> Json:
     }
 
 
+LIFE = ("created_at", "split", "aliases", "quarantined_at", "delisted_at", "withheld_reason", "stream_version")
+
+
 def detail(row: Listing, versions: list[ListingVersion], *, at: datetime) -> Json:
     return summary(row, at=at) | {
         "description": row.description,
         "licences": row.licences,
         "tags": row.tags,
-        "created_at": row.created_at,
-        "stream_version": row.stream_version,
+        **{name: getattr(row, name) for name in LIFE},
         "versions": [version(each, at=at) for each in versions],
     }
 
@@ -262,6 +266,7 @@ def version(row: ListingVersion, *, at: datetime) -> Json:
         *("listing_id", "version", "source_model", "target_model", "space", "method", "standard", "source_dimension"),
         *("unified_dimension", "target_dimension", "source_weights", "target_weights", "basis", "epsilon", "quality"),
         *("declared", "declared_gap", "published_at", "revoked_at", "revoked_reason", "yanked_at", "yanked_reason"),
+        *("offered", "publisher"),
     )
     return {name: getattr(row, name) for name in same} | {
         "certification": certification(row, at=at),
@@ -269,6 +274,8 @@ def version(row: ListingVersion, *, at: datetime) -> Json:
         "refusal_reasons": reasons_of(row),
         "measurement": None if row.measurement is None else {"measured_at": row.measured_at} | row.measurement,
         "validated_by": validators_of(row),
+        "scan": None if row.scan is None else {"state": row.scan, "reasons": row.scan_reasons},
+        "deprecation": _deprecation(row),
         "file": {"digest": row.file_digest, "size": row.file_size},
         "report": None if row.report_digest is None else {"digest": row.report_digest, "size": row.report_size},
         "url": url,
@@ -310,6 +317,12 @@ def statistics_document(totals: Statistics) -> Json:
         if each["basis"] == Basis.SIMULATED:
             each["certification"] = None
     return {name: getattr(totals, name) for name in names} | {"epsilon": epsilons}
+
+
+def _deprecation(row: ListingVersion) -> Json | None:
+    if row.deprecated_at is None:
+        return None
+    return {"at": row.deprecated_at, "reason": row.deprecated_reason, "successor": row.successor}
 
 
 def _scope(row: Listing | ListingVersion) -> Json | None:

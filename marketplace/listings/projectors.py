@@ -1,4 +1,7 @@
-"""Project the listings' events onto the catalogue's rows; the only writer of both tables."""
+"""Project the listings' events onto the catalogue's rows; the only writer of both tables.
+
+Texts of persons are copied from the table that they are erased from; see `texts`.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -19,7 +22,11 @@ from marketplace.listings.certification_events import (
 )
 from marketplace.listings.certified_rows import certify, figures
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
+from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.lifecycle_projection import LIFECYCLE, Texts, apply_lifecycle, is_offered, show
+from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.texts import read_of
 
 M = TypeVar("M", bound=Model)
 STREAM_PREFIX = LISTING.stream("")
@@ -28,35 +35,48 @@ CERTIFICATION = (VersionMeasured, VersionCertified, VersionRefused, CertificateR
 
 @projector(
     writes=[Listing, ListingVersion],
-    handles=[ListingCreated, VersionPublished, VersionYanked, *CERTIFICATION],
+    handles=[ListingCreated, VersionPublished, VersionYanked, *CERTIFICATION, *LIFECYCLE],
 )
 def project_listings(events: Sequence[Envelope]) -> None:
-    """Lock and read the rows of the events' listings, apply the events in order, write the rows: four statements."""
-    ids = sorted({_listing_id(event) for event in events})
+    """Lock and read the rows of the events' listings, apply the events in order, write the rows."""
+    ids = sorted({listing_id_of(event) for event in events})
     rows = Listing.objects.select_for_update().filter(id__in=ids).order_by("id")
     listings = {listing.id: listing for listing in rows}
     versions = {each.id: each for each in ListingVersion.objects.filter(listing_id__in=ids).order_by("id")}
+    texts = read_of([event.data for event in events])
     for event in events:
-        _apply(event, listings, versions)
+        _apply(event, listings, versions, texts)
     for listing in listings.values():
-        _show_newest(listing, [each for each in versions.values() if each.listing_id == listing.id])
-    _upsert(Listing, listings.values())
-    _upsert(ListingVersion, versions.values())
+        own = [each for each in versions.values() if each.listing_id == listing.id]
+        for each in own:
+            each.access, each.offered = listing.access, is_offered(listing, each)
+        _show_newest(listing, own)
+    upsert(Listing, listings.values())
+    upsert(ListingVersion, versions.values())
 
 
-def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, ListingVersion]) -> None:
-    identifier = _listing_id(event)
+def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, ListingVersion], texts: Texts) -> None:
+    identifier = listing_id_of(event)
     match event.data:
         case ListingCreated() as created:
             listings[identifier] = _listing(event, created)
+            show(listings[identifier], texts, title=created.title, description=created.description)
         case VersionPublished() as published:
             row = _version(event, listings[identifier], published)
             versions[row.id] = row
         case VersionYanked() as yanked:
             row = versions[f"{identifier}/{yanked.version}"]
-            row.yanked_at, row.yanked_reason = event.recorded_at, yanked.reason
-        case certification:
+            row.yanked_at = event.recorded_at
+            show(row, texts, yanked_reason=yanked.reason)
+        case CertificateRevoked() as revoked:
+            row = versions[f"{identifier}/{revoked.version}"]
+            certify(row, revoked, at=event.recorded_at)
+            show(row, texts, revoked_reason=revoked.reason)
+        case certification if isinstance(certification, CERTIFICATION):
             certify(versions[f"{identifier}/{certification.version}"], certification, at=event.recorded_at)
+        case _:
+            own = {each.version: each for each in versions.values() if each.listing_id == identifier}
+            apply_lifecycle(event, listings[identifier], own, texts)
     listings[identifier].updated_at = event.recorded_at
     listings[identifier].stream_version = event.version
 
@@ -64,8 +84,6 @@ def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, Li
 def _listing(event: Envelope, created: ListingCreated) -> Listing:
     return Listing(
         id=created.listing_id,
-        title=created.title,
-        description=created.description,
         source_model=created.source_model,
         target_model=created.target_model,
         space=created.space.value,
@@ -74,6 +92,8 @@ def _listing(event: Envelope, created: ListingCreated) -> Listing:
         price_currency=created.price.currency,
         licences=msgspec.to_builtins(created.licences),
         tags=list(created.tags),
+        split=msgspec.to_builtins(DEFAULT_SPLIT),
+        access=Access.PUBLIC.value,
         created_at=event.recorded_at,
     )
 
@@ -126,8 +146,8 @@ INTERVAL = ("value", "low", "high")
 
 
 def _show_newest(listing: Listing, versions: Iterable[ListingVersion]) -> None:
-    """Copy the newest unyanked version's figures to the listing, or clear them."""
-    offered = [each for each in versions if not each.yanked]
+    """Copy the newest version's figures of those on offer to the listing, or clear them."""
+    offered = [each for each in versions if each.offered]
     newest = max(offered, key=lambda each: (each.major, each.minor, each.patch), default=None)
     for name in SHOWN:
         setattr(listing, name, getattr(newest, name, None))
@@ -137,7 +157,7 @@ def _show_newest(listing: Listing, versions: Iterable[ListingVersion]) -> None:
     listing.top1, listing.top1_low, listing.top1_high = map(top1.get, INTERVAL)
 
 
-def _upsert(model: type[M], rows: Iterable[M]) -> None:
+def upsert(model: type[M], rows: Iterable[M]) -> None:
     model._default_manager.bulk_create(
         sorted(rows, key=lambda row: str(row.pk)),
         update_conflicts=True,
@@ -146,5 +166,5 @@ def _upsert(model: type[M], rows: Iterable[M]) -> None:
     )
 
 
-def _listing_id(event: Envelope) -> str:
+def listing_id_of(event: Envelope) -> str:
     return event.stream.removeprefix(STREAM_PREFIX)

@@ -14,9 +14,18 @@ from latentmas.protocol.errors import NotFound, StorageUnavailable
 from latentmas.protocol.quality import Basis, EvaluationReport, Interval
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
-from marketplace.listings.errors import VersionYankedError
+from marketplace.listings.errors import (
+    AccessRequired,
+    ListingIsDelisted,
+    ListingIsQuarantined,
+    NotAllowed,
+    VersionNotOffered,
+    VersionYankedError,
+)
 from marketplace.listings.estimates import MeasuredPair
-from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.models import UNSCANNED, Listing, ListingMember, ListingVersion, Scan
+from marketplace.listings.visibility import NOBODY, Viewer, belongs, has_obtained, listed, works_on
 
 NUL = "\x00"
 ORDER = ("basis_rank", "epsilon", "id")  # measured first, then the lowest epsilon
@@ -37,9 +46,9 @@ class Filters:
     space: Space | None = Space.KV_CACHE
 
 
-def browse(filters: Filters, *, at: datetime) -> QuerySet[Listing]:
-    """Return what is on offer: measured first, then by epsilon. An expired certificate has no tier."""
-    offers = Listing.objects.filter(version__isnull=False).order_by(*ORDER)
+def browse(filters: Filters, *, at: datetime, viewer: Viewer = NOBODY) -> QuerySet[Listing]:
+    """Return what is on offer to a viewer: measured first, then by epsilon. An expired certificate has no tier."""
+    offers = listed(Listing.objects.filter(version__isnull=False), viewer).order_by(*ORDER)
     equal = {
         "source_model": filters.source_model,
         "target_model": filters.target_model,
@@ -57,47 +66,121 @@ def browse(filters: Filters, *, at: datetime) -> QuerySet[Listing]:
     return offers if filters.include_simulated else offers.exclude(basis=Basis.SIMULATED)
 
 
-def get_listing(listing_id: str) -> Listing:
-    """Return a listing, on offer or not. Raises NotFound."""
+def get_listing(listing_id: str, viewer: Viewer = NOBODY) -> Listing:
+    """Return a listing, on offer or not. Raises NotFound, also for a private one, or ListingIsQuarantined."""
     # PostgreSQL refuses to compare with NUL, so a key that holds one is not looked up.
-    row = None if NUL in listing_id else Listing.objects.filter(id=listing_id).first()
+    rows = Listing.objects.none() if NUL in listing_id else Listing.objects.filter(id=listing_id)
+    row = listed(rows, viewer).first()
     if row is None:
         raise NotFound(f"there is no listing {listing_id!r}", resolution="Browse GET /api/w-matrices.")
+    if row.quarantined_at is not None and not works_on(row.id, viewer):
+        raise _quarantined(row)
     return row
 
 
-def versions_of(listing_id: str) -> list[ListingVersion]:
-    """Return every version, yanked ones too, newest first."""
+def versions_of(listing_id: str, viewer: Viewer = NOBODY) -> list[ListingVersion]:
+    """Return every version, yanked ones too, newest first; those that passed no scan only to who works on them."""
+    rows = all_versions(listing_id)
+    if all(row.scanned for row in rows) or works_on(listing_id, viewer):
+        return rows
+    return [row for row in rows if row.scanned]
+
+
+def all_versions(listing_id: str) -> list[ListingVersion]:
+    """Return every version of a listing, newest first, for who works on it."""
     return list(ListingVersion.objects.filter(listing_id=listing_id).order_by("-major", "-minor", "-patch"))
 
 
-def get_version(listing_id: str, *, version: str) -> ListingVersion:
-    """Return one version, yanked or not. Raises NotFound."""
-    key = f"{listing_id}/{version}"
+def managed_listing(listing_id: str, agent: str) -> Listing:
+    """Return a listing that the agent owns or maintains. Raises NotFound, NotAllowed or ListingIsQuarantined."""
+    row = get_listing(listing_id, Viewer(frozenset({agent})))
+    mine = ListingMember.objects.filter(listing_id=row.id, agent=agent)
+    if not mine.filter(Q(owner=True) | Q(role=Role.MAINTAINER)).exists():
+        raise NotAllowed("only its owner or a maintainer may see this of the listing")
+    return row
+
+
+def get_version(listing_id: str, *, version: str, viewer: Viewer = NOBODY) -> ListingVersion:
+    """Return one version by its number or an alias, yanked or not.
+
+    Raises NotFound, ListingIsQuarantined, or VersionNotOffered where it passed no scan.
+    """
+    return _found(listing_id, version, viewer)[1]
+
+
+def offered_version(listing_id: str, version: str, viewer: Viewer = NOBODY) -> ListingVersion:
+    """Return a version that is on offer.
+
+    Raises NotFound, ListingIsQuarantined, ListingIsDelisted, VersionNotOffered or VersionYankedError.
+    """
+    listing, row = _found(listing_id, version, viewer)
+    _require_offered(listing, row)
+    return row
+
+
+def obtainable_version(listing_id: str, version: str, viewer: Viewer = NOBODY) -> ListingVersion:
+    """Return a version whose file the viewer may have: one on offer to it, or one that it has got before.
+
+    Raises what `offered_version` does, or AccessRequired.
+    """
+    listing, row = _found(listing_id, version, viewer)
+    try:
+        _require_offered(listing, row)
+        if row.access != Access.PUBLIC and not belongs(listing_id, viewer):
+            raise AccessRequired(f"the listing {listing_id} is {row.access}, and you were not granted its files")
+    except (VersionYankedError, ListingIsDelisted, AccessRequired):
+        if not has_obtained(row, viewer):
+            raise
+    return row
+
+
+def _found(listing_id: str, version: str, viewer: Viewer) -> tuple[Listing, ListingVersion]:
+    listing = get_listing(listing_id, viewer)
+    key = f"{listing.id}/{listing.aliases.get(version, version)}"
     row = None if NUL in key else ListingVersion.objects.filter(id=key).first()
     if row is None:
         raise NotFound(
             f"listing {listing_id!r} has no version {version!r}",
             resolution=f"GET /api/w-matrices/{listing_id} names its versions.",
         )
-    return row
+    if not (row.scanned or works_on(listing.id, viewer)):
+        raise _not_offered(row)
+    return listing, row
 
 
-def offered_version(listing_id: str, version: str) -> ListingVersion:
-    """Return a version that is not yanked. Raises NotFound or VersionYankedError."""
-    row = get_version(listing_id, version=version)
+def _require_offered(listing: Listing, row: ListingVersion) -> None:
+    if listing.quarantined_at is not None:
+        raise _quarantined(listing)
+    if not row.scanned:
+        raise _not_offered(row)
     if row.yanked:
         raise VersionYankedError(
-            f"version {version} was withdrawn on {row.yanked_at:%Y-%m-%d}: {row.yanked_reason}",
-            resolution=f"GET /api/w-matrices/{listing_id} names the versions still on offer.",
+            f"version {row.version} was withdrawn on {row.yanked_at:%Y-%m-%d}: {row.yanked_reason}",
+            resolution=f"GET /api/w-matrices/{row.listing_id} names the versions still on offer.",
         )
-    return row
+    if listing.delisted_at is not None:
+        raise ListingIsDelisted(
+            f"the listing was delisted on {listing.delisted_at:%Y-%m-%d}: {listing.withheld_reason}"
+        )
+
+
+def _quarantined(listing: Listing) -> ListingIsQuarantined:
+    return ListingIsQuarantined(
+        f"the listing is in quarantine since {listing.quarantined_at:%Y-%m-%d}: {listing.withheld_reason}"
+    )
+
+
+def _not_offered(row: ListingVersion) -> VersionNotOffered:
+    if row.scan == Scan.SCANNING:
+        return VersionNotOffered(f"version {row.version} is being scanned", resolution="Try again in a while.")
+    return VersionNotOffered(f"version {row.version} did not pass its scan")
 
 
 def versions_with_file(digest: str) -> list[ListingVersion]:
-    """Return the versions whose W-Matrix file has this digest, the unyanked and the newest first."""
-    rows = ListingVersion.objects.filter(file_digest=digest)
-    return sorted(rows.order_by("-published_at", "id"), key=lambda row: row.yanked)
+    """Return the versions that everybody sees whose file has this digest, those on offer and the newest first."""
+    seen = listed(Listing.objects.filter(quarantined_at=None), NOBODY).values("id")
+    rows = ListingVersion.objects.exclude(scan__in=UNSCANNED).filter(file_digest=digest, listing_id__in=seen)
+    return sorted(rows.order_by("-published_at", "id"), key=lambda row: not row.offered)
 
 
 def measured_listings(*, at: datetime) -> list[Listing]:
@@ -124,7 +207,8 @@ def measured_pairs(listings: Iterable[Listing]) -> list[MeasuredPair]:
 
 def models_on_offer() -> tuple[list[str], list[str]]:
     """Return the names of all source and of all target models on offer, in order."""
-    pairs = Listing.objects.filter(version__isnull=False).order_by().values_list("source_model", "target_model")
+    offers = listed(Listing.objects.filter(version__isnull=False), NOBODY)
+    pairs = offers.order_by().values_list("source_model", "target_model")
     rows = list(pairs.distinct())
     return sorted({source for source, _ in rows}), sorted({target for _, target in rows})
 

@@ -6,7 +6,7 @@ deterministic: a decision that is signed twice gives the same envelope.
 
 from collections.abc import Sequence
 
-from latentmas.events import changes, store
+from latentmas.events import store
 from latentmas.events.commands import Aggregate, execute, load
 from latentmas.events.followers import follow
 from latentmas.events.types import Metadata, Recorded
@@ -17,9 +17,10 @@ from latentmas.transparency.disclosure import disclosed
 from latentmas.transparency.events import Purpose
 from marketplace.listings.aggregate import LISTING, ListingState
 from marketplace.listings.certification_events import VersionCertified
-from marketplace.listings.models import ListingVersion
+from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.signing_events import CertificateSigned
 from marketplace.listings.statement import statement
+from marketplace.listings.visibility import NOBODY, listed
 
 FOLLOWER = "certificate signatures"
 EVENTS_PER_PAGE = 100  # each may cost a millisecond, for which nobody else can write to SQLite
@@ -33,10 +34,9 @@ CERTIFICATE: Aggregate[CertificateSigned | None] = Aggregate("certificate", None
 
 
 @disclosed("certificate.signed")
-def _of_public_listings(event: Recorded) -> bool:
-    """Whoever may know that the listing was created may read its certificates."""
-    created = store.read_stream(LISTING.stream(event.data.listing_id))[:1]
-    return bool(changes.visible(created, changes.PUBLIC))
+def _everybodys(event: Recorded) -> bool:
+    """A private listing's certificates are of those who may see it."""
+    return listed(Listing.objects.filter(id=event.data.listing_id), NOBODY).exists()
 
 
 def sign_certificates(*, metadata: Metadata) -> int:

@@ -13,6 +13,7 @@ from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.queries import Filters, browse
+from marketplace.listings.visibility import NOBODY, obtainable
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def statistics(*, at: datetime) -> Statistics:
         by_space[group["space"]] += group["listings"]
     return Statistics(
         listings=sum(by_space.values()),
-        versions=ListingVersion.objects.filter(yanked_at__isnull=True).count(),
+        versions=obtainable(ListingVersion.objects.all(), NOBODY).count(),
         bytes=offers.aggregate(total=Sum("file_size"))["total"] or 0,
         by_tier=_count(certified, "tier", Tier),
         by_grade=_count(certified, "grade", Grade),

@@ -15,6 +15,9 @@ from marketplace.listings.certification_events import (
     VersionRefused,
 )
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
+from marketplace.listings.lifecycle_projection import Texts
+from marketplace.listings.lifecycle_sentences import lifecycle_sentence
+from marketplace.listings.texts import read_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +33,17 @@ class Entry:
 
 def timeline(listing_id: str) -> list[Entry]:
     """Return every event of a listing, oldest first."""
-    return list(_entries(read_stream(LISTING.stream(listing_id))))
+    events = read_stream(LISTING.stream(listing_id))
+    texts = read_of([event.data for event in events])
+    return list(_entries(events, texts))
 
 
-def _entries(events: list[Recorded]) -> Iterator[Entry]:
+def _entries(events: list[Recorded], texts: Texts) -> Iterator[Entry]:
     for event in events:
-        yield Entry(event.position, event.type, event.metadata.actor, event.recorded_at, _sentence(event.data))
+        yield Entry(event.position, event.type, event.metadata.actor, event.recorded_at, _sentence(event.data, texts))
 
 
-def _sentence(data: object) -> str:
+def _sentence(data: object, texts: Texts) -> str:
     match data:
         case ListingCreated():
             return f"Listed from {data.source_model} to {data.target_model} by {data.seller}."
@@ -55,13 +60,13 @@ def _sentence(data: object) -> str:
         case VersionRefused():
             return f"Version {data.version} refused a certificate: {'; '.join(data.reasons)}."
         case CertificateRevoked():
-            return f"The certificate of version {data.version} was revoked: {data.reason}"
+            return f"The certificate of version {data.version} was revoked: {texts[data.reason]}"
         case VersionRecertified():
             verdict = "agrees" if data.agrees else "does not agree"
             return f"Version {data.version} recertified by {data.validator}, who {verdict} with the certifier."
         case VersionYanked():
-            return f"Version {data.version} withdrawn: {data.reason}"
-    return type(data).__name__
+            return f"Version {data.version} withdrawn: {texts[data.reason]}"
+    return lifecycle_sentence(data, texts) or type(data).__name__
 
 
 def _measurement(data: VersionMeasured) -> str:

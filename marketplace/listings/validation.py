@@ -8,7 +8,8 @@ from latentmas.blobs import DIGEST
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import MEASURED, Basis, Cell, Interval, Quality, Retrieval, SuiteFigures
 from latentmas.protocol.w_matrix import STANDARDS, Method
-from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
+from marketplace.listings.events import ListingCreated, Money, StoredFile, VersionPublished
+from marketplace.listings.free_text import FreeText
 
 METHODS = tuple(method.value for method in Method)
 CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -20,21 +21,20 @@ MODEL_CHARACTERS = 100
 SELLER_CHARACTERS = 100
 TAG_CHARACTERS = 40
 TAGS = 20
+TAG = re.compile(r"[\w][\w .:/+#-]*")  # no markup: a tag is shown on pages, in feeds and in file names
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # tab and line feed are none
 ROUNDING = 1e-6  # figures may have been rounded to this before they were recorded
 
 
 def check_listing(listing: ListingCreated) -> None:
-    _text(listing.title, "title", TITLE_CHARACTERS)
+    _text(listing.title.plain or "", "title", TITLE_CHARACTERS)
     _text(listing.seller, "seller", SELLER_CHARACTERS)
     _text(listing.source_model, "source_model", MODEL_CHARACTERS)
     _text(listing.target_model, "target_model", MODEL_CHARACTERS)
-    _at_most(listing.description, "description", DESCRIPTION_CHARACTERS)
+    _at_most(listing.description.plain or "", "description", DESCRIPTION_CHARACTERS)
     if listing.source_model == listing.target_model:
         raise InvalidInput(f"source and target are the same model, {listing.source_model!r}", field="target_model")
-    if not 0 <= listing.price.amount <= MAX_PRICE:
-        raise InvalidInput(f"the price must be between 0 and {MAX_PRICE} minor units", field="price")
-    if CURRENCY.fullmatch(listing.price.currency) is None:
-        raise InvalidInput(f"{listing.price.currency!r} is not an ISO 4217 currency code", field="price")
+    check_price(listing.price)
     for licence in listing.licences:
         if licence.url is not None and not licence.url.startswith(("https://", "http://")):
             raise InvalidInput(f"{licence.url!r} is not a web address", field="licences")
@@ -42,6 +42,19 @@ def check_listing(listing: ListingCreated) -> None:
         raise InvalidInput(f"a listing has at most {TAGS} tags", field="tags")
     for tag in listing.tags:
         _text(tag, "tags", TAG_CHARACTERS)
+        if TAG.fullmatch(tag) is None:
+            raise InvalidInput(
+                f"the tag {tag!r} holds more than letters, digits, spaces and . : / + # - _", field="tags"
+            )
+
+
+def check_price(price: Money) -> None:
+    if not 0 <= price.amount <= MAX_PRICE:
+        raise InvalidInput(
+            f"the price is {price.amount}; it must be between 0 and {MAX_PRICE} minor units", field="price"
+        )
+    if CURRENCY.fullmatch(price.currency) is None:
+        raise InvalidInput(f"{price.currency!r} is not an ISO 4217 currency code", field="price")
 
 
 def check_publication(published: VersionPublished) -> None:
@@ -132,10 +145,10 @@ def _is_interval(figure: Interval) -> bool:
     return all(map(math.isfinite, (figure.value, figure.low, figure.high))) and figure.low <= figure.high
 
 
-def check_reason(reason: str) -> str:
-    """Return the reason without white space at its ends."""
-    _text(reason, "reason", REASON_CHARACTERS)
-    return reason.strip()
+def check_reason(reason: str, field: str = "reason") -> FreeText:
+    """Return what a person gives as a reason, without white space at its ends."""
+    _text(reason, field, REASON_CHARACTERS)
+    return FreeText(reason.strip())
 
 
 def _check_loss(quality: Quality, figure: Interval, name: str) -> None:
@@ -174,3 +187,5 @@ def _text(text: str, field: str, characters: int) -> None:
 def _at_most(text: str, field: str, characters: int) -> None:
     if len(text) > characters:
         raise InvalidInput(f"the {field} has {len(text)} characters; the limit is {characters}", field=field)
+    if CONTROL.search(text):
+        raise InvalidInput(f"the {field} holds control characters", field=field)

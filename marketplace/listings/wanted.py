@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.versions import Version
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.visibility import NOBODY, Viewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Wanted:
     version: Version | None = None
     price_max: int | None = None
     simulated: bool = False
+    viewer: Viewer = NOBODY  # who will use it
 
     def among(self, offers: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:
         """Return the offers of these weights, suite, version and price, in their order."""

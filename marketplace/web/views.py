@@ -34,9 +34,11 @@ from marketplace.listings.certificates import (
     status_of,
     validators_of,
 )
+from marketplace.listings.errors import ListingIsQuarantined
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
+from marketplace.listings.visibility import viewer_of
 from marketplace.web.charts import Arm, Series, layer_chart, retention_chart
 from marketplace.web.heat_table import COLUMNS, heat_table, table_of
 
@@ -86,13 +88,14 @@ def home(request: HttpRequest) -> HttpResponse:
 def listing(request: HttpRequest, listing_id: str) -> HttpResponse:
     """Show one listing by its newest version, or by the one that `?version=` names."""
     try:
-        row = queries.get_listing(listing_id)
+        viewer = viewer_of(request)
+        row = queries.get_listing(listing_id, viewer)
         wanted = request.GET.get("version") or row.version
-        versions = queries.versions_of(listing_id)
+        versions = queries.versions_of(listing_id, viewer)
         shown = next((each for each in versions if each.version == wanted), None)
         if request.GET.get("version") and shown is None:
             raise NotFound(f"the listing has no version {wanted!r}")
-    except NotFound as error:
+    except (NotFound, ListingIsQuarantined) as error:
         raise Http404(error.message) from error
     now = timezone.now()
     context = {"now": now, "row": row, "versions": versions, "shown": shown, "timeline": timeline(listing_id)}

@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from kvcache.server.payloads import Given, to_file
 from latentmas import blobs
-from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, MEMORIES_READ, MEMORIES_WRITE
-from marketplace.listings.commands import yank_version
+from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, MEMORIES_READ, MEMORIES_WRITE, W_MATRICES_PUBLISH
+from marketplace.agents.commands import Profile, register_agent
+from marketplace.listings.lifecycle_commands import change_access, yank_version
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from tests.awareness_sdk.test_kv_cache import published
 from tests.factory.synthetic import Synthetic, upload
@@ -59,6 +61,18 @@ def test_a_w_matrix_file_is_fetched_from_s3_by_a_url_that_expires(listed, client
     assert came.headers["Content-Disposition"] == 'attachment; filename="smollm2-135m--gemma-3-270m--1.0.0.safetensors"'
 
 
+def test_a_gated_file_goes_by_a_link_of_a_minute_and_never_through_the_cdn(registry, configure, alice, client_with):
+    configure(cdn_url="https://cdn.example/files")
+    agent = register_agent(alice, Profile("alice-labs", "Alice"), metadata=sample.METADATA).id
+    listing = sample.make_listing(seller=agent)
+    change_access(listing, access=Access.GATED, by=sample.CURATOR)
+    response = client_with(W_MATRICES_PUBLISH).get(f"/api/w-matrices/{listing}/versions/1.0.0/file")
+    assert (response.status_code, response["Cache-Control"]) == (302, "private, no-store")
+    assert "cdn.example" not in response["Location"]
+    assert signed(response)["X-Amz-Expires"] == "60"
+    assert signed(response)["response-cache-control"] == "private, no-store"
+
+
 def test_head_leads_to_a_url_for_head(listed, client):
     response = client.head(listed)
     assert names_its_digest(response, ListingVersion.objects.get().file_digest)
@@ -72,7 +86,7 @@ def test_who_has_the_file_is_led_nowhere(listed, client):
 
 
 def test_a_withdrawn_file_is_withdrawn_before_any_redirect(listed, client):
-    yank_version(listed.split("/")[3], version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(listed.split("/")[3], version="1.0.0", reason="Broken.", by=sample.CURATOR)
     assert client.get(listed).status_code == 410
 
 

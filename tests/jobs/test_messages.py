@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from latentmas.jobs import sending, tasks
 from latentmas.jobs.commands import start
 from latentmas.jobs.models import Job, State
+from latentmas.protocol.errors import QueueUnavailable
 from latentmas.rest.scopes import W_MATRICES_GENERATE
 from tests.elsewhere import NOBODY, send_to
 from tests.work import celery_worker
@@ -86,3 +88,18 @@ def test_a_message_of_the_folder_broker_that_is_no_message_is_passed_over(tmp_pa
         message = queue.get(timeout=5)
         message.ack()
     assert message.payload == {"number": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_patient_job_stays_on_record_where_no_broker_answers(monkeypatch):
+    monkeypatch.setattr("latentmas.jobs.sending.app.send_task", _no_broker)
+    job = start("add", arguments={"numbers": [1]}, requested_by="user:1", patient=True)
+    job.refresh_from_db()
+    assert (job.state, job.sent_at) == ("queued", None)
+    with pytest.raises(QueueUnavailable):
+        start("add", arguments={"numbers": [2]}, requested_by="user:1")
+    assert Job.objects.count() == 1
+
+
+def _no_broker(*_: object, **__: object) -> None:
+    raise OperationalError("no broker")

@@ -31,8 +31,11 @@ from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.free_text import FreeText
+from marketplace.listings.lifecycle_commands import By
 
 METADATA = Metadata(actor="command:test")
+CURATOR = By(agent=None, metadata=METADATA)
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SOURCE, TARGET = "smollm2-135m", "gemma-3-270m"
 INSTRUMENT = Instrument(code="arms/test", seed=7, numerics="cpu/float32")
@@ -127,8 +130,8 @@ def listing_id_for_seller(seller: str) -> str:
 def listing_created(source: str = SOURCE, target: str = TARGET, **changes: object) -> ListingCreated:
     created = ListingCreated(
         listing_id=listing_id_for(source=source, target=target, seller="agent:test", basis=Basis.FUNCTIONAL),
-        title=f"{source} to {target}",
-        description="Made for a test.",
+        title=FreeText(f"{source} to {target}"),
+        description=FreeText("Made for a test."),
         source_model=source,
         target_model=target,
         seller="agent:test",

@@ -18,9 +18,9 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Distribution
 from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_WRITE
-from marketplace.listings.commands import yank_version
+from marketplace.listings.lifecycle_commands import yank_version
 from tests.marketplace.exchange.sample import certified_listing, memory, w_matrix
-from tests.marketplace.sample import METADATA, SOURCE, TARGET, cell, suite, unmeasured, with_suite
+from tests.marketplace.sample import CURATOR, SOURCE, TARGET, cell, suite, unmeasured, with_suite
 
 pytestmark = pytest.mark.django_db
 ALIGN = "/api/latentmas/kv-cache/align"
@@ -269,7 +269,7 @@ def test_outside_of_what_was_calibrated_nothing_is_handed_over(api):
 
 def test_a_withdrawn_version_is_gone(api):
     listing = certified_listing()
-    yank_version(listing, version="1.0.0", reason="a mistake", metadata=METADATA)
+    yank_version(listing, version="1.0.0", reason="a mistake", by=CURATOR)
     assert sent(api, query=f"&w_matrix_listing={listing}&w_matrix_version=1.0.0").status_code == 410
     assert sent(api, query="&w_matrix_version=1.0.0").status_code == 410
 

@@ -10,9 +10,9 @@ from django.test import Client, override_settings
 
 from latentmas.protocol import tensors
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, VECTORS_ALIGN
-from marketplace.listings.commands import yank_version
+from marketplace.listings.lifecycle_commands import yank_version
 from tests.marketplace.exchange.vector_sample import mapped, retrieving, vector_listing
-from tests.marketplace.sample import METADATA, SOURCE, TARGET, make_listing
+from tests.marketplace.sample import CURATOR, SOURCE, TARGET, make_listing
 
 pytestmark = pytest.mark.django_db
 ALIGN = "/api/latentmas/vectors/align"
@@ -139,7 +139,7 @@ def test_a_version_can_be_named(api):
     assert asked(api, vector=VECTOR, w_matrix_version="1.0.0").status_code == 200
     answer = problem(asked(api, vector=VECTOR, w_matrix_version="2.0.0"), 404)
     assert (answer["code"], answer["facts"]["came"]) == ("W_MATRIX_NOT_FOUND", ["1.0.0"])
-    yank_version(listing, version="1.0.0", reason="test", metadata=METADATA)
+    yank_version(listing, version="1.0.0", reason="test", by=CURATOR)
     assert problem(asked(api, vector=VECTOR, w_matrix_version="1.0.0"), 404)["code"] == "W_MATRIX_NOT_FOUND"
 
 

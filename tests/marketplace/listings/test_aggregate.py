@@ -16,12 +16,12 @@ from marketplace.listings.aggregate import (
     ListingState,
     decide_create,
     decide_publish,
-    decide_yank,
     evolve,
 )
 from marketplace.listings.certification import decide_certify
 from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.events import StoredFile, VersionPublished
+from marketplace.listings.lifecycle import decide_yank
 from tests.marketplace import sample
 
 PUBLISHED = VersionPublished(
@@ -61,7 +61,7 @@ CREATED = after(ListingState(), *decide_create(ListingState(), sample.listing_cr
 
 
 @given(st.lists(versions, max_size=8))
-def test_published_versions_only_ever_rise(wanted):
+def test_published_versions_only_ever_rise_within_their_major_version(wanted):
     state = CREATED
     for number, version in enumerate(wanted):
         published = replace(PUBLISHED, version=version, file=StoredFile("sha256:" + f"{number:064x}", 1))
@@ -70,9 +70,11 @@ def test_published_versions_only_ever_rise(wanted):
         except Conflict:
             continue
     kept = [tuple(map(int, each.published.version.split("."))) for each in state.versions]
-    assert kept == sorted(set(kept))
-    if wanted:
-        assert kept[-1] == max(tuple(map(int, version.split("."))) for version in wanted)
+    offered = [tuple(map(int, version.split("."))) for version in wanted]
+    for major in {version[0] for version in offered}:
+        own = [version for version in kept if version[0] == major]
+        assert own == sorted(set(own))
+        assert own[-1] == max(version for version in offered if version[0] == major)
 
 
 def test_the_same_version_again_is_no_event():
@@ -108,4 +110,4 @@ def test_a_decision_about_an_unknown_version_is_not_found():
     with pytest.raises(NotFound):
         decide_certify(CREATED, "1.0.0", at=sample.AT)
     with pytest.raises(NotFound):
-        decide_yank(CREATED, "1.0.0", reason="Why not.")
+        decide_yank(CREATED, None, version="1.0.0", reason="Why not.")

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from marketplace.listings.commands import yank_version
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 
@@ -66,7 +66,7 @@ def test_the_list_is_followed_by_its_next_address(client, registry):
 def test_an_unchanged_list_is_answered_with_304(client, certified):
     etag = client.get(LIST)["ETag"]
     assert client.get(LIST, headers={"If-None-Match": etag}).status_code == 304
-    yank_version(certified, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(certified, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     assert client.get(LIST, headers={"If-None-Match": etag}).status_code == 200
 
 
@@ -105,7 +105,7 @@ def test_a_simulated_version_says_so_everywhere(client, simulated):
 
 @pytest.mark.parametrize("what", ["file", "report", "manifest", "certificate"])
 def test_what_was_yanked_is_gone(client, certified, what):
-    yank_version(certified, version="1.0.0", reason="Wrong corpus.", metadata=sample.METADATA)
+    yank_version(certified, version="1.0.0", reason="Wrong corpus.", by=sample.CURATOR)
     response = client.get(f"{LIST}/{certified}/versions/1.0.0/{what}")
     assert response.status_code == 410
     assert response.json()["code"] == "VERSION_YANKED"

@@ -15,7 +15,12 @@ from latentmas.protocol.quality import Basis, declared
 from marketplace.listings.aggregate import LISTING
 from marketplace.listings.certificates import status_of
 from marketplace.listings.certification import OLDER, PRIVATE_FAILED, PRIVATE_MISSING, RENEWAL
-from marketplace.listings.certification_events import VersionCertified, VersionMeasured, VersionRefused
+from marketplace.listings.certification_events import (
+    VersionCertified,
+    VersionMeasured,
+    VersionRecertified,
+    VersionRefused,
+)
 from marketplace.listings.choice import best
 from marketplace.listings.commands import (
     CERTIFIER,
@@ -23,11 +28,12 @@ from marketplace.listings.commands import (
     create_listing,
     measure_version,
     publish_version,
+    recertify_version,
     revoke_certificate,
-    yank_version,
 )
 from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.events import StoredFile
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 
@@ -119,7 +125,7 @@ def test_a_measurement_is_bound_to_file_weights_and_text(uploaded, changes, fiel
 
 
 def test_a_yanked_version_is_not_measured_any_more(uploaded):
-    yank_version(uploaded, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(uploaded, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     with pytest.raises(VersionYankedError):
         measure_version(uploaded, measured=measurement())
     with pytest.raises(NotFound):
@@ -168,13 +174,30 @@ def test_a_revoked_certificate_is_gone_until_the_version_is_measured_again(clien
     assert status_of(row(), at=sample.AT) == "revoked"
     answer = client.get(f"/api/w-matrices/{uploaded}/versions/1.0.0/certificate")
     assert (answer.status_code, answer.json()["code"]) == (410, "CERTIFICATE_REVOKED")
-    with pytest.raises(Conflict, match="Its corpus was ours"):
+    with pytest.raises(Conflict, match="was revoked"):
         certify(uploaded)
     with pytest.raises(Conflict, match="revoked already"):
         revoke_certificate(uploaded, version="1.0.0", reason="Again.", metadata=sample.METADATA)
     measure_version(uploaded, measured=measurement())
     assert isinstance(certify(uploaded), VersionCertified)
     assert row().revoked_at is None
+
+
+def test_a_seller_is_not_his_own_validator(uploaded):
+    quality = sample.with_suite()
+    measure_version(uploaded, measured=measurement(quality))
+    submitted = VersionRecertified(
+        version="1.0.0",
+        validator="agent:test",
+        file=row().file_digest,
+        suite=quality.suite.digest,
+        instrument=sample.INSTRUMENT,
+        cells=(),
+        agrees=True,
+    )
+    with pytest.raises(InvalidInput) as refusal:
+        recertify_version(uploaded, submitted=submitted, metadata=sample.METADATA)
+    assert refusal.value.facts["field"] == "validator"
 
 
 def test_there_must_be_a_certificate_to_revoke(uploaded):

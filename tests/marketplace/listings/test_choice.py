@@ -6,8 +6,9 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from latentmas.protocol.versions import parse_version
 from marketplace.listings.choice import best, reachable
-from marketplace.listings.commands import certify_version, yank_version
+from marketplace.listings.commands import certify_version
 from marketplace.listings.events import Money
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.wanted import Wanted
 from tests.marketplace import sample
 
@@ -77,7 +78,7 @@ def test_best_refuses_one_model_on_both_sides():
 
 def test_best_skips_a_yanked_version(registry):
     identifier = sample.make_listing()
-    yank_version(identifier, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(identifier, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     with pytest.raises(WMatrixNotFound) as refusal:
         best(**PAIR, at=sample.AT)
     assert "/compatible" in refusal.value.advice

@@ -9,9 +9,11 @@ from latentmas.protocol.errors import Conflict, InvalidInput, ModelNotSupported,
 from latentmas.protocol.quality import Basis
 from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.certification_events import VersionCertified, VersionRefused
-from marketplace.listings.commands import certify_version, create_listing, publish_version, yank_version
+from marketplace.listings.commands import certify_version, create_listing, publish_version
 from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.events import ModelLicence, Money, StoredFile
+from marketplace.listings.free_text import FreeText
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 
@@ -60,20 +62,23 @@ def test_the_same_listing_and_version_again_record_nothing(registry):
 def test_another_listing_under_the_same_id_is_a_conflict(registry):
     create_listing(sample.listing_created(), metadata=sample.METADATA)
     with pytest.raises(Conflict, match="exists already"):
-        create_listing(sample.listing_created(title="Another"), metadata=sample.METADATA)
+        create_listing(sample.listing_created(price=Money(7, "USD")), metadata=sample.METADATA)
 
 
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"title": " "}, "title"),
+        ({"title": FreeText(" ")}, "title"),
+        ({"title": FreeText("NUL\x00")}, "title"),
         ({"target_model": sample.SOURCE}, "target_model"),
         ({"price": Money(-1, "USD")}, "price"),
         ({"price": Money(1, "dollars")}, "price"),
         ({"tags": ("x" * 41,)}, "tags"),
         ({"listing_id": "not-a-uuid"}, "listing_id"),
         ({"licences": (ModelLicence("gpt-4", "Terms", "javascript:alert(1)"),)}, "licences"),
-        ({"description": "x" * 4001}, "description"),
+        ({"description": FreeText("x" * 4001)}, "description"),
+        ({"tags": ("<b>bold</b>",)}, "tags"),
+        ({"tags": ("&lt;",)}, "tags"),
     ],
 )
 def test_it_rejects_a_malformed_listing(registry, changes, field):
@@ -124,12 +129,17 @@ def test_a_version_needs_the_right_size_of_its_file(registry):
         publish_version(created.listing_id, published=wrong, metadata=sample.METADATA)
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "0.9.9"])
-def test_a_version_must_be_above_the_last(registry, version):
+@pytest.mark.parametrize(
+    ("version", "why"), [("1.0.0", "exists already"), ("1.2.0", "exists already"), ("1.1.9", "is lower than 1.2.0")]
+)
+def test_a_version_must_be_above_the_last_of_its_major_version(registry, version, why):
     identifier = sample.make_listing()
-    with pytest.raises(Conflict, match="does not follow") as refusal:
+    for number in ("2.0.0", "1.2.0"):  # a fix of the older major version may come after the newer one
+        publish_version(identifier, published=sample.published(number), metadata=sample.METADATA)
+    with pytest.raises(Conflict, match=why) as refusal:
         publish_version(identifier, published=sample.published(version, content=b"other"), metadata=sample.METADATA)
-    assert "1.0.1" in refusal.value.advice
+    assert "1.2.1" in refusal.value.advice
+    assert Listing.objects.get().version == "2.0.0"
 
 
 def test_ten_comes_after_nine(registry):
@@ -194,11 +204,11 @@ def test_a_yanked_version_leaves_the_offer_and_the_one_before_returns(registry):
     sample.publish(identifier, "1.1.0", quality=sample.functional(0.6))
     assert Listing.objects.get().version == "1.1.0"
 
-    yank_version(identifier, version="1.1.0", reason=" It was worse. ", metadata=sample.METADATA)
+    yank_version(identifier, version="1.1.0", reason=" It was worse. ", by=sample.CURATOR)
     assert (Listing.objects.get().version, Listing.objects.get().tier) == ("1.0.0", "gold")
     assert ListingVersion.objects.get(version="1.1.0").yanked_reason == "It was worse."
 
-    yank_version(identifier, version="1.0.0", reason="Too.", metadata=sample.METADATA)
+    yank_version(identifier, version="1.0.0", reason="Too.", by=sample.CURATOR)
     row = Listing.objects.get()
     assert (row.version, row.basis, row.epsilon, row.file_digest) == (None, None, None, None)
 
@@ -206,17 +216,17 @@ def test_a_yanked_version_leaves_the_offer_and_the_one_before_returns(registry):
 def test_yanking_asks_for_a_reason_and_happens_once(registry):
     identifier = sample.make_listing()
     with pytest.raises(InvalidInput):
-        yank_version(identifier, version="1.0.0", reason="  ", metadata=sample.METADATA)
-    yank_version(identifier, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+        yank_version(identifier, version="1.0.0", reason="  ", by=sample.CURATOR)
+    yank_version(identifier, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     with pytest.raises(Conflict):
-        yank_version(identifier, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+        yank_version(identifier, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     with pytest.raises(NotFound):
-        yank_version(identifier, version="7.0.0", reason="Broken.", metadata=sample.METADATA)
+        yank_version(identifier, version="7.0.0", reason="Broken.", by=sample.CURATOR)
 
 
 def test_a_yanked_version_keeps_its_decision_and_gets_no_new_one(registry):
     identifier = sample.make_listing()
-    yank_version(identifier, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(identifier, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     standing = certify_version(identifier, version="1.0.0", at=sample.AT, metadata=sample.METADATA)
     assert isinstance(standing, VersionCertified)
     later = sample.AT + timedelta(days=366)

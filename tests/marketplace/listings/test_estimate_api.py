@@ -1,6 +1,6 @@
 import pytest
 
-from marketplace.listings.commands import yank_version
+from marketplace.listings.lifecycle_commands import yank_version
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +73,7 @@ def test_without_evidence_no_figure_is_given(client, simulated):
 
 def test_a_yanked_measurement_is_no_evidence(client, both):
     for identifier in both:
-        yank_version(identifier, version="1.0.0", reason="Wrong corpus.", metadata=sample.METADATA)
+        yank_version(identifier, version="1.0.0", reason="Wrong corpus.", by=sample.CURATOR)
     assert client.get(PATH, STRANGERS).json()["known"] == "nothing"
 
 

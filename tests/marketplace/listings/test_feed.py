@@ -14,7 +14,8 @@ from latentmas.protocol.card import ROW_ORDER, Card, Feed
 from latentmas.protocol.dsse import pre_authentication_encoding
 from latentmas.protocol.quality import declared
 from latentmas.transparency.models import SigningKey
-from marketplace.listings.commands import revoke_certificate, yank_version
+from marketplace.listings.commands import revoke_certificate
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.signing import sign_certificates
 from tests.marketplace import sample
 
@@ -86,7 +87,7 @@ def test_the_feed_holds_all_certified_mappers_and_no_others(client, registry):
         seller="agent:weak",
         at=timezone.now(),
     )
-    yank_version(yanked, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(yanked, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     revoke_certificate(revoked, version="1.0.0", reason="A mistake.", metadata=sample.METADATA)
     assert [card["listing_id"] for card in client.get("/api/feed").json()["cards"]] == [kept]
 
@@ -102,7 +103,7 @@ def test_the_feed_is_read_page_by_page_and_not_again_while_it_is_the_same(client
     assert found == identifiers
     first = client.get("/api/feed")
     assert client.get("/api/feed", headers={"If-None-Match": first["ETag"]}).status_code == 304
-    yank_version(identifiers[0], version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(identifiers[0], version="1.0.0", reason="Broken.", by=sample.CURATOR)
     assert client.get("/api/feed", headers={"If-None-Match": first["ETag"]}).status_code == 200
 
 

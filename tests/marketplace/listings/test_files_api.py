@@ -4,7 +4,7 @@ import hashlib
 import pytest
 
 from latentmas import blobs
-from marketplace.listings.commands import yank_version
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing
 from tests.marketplace import sample
 
@@ -81,6 +81,6 @@ def test_verify_hashes_a_file(client, certified):
 
 def test_verify_does_not_vouch_for_a_yanked_file(client, certified):
     digest = Listing.objects.get().file_digest
-    yank_version(certified, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(certified, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     document = client.post(f"{LIST}/verify", {"checksum": digest}, "application/json").json()
     assert (document["valid"], document["matches"][0]["yanked"]) == (False, True)

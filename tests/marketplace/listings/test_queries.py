@@ -7,7 +7,7 @@ from latentmas.protocol.errors import NotFound
 from latentmas.protocol.quality import Basis
 from latentmas.rest.cursors import page_of
 from marketplace.listings import queries
-from marketplace.listings.commands import yank_version
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing
 from marketplace.listings.queries import Filters
 from tests.marketplace import sample
@@ -56,7 +56,7 @@ def test_an_expired_certificate_has_no_tier(shelf):
 
 def test_a_listing_without_a_version_is_not_on_offer(registry):
     identifier = sample.make_listing()
-    yank_version(identifier, version="1.0.0", reason="Broken.", metadata=sample.METADATA)
+    yank_version(identifier, version="1.0.0", reason="Broken.", by=sample.CURATOR)
     assert ids(Filters()) == []
     assert queries.get_listing(identifier).version is None
 
@@ -79,7 +79,7 @@ def test_a_file_is_found_by_its_digest_with_the_unyanked_first(registry):
         quality=sample.functional(), listing_id="00000000-0000-4000-8000-000000000001", seller="agent:other"
     )
     digest = Listing.objects.get(id=one).file_digest
-    yank_version(two, version="1.0.0", reason="A copy.", metadata=sample.METADATA)
+    yank_version(two, version="1.0.0", reason="A copy.", by=sample.CURATOR)
     assert [row.listing_id for row in queries.versions_with_file(digest)] == [one, two]
 
 

@@ -8,16 +8,18 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from latentmas.events import changes, store
+from latentmas.events import store
 from latentmas.protocol.dsse import pre_authentication_encoding
 from latentmas.protocol.verification.signatures import is_signed
-from latentmas.transparency import checkpoints, keys
+from latentmas.transparency import keys
+from latentmas.transparency.disclosure import is_disclosed
 from latentmas.transparency.errors import SigningKeyMissing, SigningKeyNotUsable
 from latentmas.transparency.events import RevocationReason
 from latentmas.transparency.models import SigningKey
 from marketplace.listings import signing
-from marketplace.listings.commands import certify_version, measure_version, yank_version
-from marketplace.listings.events import ListingCreated
+from marketplace.listings.commands import certify_version, measure_version
+from marketplace.listings.lifecycle_commands import change_access, yank_version
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 
@@ -99,19 +101,6 @@ def test_the_envelopes_of_many_versions_are_one_query(certified, django_assert_n
         assert signing.signed_certificates(rows).keys() == {row.id for row in rows}
 
 
-def test_a_proof_shows_the_certificates_of_those_listings_only_that_everybody_may_know_of(
-    client, certified, monkeypatch
-):
-    sign()
-    checkpoints.seal(metadata=sample.METADATA)
-    address = f"/api/log/proof?position={served(client, certified)['position']}"
-    assert client.get(address).json()["event"] is not None
-    monkeypatch.setitem(changes._DESCRIBERS, ListingCreated, lambda events, viewer: {})
-    hidden = client.get(address).json()
-    assert hidden["event"] is None
-    assert hidden["proof"]
-
-
 def test_a_refusal_is_not_signed(registry):
     sample.make_listing("gpt-4", "llama-3-8b", quality=sample.unmeasured())
     sign()
@@ -153,5 +142,13 @@ def test_what_a_revoked_key_signed_is_signed_anew(client, certified, settings, c
 
 def test_a_yanked_version_keeps_its_envelope_on_record(certified):
     sign()
-    yank_version(certified, version="1.0.0", reason="test", metadata=sample.METADATA)
+    yank_version(certified, version="1.0.0", reason="test", by=sample.CURATOR)
     assert signing.signed_certificates(list(ListingVersion.objects.all()))
+
+
+def test_a_private_listings_certificate_is_in_no_proof(certified):
+    sign()
+    event = store.read_stream(f"certificate/{certified}/1.0.0")[0]
+    assert is_disclosed(event.type, lambda: event)
+    change_access(certified, access=Access.PRIVATE, by=sample.CURATOR)
+    assert not is_disclosed(event.type, lambda: event)

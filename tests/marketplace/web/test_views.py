@@ -7,8 +7,10 @@ from django.utils import timezone
 
 from latentmas import blobs
 from latentmas.protocol.quality import Interval
-from marketplace.listings.commands import publish_version, yank_version
+from marketplace.listings.commands import publish_version
 from marketplace.listings.events import StoredFile
+from marketplace.listings.free_text import FreeText
+from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.web.heat_table import DASH
 from tests.marketplace import sample
@@ -146,7 +148,7 @@ def test_a_simulated_listing_carries_a_banner(client, simulated, certified):
 
 
 def test_a_withdrawn_listing_keeps_its_record(client, certified):
-    yank_version(certified, version="1.0.0", reason="Wrong corpus.", metadata=sample.METADATA)
+    yank_version(certified, version="1.0.0", reason="Wrong corpus.", by=sample.CURATOR)
     page = read(client, f"/w-matrices/{certified}")
     assert "Nothing on offer." in page
     assert "Version 1.0.0 withdrawn: Wrong corpus." in page
@@ -172,7 +174,7 @@ def test_a_report_that_cannot_be_read_is_said_to_be_so(client, registry):
 
 
 def test_text_of_sellers_is_escaped(client, registry):
-    identifier = sample.make_listing(description="<script>alert(1)</script>")
+    identifier = sample.make_listing(description=FreeText("<script>alert(1)</script>"))
     assert "<script>alert(1)</script>" in read(client, f"/w-matrices/{identifier}")
 
 

@@ -1,0 +1,113 @@
+"""What the events of a listing's life change in the rows of the catalogue."""
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from latentmas.events.types import Envelope
+from marketplace.listings.free_text import FreeText
+from marketplace.listings.lifecycle_events import (
+    AccessChanged,
+    AccessGranted,
+    AccessRefused,
+    AccessRequested,
+    AliasMoved,
+    CollaboratorAdded,
+    CollaboratorRemoved,
+    ListingDelisted,
+    ListingQuarantined,
+    ListingReleased,
+    ListingTransferred,
+    PriceChanged,
+    ScanBegun,
+    SplitChanged,
+    TextsErased,
+    VersionDeprecated,
+    VersionScanned,
+)
+from marketplace.listings.models import Listing, ListingMember, ListingVersion, Scan
+from marketplace.listings.texts import ERASED
+
+# All of them move the listing's stream on, those about its members too.
+LIFECYCLE = (
+    AccessChanged,
+    AccessGranted,
+    AccessRefused,
+    AccessRequested,
+    AliasMoved,
+    CollaboratorAdded,
+    CollaboratorRemoved,
+    ListingDelisted,
+    ListingQuarantined,
+    ListingReleased,
+    ListingTransferred,
+    PriceChanged,
+    ScanBegun,
+    SplitChanged,
+    TextsErased,
+    VersionDeprecated,
+    VersionScanned,
+)
+Texts = Mapping[FreeText, str]
+Versions = Mapping[str, ListingVersion]  # of one listing, by number
+
+
+def show(row: Listing | ListingVersion | ListingMember, texts: Texts, **columns: FreeText) -> None:
+    """Copy texts into columns of a row, and remember by what they are erased."""
+    for column, text in columns.items():
+        setattr(row, column, texts[text])
+    row.texts = row.texts | {column: text.commitment for column, text in columns.items() if text.commitment}
+
+
+def erase(rows: Iterable[Listing | ListingVersion | ListingMember], commitments: Iterable[str]) -> None:
+    """Take out of the rows what was erased."""
+    gone = set(commitments)
+    for row in rows:
+        for column, commitment in row.texts.items():
+            if commitment in gone:
+                setattr(row, column, ERASED)
+
+
+def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts: Texts) -> None:
+    """Change a listing and its versions by one event of its life; any other changes nothing."""
+    match event.data:
+        case PriceChanged(price=price):
+            listing.price_amount, listing.price_currency = price.amount, price.currency
+        case SplitChanged(split=split):
+            listing.split = msgspec.to_builtins(split)
+        case AliasMoved(name=name, version=version):
+            listing.aliases = listing.aliases | {name: version}
+        case ListingTransferred(seller=seller):
+            listing.seller = seller
+        case AccessChanged(access=access):
+            listing.access = access.value
+        case ListingQuarantined(reason=reason):
+            listing.quarantined_at = event.recorded_at
+            show(listing, texts, withheld_reason=reason)
+        case ListingReleased():
+            listing.quarantined_at, listing.withheld_reason = None, ""
+        case ListingDelisted(reason=reason):
+            listing.delisted_at = event.recorded_at
+            show(listing, texts, withheld_reason=reason)
+        case TextsErased(commitments=commitments):
+            erase([listing, *versions.values()], commitments)
+        case _:
+            _apply_to_version(event, versions, texts)
+
+
+def _apply_to_version(event: Envelope, versions: Versions, texts: Texts) -> None:
+    match event.data:
+        case ScanBegun(version=version, publisher=publisher):
+            versions[version].scan, versions[version].publisher = Scan.SCANNING, publisher
+        case VersionScanned(version=version, reasons=reasons):
+            versions[version].scan = Scan.REFUSED if reasons else Scan.PASSED
+            versions[version].scan_reasons = list(reasons)
+        case VersionDeprecated(version=version, reason=reason, successor=successor):
+            versions[version].deprecated_at, versions[version].successor = event.recorded_at, successor
+            show(versions[version], texts, deprecated_reason=reason)
+
+
+def is_offered(listing: Listing, version: ListingVersion) -> bool:
+    """Return whether a version is on offer, to those who see its listing."""
+    withheld = listing.quarantined_at is not None or listing.delisted_at is not None
+    return not (withheld or version.yanked) and version.scanned

@@ -1,0 +1,99 @@
+"""What holds of a listing by the events of its life: who may do what with it, and what of it is on offer. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from marketplace.listings.events import ListingCreated, Money
+from marketplace.listings.lifecycle_events import (
+    Access,
+    AccessChanged,
+    AccessGranted,
+    AccessRefused,
+    AccessRequested,
+    AliasMoved,
+    CollaboratorAdded,
+    CollaboratorRemoved,
+    ListingDelisted,
+    ListingQuarantined,
+    ListingReleased,
+    ListingTransferred,
+    PriceChanged,
+    Role,
+    ScanBegun,
+    Split,
+    SplitChanged,
+    VersionDeprecated,
+    VersionScanned,
+)
+
+DEFAULT_SPLIT = Split(creator=80, platform=15, validators=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    owner: str | None = None
+    price: Money | None = None
+    split: Split = DEFAULT_SPLIT
+    access: Access = Access.PUBLIC
+    collaborators: Mapping[str, Role] = field(default_factory=dict)
+    granted: frozenset[str] = frozenset()
+    asking: frozenset[str] = frozenset()  # agents whose access request is open
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    deprecated: Mapping[str, str | None] = field(default_factory=dict)  # version -> successor
+    scans: Mapping[str, bool | None] = field(default_factory=dict)  # version -> passed; None: it goes on
+    quarantined: bool = False
+    delisted: bool = False
+
+    def is_member(self, agent: str | None) -> bool:
+        """Return whether an agent owns the listing, works on it, or was granted its files."""
+        return agent is not None and (agent == self.owner or agent in self.collaborators or agent in self.granted)
+
+    def offers(self, version: str) -> bool:
+        """Return whether nothing of the listing's life speaks against offering a version; a yank may."""
+        return not (self.quarantined or self.delisted) and self.scans.get(version, True) is True
+
+
+def evolve_lifecycle(state: Lifecycle, data: object) -> Lifecycle:
+    match data:
+        case ListingCreated(seller=seller, price=price):
+            return replace(state, owner=seller, price=price)
+        case PriceChanged(price=price):
+            return replace(state, price=price)
+        case SplitChanged(split=split):
+            return replace(state, split=split)
+        case AliasMoved(name=name, version=version):
+            return replace(state, aliases={**state.aliases, name: version})
+        case ScanBegun(version=version):
+            return replace(state, scans={**state.scans, version: None})
+        case VersionScanned(version=version, reasons=reasons):
+            return replace(state, scans={**state.scans, version: not reasons})
+        case VersionDeprecated(version=version, successor=successor):
+            return replace(state, deprecated={**state.deprecated, version: successor})
+        case ListingQuarantined():
+            return replace(state, quarantined=True)
+        case ListingReleased():
+            return replace(state, quarantined=False)
+        case ListingDelisted():
+            return replace(state, delisted=True)
+    return _members(state, data)
+
+
+def _members(state: Lifecycle, data: object) -> Lifecycle:
+    match data:
+        case ListingTransferred(seller=seller):
+            others = {agent: role for agent, role in state.collaborators.items() if agent != seller}
+            return replace(state, owner=seller, collaborators=others)
+        case CollaboratorAdded(agent=agent, role=role):
+            return replace(state, collaborators={**state.collaborators, agent: role})
+        case CollaboratorRemoved(agent=agent):
+            others = {each: role for each, role in state.collaborators.items() if each != agent}
+            return replace(state, collaborators=others)
+        case AccessChanged(access=access):
+            return replace(state, access=access)
+        case AccessRequested(agent=agent):
+            return replace(state, asking=state.asking | {agent})
+        case AccessGranted(agent=agent):
+            return replace(state, granted=state.granted | {agent}, asking=state.asking - {agent})
+        case AccessRefused(agent=agent):
+            return replace(state, granted=state.granted - {agent}, asking=state.asking - {agent})
+    return state

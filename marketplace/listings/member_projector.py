@@ -1,0 +1,85 @@
+"""Project who owns, works on and may see a listing; the only writer of that table."""
+
+from collections.abc import Sequence
+
+from latentmas.events.projections import projector
+from latentmas.events.types import Envelope
+from marketplace.listings.events import ListingCreated
+from marketplace.listings.free_text import FreeText
+from marketplace.listings.lifecycle_events import (
+    AccessGranted,
+    AccessRefused,
+    AccessRequested,
+    CollaboratorAdded,
+    CollaboratorRemoved,
+    ListingTransferred,
+    TextsErased,
+)
+from marketplace.listings.lifecycle_projection import Texts, erase, show
+from marketplace.listings.models import ListingMember, Request
+from marketplace.listings.projectors import listing_id_of, upsert
+from marketplace.listings.texts import read_of
+
+Members = dict[str, ListingMember]
+
+
+@projector(
+    writes=[ListingMember],
+    handles=[
+        ListingCreated,
+        ListingTransferred,
+        CollaboratorAdded,
+        CollaboratorRemoved,
+        AccessRequested,
+        AccessGranted,
+        AccessRefused,
+        TextsErased,
+    ],
+)
+def project_members(events: Sequence[Envelope]) -> None:
+    """Lock and read the members of the events' listings, apply the events in order, write the rows."""
+    ids = sorted({listing_id_of(event) for event in events})
+    rows = ListingMember.objects.select_for_update().filter(listing_id__in=ids).order_by("id")
+    members, texts = {row.id: row for row in rows}, read_of([event.data for event in events])
+    for event in events:
+        _apply(event, members, texts)
+    upsert(ListingMember, members.values())
+
+
+def _apply(event: Envelope, members: Members, texts: Texts) -> None:
+    match event.data:
+        case ListingCreated(seller=seller):
+            _member(event, members, seller).owner = True
+        case ListingTransferred(seller=seller):
+            for row in members.values():
+                if row.listing_id == listing_id_of(event) and row.owner:
+                    row.owner = False
+            owner = _member(event, members, seller)
+            owner.owner, owner.role = True, None
+        case CollaboratorAdded(agent=agent, role=role):
+            _member(event, members, agent).role = role.value
+        case CollaboratorRemoved(agent=agent):
+            _member(event, members, agent).role = None
+        case AccessRequested(agent=agent, message=message):
+            _set(_member(event, members, agent), Request.ASKED, message, texts)
+        case AccessGranted(agent=agent):
+            _set(_member(event, members, agent), Request.GRANTED, None, texts)
+        case AccessRefused(agent=agent, reason=reason):
+            _set(_member(event, members, agent), Request.REFUSED, reason, texts)
+        case TextsErased(commitments=commitments):
+            erase((row for row in members.values() if row.listing_id == listing_id_of(event)), commitments)
+
+
+def _member(event: Envelope, members: Members, agent: str) -> ListingMember:
+    listing_id = listing_id_of(event)
+    row = members.setdefault(
+        f"{listing_id}/{agent}", ListingMember(id=f"{listing_id}/{agent}", listing_id=listing_id, agent=agent)
+    )
+    row.changed_at = event.recorded_at
+    return row
+
+
+def _set(row: ListingMember, request: Request, text: FreeText | None, texts: Texts) -> None:
+    row.request, row.message = request, ""
+    if text is not None:
+        show(row, texts, message=text)

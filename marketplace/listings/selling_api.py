@@ -1,0 +1,191 @@
+"""REST for sellers: list a W-Matrix, and publish another version of it. The catalogue shares the first address."""
+
+from typing import Any
+from uuid import uuid4
+
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import conditional_page
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.decorators import api_view, parser_classes, permission_classes
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from latentmas.idempotency.keys import PARAMETER, once
+from latentmas.protocol.w_matrix import Method, Space
+from latentmas.rest.answers import CONTENT_TYPE
+from latentmas.rest.conditional import IF_MATCH, expected_version
+from latentmas.rest.endpoints import ANYBODY, problems
+from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in, read, read_query
+from latentmas.rest.permissions import PublishWMatrices
+from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
+from marketplace.agents.queries import acting_agent, check_publisher_signature
+from marketplace.listings import inputs, outputs, publication
+from marketplace.listings.api import browse
+from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
+from marketplace.listings.free_text import FreeText
+from marketplace.listings.from_arrays import LinearMap, store_arrays
+from marketplace.listings.lifecycle_api import answer, metadata_of
+from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.publication import Declared
+from marketplace.listings.queries import get_listing
+from marketplace.listings.selling_inputs import ArraysInput, CreateFileInput, CreateInput, FileVersionInput
+from marketplace.listings.visibility import viewer_of
+from marketplace.uploads.commands import end_upload
+from marketplace.uploads.queries import get_stored
+from marketplace.uploads.receiving import receive_file
+
+ALIASES = inputs.ALIASES
+SAID = ("version", "epsilon", "test_samples", "cosine_similarity", "euclidean_distance")
+EXAMPLE = {
+    "title": "MiniLM to BERT",
+    "source_model": "all-minilm-l6-v2",
+    "target_model": "bert-base-uncased",
+    "upload": "5f0c3a8e5f0c3a8e5f0c3a8e5f0c3a8e",
+    "price": {"amount": 1999, "currency": "USD"},
+    "version": "1.0.0",
+    "epsilon": 0.12,
+    "test_samples": 1000,
+    "tags": ["retrieval"],
+}
+
+
+class ReadOrPublish(PublishWMatrices):
+    """Everybody may look; publishing asks for `w-matrices:publish`."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return request.method != "POST" or super().has_permission(request, view)
+
+
+@conditional_page
+@extend_schema(
+    methods=["GET"],
+    operation_id="w_matrices_list",
+    auth=ANYBODY,
+    parameters=[inputs.BrowseInput],
+    responses={200: outputs.PageOutput} | problems(404),
+)
+@extend_schema(
+    methods=["POST"],
+    operation_id="w_matrices_create",
+    parameters=[PARAMETER],
+    request={"application/json": CreateInput, CONTENT_TYPE: OpenApiTypes.BINARY},
+    examples=[OpenApiExample("upload", EXAMPLE, request_only=True, media_type="application/json")],
+    responses={201: outputs.ListingOutput} | problems(404, 507),
+)
+@api_view(["GET", "POST"])
+@permission_classes([ReadOrPublish])
+@parser_classes([BoundedJSONParser, SafetensorsParser, BytesParser])
+def w_matrices(request: Request) -> HttpResponseBase:
+    """Browse what is on offer, or list a W-Matrix of your agent's; its first version is offered after a scan."""
+    if request.method == "GET":
+        return browse(request)
+    agent = acting_agent(request).id
+    wanted, file = _received(request, json=CreateInput, query=CreateFileInput)
+
+    def create() -> Response:
+        published = _published(wanted, file, agent, wanted["source_model"], wanted["target_model"])
+        created = ListingCreated(
+            listing_id=str(uuid4()),
+            title=FreeText(wanted["title"]),
+            description=FreeText(wanted["description"]),
+            source_model=wanted["source_model"],
+            target_model=wanted["target_model"],
+            seller=agent,
+            price=wanted["price"],
+            licences=(),  # the registry's
+            tags=wanted["tags"],
+            space=published.space,
+        )
+        publication.list_w_matrix(
+            created,
+            published,
+            access=Access(wanted["access"]),
+            signature=_signature(wanted, agent, published),
+            by=By(agent, metadata_of(request)),
+        )
+        _used(wanted, agent)
+        made = answer(created.listing_id, status=201)
+        made["Location"] = f"/api/w-matrices/{created.listing_id}"
+        return made
+
+    return once(request, create, body=None if file is None else file.digest)
+
+
+@extend_schema(
+    operation_id="w_matrices_publish",
+    parameters=[PARAMETER, IF_MATCH],
+    request={"application/json": ArraysInput, CONTENT_TYPE: OpenApiTypes.BINARY},
+    responses={201: outputs.ListingOutput} | problems(410, 507),
+)
+@api_view(["POST"])
+@permission_classes([PublishWMatrices])
+@parser_classes([BoundedJSONParser, SafetensorsParser, BytesParser])
+def versions(request: Request, listing_id: str) -> HttpResponseBase:
+    """Publish another version of a listing (`If-Match`); it is offered after a scan."""
+    agent, seen = acting_agent(request).id, expected_version(request)
+    row = get_listing(listing_id, viewer_of(request))
+    wanted, file = _received(request, json=ArraysInput, query=FileVersionInput)
+
+    def publish() -> Response:
+        published = _published(wanted, file, agent, row.source_model, row.target_model)
+        publication.publish_upload(
+            listing_id,
+            published,
+            signature=_signature(wanted, agent, published),
+            by=By(agent, metadata_of(request), seen),
+        )
+        _used(wanted, agent)
+        made = answer(listing_id, status=201)
+        made["Location"] = f"/api/w-matrices/{listing_id}/versions/{published.version}"
+        return made
+
+    return once(request, publish, body=None if file is None else file.digest)
+
+
+def _received(
+    request: Request, *, json: type[StrictSerializer], query: type[StrictSerializer]
+) -> tuple[dict[str, Any], StoredFile | None]:
+    """Return the parameters, checked before anything of a file is read, and the body's file where it is one."""
+    if is_file(request):
+        wanted = read_query(request, query, aliases=ALIASES)
+        return wanted, StoredFile(*receive_file(request, announced=wanted.get("digest")))
+    if (request.content_type or "").split(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType(request.content_type or "", detail=f"send JSON, or the file as {CONTENT_TYPE}")
+    read_query(request, NothingInput)
+    return read(object_in(request, aliases=ALIASES), json), None
+
+
+def _published(
+    wanted: dict[str, Any], file: StoredFile | None, agent: str, source_model: str, target_model: str
+) -> VersionPublished:
+    """Return the version that was sent: as a file, as a finished upload, or as arrays."""
+    declared = Declared(**{name: wanted[name] for name in SAID if wanted.get(name) is not None})
+    if file is None and "upload" in wanted:
+        upload = get_stored(agent, wanted["upload"])
+        file = StoredFile(upload.digest, upload.size)
+    if file is None:
+        given = LinearMap(
+            source_model=source_model,
+            target_model=target_model,
+            biases=wanted.get("biases"),
+            method=Method(wanted["method"]),
+            space=Space(wanted["space"]),
+            **{name: wanted[name] for name in ("source_dimension", "target_dimension", "weights", "standard")},
+        )
+        file = store_arrays(given, declared)
+    return publication.published_from(file, declared, source_model=source_model, target_model=target_model)
+
+
+def _signature(wanted: dict[str, Any], agent: str, published: VersionPublished) -> str | None:
+    signature: str | None = wanted.get("signature")
+    if signature is not None:
+        check_publisher_signature(agent, digest=published.file.digest, signature=signature)
+    return signature
+
+
+def _used(wanted: dict[str, Any], agent: str) -> None:
+    if "upload" in wanted:
+        end_upload(get_stored(agent, wanted["upload"]))
