@@ -1,13 +1,21 @@
 """Typed readers of the process environment: a wrong value fails at start-up and says what would be right."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex, token_urlsafe
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 from latentmas.extras import absent, install_command
 
+if TYPE_CHECKING:
+    from latentmas.protocol.verification.notes import VerifierKey
+
+SEED_BYTES = 32  # of an Ed25519 private key
 TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400}
@@ -112,7 +120,47 @@ def secret(name: str, *, fallback_file: Path | None) -> str:
         return kept.strip()
     if fallback_file is None:
         raise ImproperlyConfigured(f"{name} must be set when ENVIRONMENT=production")
-    return _read_or_create(fallback_file)
+    return _read_or_create(fallback_file, lambda: token_urlsafe(50))
+
+
+def signing_key(name: str, *, fallback_file: Path | None) -> bytes | None:
+    """Return the seed of an Ed25519 key from `NAME` or the file `NAME_FILE`, in hex, or from `fallback_file`.
+
+    The fallback file is made on first use. Without one (production) there may be no key: only processes that sign
+    need to hold it.
+    """
+    value = os.environ.get(name) or _file_of(name)
+    if not value and fallback_file is not None:
+        value = _read_or_create(fallback_file, lambda: token_hex(SEED_BYTES))
+    if not value:
+        return None
+    try:
+        seed = bytes.fromhex(value.strip())
+    except ValueError:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise ImproperlyConfigured(f"{name} must be {SEED_BYTES} random bytes in hex: openssl rand -hex {SEED_BYTES}")
+    return seed
+
+
+def key_name(name: str, default: str) -> str:
+    """Return a name for keys in signed notes: a schema-less URL without spaces and plus signs."""
+    value = os.environ.get(name) or default
+    if re.fullmatch(r"[^\s+\x00-\x1f]{1,200}", value) is None:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be like example.com/log, without spaces and +")
+    return value
+
+
+def verifier_keys(name: str) -> "list[VerifierKey]":
+    """Return the public keys in `NAME`, comma-separated, each as name+id+base64 (C2SP signed-note); none by default."""
+    if not words(name, []):
+        return []
+    from latentmas.protocol.verification.notes import VerifierKey
+
+    try:
+        return [VerifierKey.parse(word) for word in words(name, [])]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from error
 
 
 def secrets(name: str) -> list[str]:
@@ -132,9 +180,7 @@ def _file_of(name: str) -> str | None:
         raise ImproperlyConfigured(f"{name}_FILE is {path}, which cannot be read: {error.strerror}") from error
 
 
-def _read_or_create(path: Path) -> str:
-    from secrets import token_urlsafe
-
+def _read_or_create(path: Path, make: Callable[[], str]) -> str:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -142,6 +188,6 @@ def _read_or_create(path: Path) -> str:
     except OSError as error:
         raise ImproperlyConfigured(f"{path} cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "w") as file:
-        value = token_urlsafe(50)
+        value = make()
         file.write(value)
     return value

@@ -9,6 +9,7 @@ PACKAGES = {
     "redis": ("redis",),
     "s3": ("boto3",),
     "server": ("celery", "django", "prometheus_client", "rest_framework"),
+    "verify": ("cryptography",),
 }
 # In the words of whoever asked for it.
 PURPOSES = {
@@ -17,6 +18,7 @@ PURPOSES = {
     "redis": "a shared cache",
     "s3": "files in S3",
     "server": "the server",
+    "verify": "Ed25519 signatures",
 }
 
 

@@ -20,6 +20,15 @@ DATA_DIR = env.folder("DATA_DIR", BASE_DIR / "var")
 
 SECRET_KEY = env.secret("SECRET_KEY", fallback_file=None if PRODUCTION else DATA_DIR / "secret_key")
 SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS")
+
+# Private Ed25519 keys. In production only the processes that sign need them: those that run the schedule's tasks.
+LOG_SIGNING_KEY = env.signing_key("LOG_SIGNING_KEY", fallback_file=None if PRODUCTION else DATA_DIR / "log_signing_key")
+CERTIFICATE_SIGNING_KEY = env.signing_key(
+    "CERTIFICATE_SIGNING_KEY", fallback_file=None if PRODUCTION else DATA_DIR / "certificate_signing_key"
+)
+LOG_ORIGIN = env.key_name("LOG_ORIGIN", "localhost/latentmas")
+LOG_WITNESSES = env.verifier_keys("LOG_WITNESSES")
+
 DEBUG = env.boolean("DEBUG", False)
 if DEBUG and PRODUCTION:
     raise ImproperlyConfigured("DEBUG must be off when ENVIRONMENT=production")
@@ -42,6 +51,7 @@ INSTALLED_APPS = [
     "latentmas.idempotency",
     "latentmas.jobs",
     "latentmas.registry",
+    "latentmas.transparency",
     "kvcache.server",
     "marketplace.accounts",
     "marketplace.agents",
@@ -214,6 +224,12 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},  # seconds; where no worker has taken it by then, the next one does
     },
+    "sign certificates": {
+        "task": "marketplace.listings.sign_certificates",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "seal the log": {"task": "latentmas.transparency.seal", "schedule": 60.0, "options": {"expires": 60}},
     "run the factory": {"task": "factory.weekly_run", "schedule": crontab(day_of_week="sun", hour="2", minute="0")},
     "delete old jobs": {"task": "latentmas.jobs.delete_old", "schedule": crontab(hour="3", minute="10")},
     "delete files that nobody names": {

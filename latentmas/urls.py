@@ -11,6 +11,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("latentmas.registry.urls")),
     path("api/", include("latentmas.jobs.urls")),
+    path("api/", include("latentmas.transparency.urls")),
     path("api/", include("kvcache.server.urls")),
     path("api/", include("marketplace.accounts.urls")),
     path("api/", include("marketplace.agents.urls")),

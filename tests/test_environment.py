@@ -155,3 +155,48 @@ def test_debug_is_off_unless_asked_for() -> None:
 
     assert settings.DEBUG is False
     assert settings.X_FRAME_OPTIONS == "DENY"
+
+
+def test_a_local_signing_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    first = env.signing_key("ABSENT_KEY", fallback_file=path)
+    assert first is not None
+    assert len(first) == 32
+    assert env.signing_key("ABSENT_KEY", fallback_file=path) == first
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_signing_key_comes_from_the_variable_or_its_file_or_is_absent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert env.signing_key("KEY", fallback_file=None) is None
+    (tmp_path / "key").write_text("11" * 32 + "\n")
+    monkeypatch.setenv("KEY_FILE", str(tmp_path / "key"))
+    assert env.signing_key("KEY", fallback_file=None) == b"\x11" * 32
+    monkeypatch.setenv("KEY", "22" * 32)
+    assert env.signing_key("KEY", fallback_file=None) == b"\x22" * 32
+
+
+@pytest.mark.parametrize("value", ["11" * 31, "1" * 65, "zz" * 32, "password"])
+def test_what_is_no_signing_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("KEY", value)
+    with pytest.raises(ImproperlyConfigured, match="KEY must be 32 random bytes in hex") as refusal:
+        env.signing_key("KEY", fallback_file=None)
+    assert value not in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", ["a b", "a+b", "a\nb"])
+def test_a_name_that_notes_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("ORIGIN", value)
+    with pytest.raises(ImproperlyConfigured, match="without spaces and"):
+        env.key_name("ORIGIN", "localhost/log")
+
+
+def test_verifier_keys_are_read_and_wrong_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    assert env.verifier_keys("WITNESSES") == []
+    monkeypatch.setenv("WITNESSES", f"{key}, {key}")
+    assert [each.name for each in env.verifier_keys("WITNESSES")] == ["PeterNeumann", "PeterNeumann"]
+    monkeypatch.setenv("WITNESSES", key[:-4])
+    with pytest.raises(ImproperlyConfigured, match="WITNESSES: "):
+        env.verifier_keys("WITNESSES")

@@ -48,7 +48,7 @@ def check(
     """Return the tables whose rows differ from those projected from the log."""
     with shadows.shadowed(_models(selected)) as tables:
         done = _project_in_background(selected, progress=progress, page=page)
-        with shadows.only_shadows_written():
+        with shadows.one_state():
             _project_rest(selected, after=done, progress=progress, page=page)
             found = [shadows.difference(table) for table in tables]
     return [each for each in found if each.only_live or each.only_log]
@@ -62,7 +62,7 @@ def _project_in_background(selected: Sequence[Projector], *, progress: Progress 
     """Project the events that the log holds now, one page per transaction, and return the last position."""
     after, until = 0, store.head_position()
     while after < until:
-        with shadows.only_shadows_written():
+        with shadows.one_state():
             after = _project_page(selected, after=after, page=page)
         if progress:
             progress(after, max(until, after))

@@ -10,12 +10,12 @@ import msgspec
 
 from latentmas.events.errors import EventTooLarge, LogCorrupted
 from latentmas.events.types import Envelope, Metadata, Payload, Recorded, decode, encode, event_type_of, fit
+from latentmas.protocol import merkle
 from latentmas.protocol.canonical import canonical
 from latentmas.protocol.errors import InvalidInput
 
 MAX_BODY_BYTES = 32 * 1024
 SALT_BYTES = 16
-LEAF_PREFIX = b"\x00"  # RFC 6962: leaves and inner nodes hash in different domains
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +120,16 @@ def recorded(position: int, body: bytes) -> Recorded:
 
 
 def leaf_hash(position: int, type_: str, stream: str, salt: bytes, body: bytes) -> bytes:
-    """Return the Merkle leaf of an event; it can be published without its body (RFC 6962 section 2.1)."""
+    """Return the Merkle leaf hash of an event (RFC 6962 section 2.1)."""
+    return merkle.leaf_hash(leaf_entry(position, type_, stream, salt, body))
+
+
+def leaf_entry(position: int, type_: str, stream: str, salt: bytes, body: bytes) -> bytes:
+    """Return what the tree holds of an event: public without its body, to which it commits by a salted digest."""
     leaf = {
         "position": position,
         "type": type_,
         "stream": hashlib.sha256(stream.encode()).hexdigest(),
         "body": hashlib.sha256(salt + body).hexdigest(),
     }
-    return hashlib.sha256(LEAF_PREFIX + canonical(leaf)).digest()
+    return canonical(leaf)

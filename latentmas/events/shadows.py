@@ -56,7 +56,7 @@ def shadowed(models: Sequence[type[Model]]) -> Iterator[list[Shadow]]:
 
 
 @contextmanager
-def only_shadows_written() -> Iterator[None]:
+def one_state() -> Iterator[None]:
     """Open a transaction that sees one state of the log, blocks no writer and can write to temporary tables only."""
     if connection.vendor == "sqlite":
         with _sqlite_reading(), transaction.atomic():

@@ -36,6 +36,14 @@ class New:
     event_ids: Sequence[UUID] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What the Merkle tree needs of an event."""
+
+    position: int
+    hash: bytes
+
+
 def append(*batches: New, metadata: Metadata) -> list[Recorded]:
     """Record the events, project them, and return them in log order.
 
@@ -78,6 +86,11 @@ def read_stream(stream: str, *, after: int = 0) -> list[Recorded]:
     return [recorded(position, body) for position, body in statements.select_stream(stream, after=after)]
 
 
+def read_streams(streams: Sequence[str]) -> list[Recorded]:
+    """Return the events of several streams, in the log's order. Raises LogCorrupted."""
+    return _read(Event.objects.filter(stream__in=streams).order_by("position"))
+
+
 def stream_version(stream: str) -> int:
     """Return the version of a stream, 0 when it has no event."""
     return stream_versions([stream])[stream]
@@ -95,6 +108,12 @@ def read_all(*, after: int = 0, limit: int = PAGE, types: Collection[str] | None
     if types is not None:
         rows = rows.filter(type__in=types)
     return _read(rows.order_by("position")[:limit])
+
+
+def read_leaves(*, after: int = 0, limit: int = PAGE) -> list[Leaf]:
+    """Return at most `limit` leaf hashes of the whole log with positions above `after`, oldest first."""
+    rows = Event.objects.filter(position__gt=after).order_by("position").values_list("position", "leaf_hash")[:limit]
+    return [Leaf(position, bytes(leaf)) for position, leaf in rows]
 
 
 def read_all_backwards(*, before: int | None = None, limit: int = PAGE) -> list[Recorded]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from latentmas.protocol.certification import Certification
+from latentmas.protocol.dsse import DsseEnvelope
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import Instrument, PrivateCells, Quality, Tokenizer
 from latentmas.protocol.w_matrix import Method, Space
@@ -69,6 +70,14 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedCertificate:
+    """The DSSE envelope of a certificate, and the position in the log where it is recorded."""
+
+    envelope: DsseEnvelope
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One version of a W-Matrix. `quality` has retention with its controls, by register and context length."""
 
@@ -94,6 +103,7 @@ class Card:
     measurement: Measurement | None
     status: Status
     certification: Certification | None  # null unless it is valid
+    signed: SignedCertificate | None  # null until the certificate is signed
     validated_by: tuple[str, ...]
     rights: Rights
     published_at: datetime

@@ -39,12 +39,17 @@ FILE: dict[Any, Any] = {
 }
 
 
-def reading(operation: str, *, answer: Any, query: Any = None, camel: bool = False) -> Callable[[View], Any]:
-    """Decorate a view as a GET that needs no account. `camel`: its answers can have phase 1's camelCase keys."""
+def reading(
+    operation: str, *, answer: Any, query: Any = None, camel: bool = False, statuses: Sequence[int] = ()
+) -> Callable[[View], Any]:
+    """Decorate a view as a GET that needs no account. `camel`: its answers can have phase 1's camelCase keys.
+
+    `statuses` are those of problems of its own.
+    """
     described = extend_schema(
         operation_id=operation,
         parameters=[*([query] if query else []), *([KEYS] if camel else [])],
-        responses={200: answer, **PROBLEM},
+        responses={200: answer, **problems(400, *statuses)},
     )
     return lambda view: described(api_view(["GET"])(permission_classes([AllowAny])(view)))
 

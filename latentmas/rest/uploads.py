@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import IO, Any
 
-from rest_framework.exceptions import ParseError
+from rest_framework.exceptions import ParseError, UnsupportedMediaType
 from rest_framework.parsers import FileUploadParser, JSONParser
 from rest_framework.request import Request
 
@@ -21,6 +21,12 @@ class SafetensorsParser(FileUploadParser):
 
 class BytesParser(SafetensorsParser):
     media_type = "application/octet-stream"
+
+
+class TextParser(BytesParser):
+    """Declares the media type; the view reads the text by `read_text`."""
+
+    media_type = "text/plain"
 
 
 class BoundedJSONParser(JSONParser):
@@ -57,3 +63,13 @@ def read_file(request: Request, *, limit: int) -> bytes:
     if not data:
         raise InvalidInput("the body is empty; send a safetensors file", field="body")
     return bytes(data)
+
+
+def read_text(request: Request) -> str:
+    """Return a body of text; the middleware has checked its length. Raises UnsupportedMediaType or ParseError."""
+    if (request.content_type or "").split(";")[0].strip().lower() != TextParser.media_type:
+        raise UnsupportedMediaType(request.content_type or "")
+    try:
+        return request._request.body.decode()
+    except UnicodeDecodeError as error:
+        raise ParseError("the text is not UTF-8") from error

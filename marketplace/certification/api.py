@@ -14,7 +14,7 @@ from latentmas.events.types import Metadata
 from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.errors import NotFound
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import FILE, PROBLEM, reading
+from latentmas.rest.endpoints import FILE, problems, reading
 from latentmas.rest.parameters import object_in, read
 from latentmas.rest.permissions import CertifyWMatrices, requester
 from latentmas.rest.uploads import BoundedJSONParser
@@ -48,7 +48,7 @@ class RotationsOutput(serializers.Serializer[Any]):
     operation_id="w_matrices_recertify",
     parameters=[PARAMETER],
     request=RecertificationInput,
-    responses={201: RecertifiedOutput, **PROBLEM},
+    responses={201: RecertifiedOutput, **problems(400, 410)},
 )
 @api_view(["POST"])
 @permission_classes([CertifyWMatrices])

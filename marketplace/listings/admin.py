@@ -1,4 +1,4 @@
-"""Listings in the admin: read-only but for two actions, certify and yank, which call commands."""
+"""Listings in the admin: read-only but for actions on versions, which call commands."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,7 +24,7 @@ admin.site.index_title = "Curate models and listings"
 class CuratedAdmin(ReadOnlyAdmin):
     """Admin of a projection: rows are read-only and change by actions alone."""
 
-    actions = ("certify", "yank")
+    actions = ("measure", "certify", "revoke", "yank")
     change_form_template = "admin/listings/detail.html"
     list_per_page = 50
 
@@ -45,6 +45,14 @@ class CuratedAdmin(ReadOnlyAdmin):
 
     def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
         raise NotImplementedError
+
+    @admin.action(description="Have the certifier measure", permissions=["curate"])
+    def measure(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return admin_actions.measure(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+
+    @admin.action(description="Revoke the certificate for a reason", permissions=["curate"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return admin_actions.revoke(self, request, self.versions_of(queryset), chosen=_keys(queryset))
 
     @admin.action(description="Certify by the measurement", permissions=["curate"])
     def certify(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:

@@ -13,7 +13,7 @@ from latentmas.admin_pages import confirmation
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.certification_events import VersionCertified
-from marketplace.listings.commands import certify_version
+from marketplace.listings.commands import certify_version, request_certification, revoke_certificate
 from marketplace.listings.lifecycle_commands import By, yank_version
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.validation import REASON_CHARACTERS
@@ -40,6 +40,22 @@ def certify(
     return _confirm(page, request, versions, chosen=chosen, form=form, verb="certify", apply=_certify)
 
 
+def measure(
+    page: "ModelAdmin[Any]", request: HttpRequest, versions: Sequence[ListingVersion], *, chosen: Sequence[str]
+) -> HttpResponse | None:
+    """Start the certifier's job for each version; None leads back to the list."""
+    form = ConfirmForm(request.POST if "apply" in request.POST else None)
+    return _confirm(page, request, versions, chosen=chosen, form=form, verb="measure", apply=_measure)
+
+
+def revoke(
+    page: "ModelAdmin[Any]", request: HttpRequest, versions: Sequence[ListingVersion], *, chosen: Sequence[str]
+) -> HttpResponse | None:
+    """Void certificates for a reason that becomes part of the record; None leads back to the list."""
+    form = ReasonForm(request.POST if "apply" in request.POST else None)
+    return _confirm(page, request, versions, chosen=chosen, form=form, verb="revoke", apply=_revoke)
+
+
 def yank(
     page: "ModelAdmin[Any]", request: HttpRequest, versions: Sequence[ListingVersion], *, chosen: Sequence[str]
 ) -> HttpResponse | None:
@@ -53,6 +69,17 @@ def _certify(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> 
     if isinstance(decision, VersionCertified):
         return f"certified {decision.tier.value}"
     return f"refused: {'; '.join(decision.reasons)}"
+
+
+def _measure(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
+    request_certification(version.listing_id, version=version.version, requested_by=metadata.actor)
+    return "the certifier measures it"
+
+
+def _revoke(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
+    reason = form.cleaned_data["reason"]
+    revoke_certificate(version.listing_id, version=version.version, reason=reason, metadata=metadata)
+    return "certificate revoked"
 
 
 def _yank(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:

@@ -18,6 +18,7 @@ from latentmas.rest.endpoints import reading
 from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.certificates import certificate_of, require_certificate
 from marketplace.listings.choice import best, reachable
+from marketplace.listings.signature_outputs import SignatureOutput, signature_of
 from marketplace.listings.statistics import statistics
 from marketplace.listings.visibility import viewer_of
 
@@ -35,6 +36,7 @@ class CertificateOutput(serializers.Serializer[Any]):
     issued_at = serializers.DateTimeField()
     certification = outputs.CertificationOutput()
     targets = outputs.TargetOutput(many=True, help_text="The specification's own, and whether they are met.")
+    signature = SignatureOutput(allow_null=True, help_text="Null until the next run of the schedule has signed it.")
 
 
 class ReportOutput(serializers.Serializer[Any]):
@@ -87,7 +89,7 @@ def version(request: Request, listing_id: str, version: str) -> Response:
     return Response(outputs.version(row, at=timezone.now()))
 
 
-@reading("w_matrices_report", answer=ReportOutput)
+@reading("w_matrices_report", answer=ReportOutput, statuses=[410, 503, 507])
 def report(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
     row = queries.offered_version(listing_id, version, viewer_of(request))
@@ -103,7 +105,7 @@ def report(request: Request, listing_id: str, version: str) -> Response:
     )
 
 
-@reading("w_matrices_certificate", answer=CertificateOutput)
+@reading("w_matrices_certificate", answer=CertificateOutput, statuses=[410])
 def certificate(request: Request, listing_id: str, version: str) -> Response:
     """Return the valid certificate, or the reasons why there is none as a problem."""
     row, now = queries.offered_version(listing_id, version, viewer_of(request)), timezone.now()
@@ -115,6 +117,7 @@ def certificate(request: Request, listing_id: str, version: str) -> Response:
         {name: getattr(row, name) for name in (*same, "basis")}
         | {"epsilon": held.epsilon, "issued_at": held.issued_at}
         | {"certification": outputs.certification(row, at=now), "targets": outputs.targets(row)}
+        | {"signature": signature_of(row)}
     )
 
 

@@ -6,5 +6,5 @@ class ListingsConfig(AppConfig):
     label = "listings"
 
     def ready(self) -> None:
-        """Register the second projector."""
-        from marketplace.listings import member_projector  # noqa: F401
+        """Register the second projector, and the signatures' event and what of it may be shown."""
+        from marketplace.listings import member_projector, signing  # noqa: F401

@@ -16,6 +16,7 @@ from latentmas.protocol.card import (
     ModelTerms,
     Price,
     Rights,
+    SignedCertificate,
 )
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import Quality, Tokenizer
@@ -23,19 +24,23 @@ from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.models import RegisteredModel
 from marketplace.listings.certificates import certificate_of, quality_of, status_of, validators_of
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.signing import signed_certificates
 
 Models = Mapping[str, RegisteredModel]
 
 
 def cards_of(rows: Sequence[ListingVersion], *, at: datetime) -> list[Card]:
-    """Return the rows' cards at a moment, in their order; two more queries, however many rows."""
+    """Return the rows' cards at a moment, in their order; three more queries, however many rows."""
     listings = Listing.objects.in_bulk([row.listing_id for row in rows])
     names = {name for row in rows for name in (row.source_model, row.target_model)}
     models = RegisteredModel.objects.in_bulk(names)
-    return [_card(row, listings[row.listing_id], models, at) for row in rows]
+    signed = signed_certificates([row for row in rows if row.tier_at(at)])
+    return [_card(row, listings[row.listing_id], models, at, signed.get(row.id)) for row in rows]
 
 
-def _card(row: ListingVersion, listing: Listing, models: Models, at: datetime) -> Card:
+def _card(
+    row: ListingVersion, listing: Listing, models: Models, at: datetime, signed: SignedCertificate | None
+) -> Card:
     quality, url = quality_of(row), f"/api/w-matrices/{row.listing_id}/versions/{row.version}"
     suite, measurement = quality.suite, _measurement(row)
     ours, theirs = (None, None) if measurement is None else measurement.instrument.tokenizers
@@ -62,6 +67,7 @@ def _card(row: ListingVersion, listing: Listing, models: Models, at: datetime) -
         measurement=measurement,
         status=status_of(row, at=at),
         certification=certificate_of(row) if row.tier_at(at) else None,
+        signed=signed,
         validated_by=tuple(validators_of(row)),
         rights=_rights(listing),
         published_at=row.published_at,

@@ -127,7 +127,7 @@ class PrivateCellsOutput(serializers.Serializer[Any]):
     commitment = serializers.CharField(help_text="Over the salted digests of the texts, until they are published.")
 
 
-class MeasurementOutput(serializers.Serializer[Any]):
+class CertifierMeasurementOutput(serializers.Serializer[Any]):
     """What the certifier measured with; the figures themselves are the version's `quality`."""
 
     measured_at = serializers.DateTimeField()
@@ -168,7 +168,7 @@ class VersionOutput(serializers.Serializer[Any]):
     declared_gap = serializers.FloatField(
         allow_null=True, help_text="Declared minus measured, where that lies outside the measured interval."
     )
-    measurement = MeasurementOutput(allow_null=True, help_text="Null: the certifier has not measured it.")
+    measurement = CertifierMeasurementOutput(allow_null=True, help_text="Null: the certifier has not measured it.")
     validated_by = serializers.ListField(
         child=serializers.CharField(), help_text="Who has measured it independently and agrees."
     )

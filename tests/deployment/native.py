@@ -21,6 +21,9 @@ VARIABLES = {
     "FILES_DOMAIN": "files.market.example",
     "SECRET_KEY": "the-secret-key-of-the-proof-which-is-long-enough-for-production",
     "SECRET_KEY_FALLBACKS": "",
+    "LOG_SIGNING_KEY": "11" * 32,
+    "CERTIFICATE_SIGNING_KEY": "22" * 32,
+    "LOG_WITNESSES": "",
     "DATABASE_PASSWORD": PASSWORD,
     "BROKER_PASSWORD": PASSWORD,
     "STORE_KEY_ID": S3.credentials["AWS_ACCESS_KEY_ID"],
@@ -102,4 +105,5 @@ class Deployment:
             wait_for("/readyz to answer 200", lambda: client.get("/readyz").status_code == 200, seconds=START_SECONDS)
 
     def _settings(self, service: str) -> dict[str, str]:
-        return {name: str(value) for name, value in self.services[service]["environment"].items()}
+        # An empty variable is empty text to Compose, which fills it in after it has read the file.
+        return {name: str(value or "") for name, value in self.services[service]["environment"].items()}

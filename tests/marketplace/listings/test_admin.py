@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from latentmas.events.models import Event
+from latentmas.jobs.models import Job
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 
@@ -97,3 +98,24 @@ def test_a_viewer_cannot_curate(client, django_user_model, registry):
     assert client.get(LISTINGS).status_code == 200
     act(client, LISTINGS, "yank", identifier, apply="yes", reason="No right.")
     assert not ListingVersion.objects.get().yanked
+
+
+def test_a_certificate_is_revoked_for_a_reason(admin_client, registry):
+    identifier = sample.make_listing(at=timezone.now())
+    page = act(admin_client, LISTINGS, "revoke", identifier).content.decode()
+    assert "needs another measurement" in page
+    assert "This field is required" in act(admin_client, LISTINGS, "revoke", identifier, apply="yes").content.decode()
+    assert ListingVersion.objects.get().tier == "gold"
+    act(admin_client, LISTINGS, "revoke", identifier, apply="yes", reason="Its text was not its own.")
+    row = ListingVersion.objects.get()
+    assert (row.tier, row.revoked_reason) == (None, "Its text was not its own.")
+    again = act(admin_client, LISTINGS, "revoke", identifier, apply="yes", reason="Again.").content.decode()
+    assert "revoked already" in again
+
+
+def test_a_curator_can_have_a_version_measured(admin_client, admin_user, registry):
+    identifier = sample.make_listing()
+    act(admin_client, LISTINGS, "measure", identifier, apply="yes")
+    job = Job.objects.get()
+    assert (job.kind, job.arguments) == ("w-matrix.certify", {"listing_id": identifier, "version": "1.0.0"})
+    assert job.requested_by == f"user:{admin_user.pk}"

@@ -15,7 +15,12 @@ from latentmas.protocol.quality import Basis, declared
 from marketplace.listings.aggregate import LISTING
 from marketplace.listings.certificates import status_of
 from marketplace.listings.certification import OLDER, PRIVATE_FAILED, PRIVATE_MISSING, RENEWAL
-from marketplace.listings.certification_events import VersionCertified, VersionMeasured, VersionRefused
+from marketplace.listings.certification_events import (
+    VersionCertified,
+    VersionMeasured,
+    VersionRecertified,
+    VersionRefused,
+)
 from marketplace.listings.choice import best
 from marketplace.listings.commands import (
     CERTIFIER,
@@ -23,6 +28,7 @@ from marketplace.listings.commands import (
     create_listing,
     measure_version,
     publish_version,
+    recertify_version,
     revoke_certificate,
 )
 from marketplace.listings.errors import VersionYankedError
@@ -175,6 +181,23 @@ def test_a_revoked_certificate_is_gone_until_the_version_is_measured_again(clien
     measure_version(uploaded, measured=measurement())
     assert isinstance(certify(uploaded), VersionCertified)
     assert row().revoked_at is None
+
+
+def test_a_seller_is_not_his_own_validator(uploaded):
+    quality = sample.with_suite()
+    measure_version(uploaded, measured=measurement(quality))
+    submitted = VersionRecertified(
+        version="1.0.0",
+        validator="agent:test",
+        file=row().file_digest,
+        suite=quality.suite.digest,
+        instrument=sample.INSTRUMENT,
+        cells=(),
+        agrees=True,
+    )
+    with pytest.raises(InvalidInput) as refusal:
+        recertify_version(uploaded, submitted=submitted, metadata=sample.METADATA)
+    assert refusal.value.facts["field"] == "validator"
 
 
 def test_there_must_be_a_certificate_to_revoke(uploaded):

@@ -1,14 +1,22 @@
 """Cards for machines, the feed of all certified mappers, and the schema of both."""
 
+import base64
+import json
+
 import jsonschema
 import msgspec
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.utils import timezone
 
 from latentmas.protocol.card import ROW_ORDER, Card, Feed
+from latentmas.protocol.dsse import pre_authentication_encoding
 from latentmas.protocol.quality import declared
+from latentmas.transparency.models import SigningKey
 from marketplace.listings.commands import revoke_certificate
 from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.signing import sign_certificates
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db
@@ -88,7 +96,7 @@ def test_the_feed_is_read_page_by_page_and_not_again_while_it_is_the_same(client
     identifiers = many(5)
     found, address = [], "/api/feed?limit=2"
     while address:
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(4):
             page = msgspec.json.decode(client.get(address).content, type=Feed)
         found += [card.listing_id for card in page.cards]
         address = page.next
@@ -97,6 +105,38 @@ def test_the_feed_is_read_page_by_page_and_not_again_while_it_is_the_same(client
     assert client.get("/api/feed", headers={"If-None-Match": first["ETag"]}).status_code == 304
     yank_version(identifiers[0], version="1.0.0", reason="Broken.", by=sample.CURATOR)
     assert client.get("/api/feed", headers={"If-None-Match": first["ETag"]}).status_code == 200
+
+
+def test_a_page_can_be_had_in_a_signed_envelope(client, registry):
+    many(2)
+    sign_certificates(metadata=sample.METADATA)
+    envelope = client.get("/api/feed?envelope=true").json()
+    assert envelope["payloadType"] == "application/vnd.latentmas.feed+json"
+    page = msgspec.json.decode(base64.b64decode(envelope["payload"]), type=Feed)
+    assert page == msgspec.json.decode(client.get("/api/feed").content, type=Feed)
+    key = SigningKey.objects.get(key_id=envelope["signatures"][0]["keyid"])
+    public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key.public_key))
+    signed = pre_authentication_encoding(envelope["payloadType"], base64.b64decode(envelope["payload"]))
+    public.verify(base64.b64decode(envelope["signatures"][0]["sig"]), signed)
+    with pytest.raises(InvalidSignature):
+        public.verify(base64.b64decode(envelope["signatures"][0]["sig"]), signed.replace(b"certified", b"platinum!"))
+
+
+def test_every_card_carries_its_signed_certificate(client, registry):
+    many(2)
+    assert [card["signed"] for card in client.get("/api/feed").json()["cards"]] == [None, None]
+    sign_certificates(metadata=sample.METADATA)
+    for card in client.get("/api/feed").json()["cards"]:
+        statement = json.loads(base64.b64decode(card["signed"]["envelope"]["payload"]))
+        assert statement["subject"][0]["digest"]["sha256"] == card["file"]["digest"].removeprefix("sha256:")
+        assert statement["predicate"]["basis"] == "functional"
+        assert statement["predicate"]["instrument"]["code"] == "arms/test"
+
+
+def test_a_server_without_the_key_says_so(client, settings):
+    settings.CERTIFICATE_SIGNING_KEY = None
+    assert client.get("/api/feed").status_code == 200
+    assert client.get("/api/feed?envelope=true").json()["code"] == "SIGNING_KEY_MISSING"
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=501", "cursor=nonsense", "colour=red"])

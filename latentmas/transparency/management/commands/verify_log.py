@@ -1,5 +1,6 @@
-"""Verify the event log."""
+"""Verify the event log and its Merkle tree."""
 
+import itertools
 import json
 from argparse import ArgumentParser
 from dataclasses import asdict
@@ -9,10 +10,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 from latentmas.events.models import Event
 from latentmas.events.verification import verify
+from latentmas.transparency.verification import verify_tree
 
 
 class Command(BaseCommand):
-    help = "Check positions, versions, bodies, columns and leaf hashes of the event log; exit 1 naming every fault."
+    help = (
+        "Check positions, versions, bodies, columns and leaf hashes of the event log, and its tree and checkpoints "
+        "against them; exit 1 naming every fault."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="write one JSON object instead of sentences")
@@ -20,7 +25,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         count = 0
         faults: list[dict[str, object]] = []
-        for fault in verify():
+        for fault in itertools.chain(verify(), verify_tree()):
             count += 1
             if options["json"]:
                 faults.append(asdict(fault))
