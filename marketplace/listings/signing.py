@@ -17,9 +17,10 @@ from latentmas.transparency.disclosure import disclosed
 from latentmas.transparency.events import Purpose
 from marketplace.listings.aggregate import LISTING, ListingState
 from marketplace.listings.certification_events import VersionCertified
-from marketplace.listings.models import ListingVersion
+from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.signing_events import CertificateSigned
 from marketplace.listings.statement import statement
+from marketplace.listings.visibility import NOBODY, listed
 
 FOLLOWER = "certificate signatures"
 EVENTS_PER_PAGE = 100  # each may cost a millisecond, for which nobody else can write to SQLite
@@ -34,8 +35,8 @@ CERTIFICATE: Aggregate[CertificateSigned | None] = Aggregate("certificate", None
 
 @disclosed("certificate.signed")
 def _everybodys(event: Recorded) -> bool:
-    """Every listing is public."""
-    return True
+    """A private listing's certificates are its members' alone."""
+    return listed(Listing.objects.filter(id=event.data.listing_id), NOBODY).exists()
 
 
 def sign_certificates(*, metadata: Metadata) -> int:

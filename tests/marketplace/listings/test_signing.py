@@ -12,12 +12,14 @@ from latentmas.events import store
 from latentmas.protocol.dsse import pre_authentication_encoding
 from latentmas.protocol.verification.signatures import is_signed
 from latentmas.transparency import keys
+from latentmas.transparency.disclosure import is_disclosed
 from latentmas.transparency.errors import SigningKeyMissing, SigningKeyNotUsable
 from latentmas.transparency.events import RevocationReason
 from latentmas.transparency.models import SigningKey
 from marketplace.listings import signing
 from marketplace.listings.commands import certify_version, measure_version
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle_commands import change_access, yank_version
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 
@@ -142,3 +144,13 @@ def test_a_yanked_version_keeps_its_envelope_on_record(certified):
     sign()
     yank_version(certified, version="1.0.0", reason="test", by=sample.CURATOR)
     assert signing.signed_certificates(list(ListingVersion.objects.all()))
+
+
+def test_a_proof_shows_no_certificate_of_a_private_listing(certified):
+    sign()
+    (event,) = [each for each in store.read_all(limit=200) if each.type == "certificate.signed"]
+    assert is_disclosed(event.type, lambda: event)
+    change_access(certified, access=Access.GATED, by=sample.CURATOR)
+    assert is_disclosed(event.type, lambda: event)
+    change_access(certified, access=Access.PRIVATE, by=sample.CURATOR)
+    assert not is_disclosed(event.type, lambda: event)
