@@ -10,21 +10,30 @@ from latentmas.events import statements
 from latentmas.events.records import columns, prepare
 from latentmas.events.types import Metadata
 from latentmas.protocol.certification import Grade, Tier
-from latentmas.protocol.quality import Basis, Corpus, Interval, Quality, Retention
-from marketplace.listings.events import (
-    ListingCreated,
-    ModelLicence,
-    Money,
-    StoredFile,
-    VersionCertified,
-    VersionPublished,
-)
+from latentmas.protocol.quality import Basis, Corpus, Instrument, Interval, Quality, Retention, declared
+from marketplace.listings.certification_events import VersionCertified, VersionMeasured
+from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.free_text import FreeText
 
 BY = Metadata(actor="benchmark:log", request_id="benchmark")
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 BATCH = 5000  # events a transaction
 SOURCE, TARGET = "smollm2-135m", "gemma-3-270m"
 DIGEST = "sha256:" + "a" * 64
+FIGURE = Interval(0.9, 0.88, 0.92)
+QUALITY = Quality(
+    basis=Basis.FUNCTIONAL,
+    epsilon=0.1,
+    information_retention=0.7,
+    cosine_similarity=0.91,
+    euclidean_distance=0.4,
+    computational_cost=21_000_000,
+    test_samples=1200,
+    documents=40,
+    confidence=0.88,
+    retention=Retention(FIGURE, FIGURE, FIGURE, FIGURE, FIGURE, FIGURE),
+    corpus=Corpus("benchmark", DIGEST, 40),
+)
 
 
 def write(events: Iterator[tuple[str, int, object]], count: int) -> None:
@@ -48,7 +57,7 @@ def listings() -> Iterator[tuple[str, int, object]]:
         identifier = str(UUID(int=number))
         events = [_created(identifier)]
         for name in ("1.0.0", "1.0.1"):
-            events += [_published(name), _certified(name)]
+            events += [_published(name), _measured(name), _certified(name)]
         for version, data in enumerate(events, start=1):
             yield f"listing/{identifier}", version, data
         number += 1
@@ -57,8 +66,8 @@ def listings() -> Iterator[tuple[str, int, object]]:
 def _created(identifier: str) -> object:
     return ListingCreated(
         listing_id=identifier,
-        title=f"{SOURCE} to {TARGET}",
-        description="Made for a benchmark; nothing was measured.",
+        title=FreeText(f"{SOURCE} to {TARGET}"),
+        description=FreeText("Made for a benchmark; nothing was measured."),
         source_model=SOURCE,
         target_model=TARGET,
         seller="agent:benchmark",
@@ -68,7 +77,6 @@ def _created(identifier: str) -> object:
 
 
 def _published(version: str) -> object:
-    figure = Interval(0.9, 0.88, 0.92)
     return VersionPublished(
         version=version,
         method="learned",
@@ -80,19 +88,20 @@ def _published(version: str) -> object:
         target_weights=DIGEST,
         file=StoredFile(DIGEST, 1),
         report=StoredFile(DIGEST, 1),
-        quality=Quality(
-            basis=Basis.FUNCTIONAL,
-            epsilon=0.1,
-            information_retention=0.7,
-            cosine_similarity=0.91,
-            euclidean_distance=0.4,
-            computational_cost=21_000_000,
-            test_samples=1200,
-            documents=40,
-            confidence=0.88,
-            retention=Retention(figure, figure, figure, figure, figure, figure),
-            corpus=Corpus("benchmark", DIGEST, 40),
-        ),
+        quality=declared(QUALITY),
+    )
+
+
+def _measured(version: str) -> object:
+    return VersionMeasured(
+        version=version,
+        file=DIGEST,
+        source_weights=DIGEST,
+        target_weights=DIGEST,
+        instrument=Instrument("benchmark", 7, "cpu/float32"),
+        report=StoredFile(DIGEST, 1),
+        quality=QUALITY,
+        made_here=True,
     )
 
 

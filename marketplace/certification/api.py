@@ -23,6 +23,7 @@ from marketplace.certification.commands import submit_recertification
 from marketplace.certification.inputs import RecertificationInput, submission_from
 from marketplace.certification.models import Rotation
 from marketplace.listings.queries import offered_version
+from marketplace.listings.visibility import viewer_of
 
 
 class RecertifiedOutput(serializers.Serializer[Any]):
@@ -56,7 +57,7 @@ class RotationsOutput(serializers.Serializer[Any]):
 @idempotent()
 def recertify(request: Request, listing_id: str, version: str) -> Response:
     """Submit figures of the public cells as an independent validator; whoever agrees is a validator of the version."""
-    row = offered_version(listing_id, version)
+    row = offered_version(listing_id, version, viewer_of(request))
     agent = acting_agent(request)
     submitted = submission_from(read(object_in(request), RecertificationInput), version=row.version, validator=agent.id)
     recorded = submit_recertification(row, submitted, agent=agent, metadata=Metadata(actor=requester(request)))

@@ -17,8 +17,7 @@ from marketplace.certification.events import CertificationAttempted, RotationPub
 from marketplace.listings.certification_events import VersionRecertified
 from marketplace.listings.commands import CERTIFIER, recertify_version, require_stored
 from marketplace.listings.events import StoredFile
-from marketplace.listings.models import ListingVersion
-from marketplace.listings.queries import get_listing
+from marketplace.listings.models import Listing, ListingVersion
 
 METADATA = Metadata(actor=CERTIFIER, request_id=None)
 
@@ -43,7 +42,8 @@ def submit_recertification(
 
     Raises InvalidInput where the validator and the seller are the same login's, and what `recertify_version` raises.
     """
-    if Agent.objects.filter(id=get_listing(row.listing_id).seller, owner=agent.owner).exists():
+    sellers = Listing.objects.filter(id=row.listing_id).values("seller")
+    if Agent.objects.filter(id__in=sellers, owner=agent.owner).exists():
         raise InvalidInput("the seller of a version is not its validator", field="validator")
     return recertify_version(row.listing_id, submitted=submitted, metadata=metadata)
 

@@ -35,7 +35,7 @@ CERTIFICATE: Aggregate[CertificateSigned | None] = Aggregate("certificate", None
 
 @disclosed("certificate.signed")
 def _everybodys(event: Recorded) -> bool:
-    """A private listing's certificates are its members' alone."""
+    """A private listing's certificates are of those who may see it."""
     return listed(Listing.objects.filter(id=event.data.listing_id), NOBODY).exists()
 
 

@@ -14,8 +14,11 @@ from latentmas.jobs.handlers import Run
 from latentmas.protocol.w_matrix import WMatrix
 from marketplace.certification.commands import begin_attempt
 from marketplace.listings.certification import PRIVATE_FAILED
+from marketplace.listings.lifecycle_commands import change_access
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from tests.factory.certifying.conftest import certified
+from tests.marketplace import sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("certifier")]
 
@@ -115,6 +118,14 @@ def test_a_seller_sees_of_the_private_texts_whether_the_file_passed(client, publ
     said = f"{job.result}{answer}{client.get(f'/w-matrices/{identifier}').content.decode()}"
     for texts in PrivateDraw.objects.get().texts.values():
         assert not any(text[:40] in said for text in texts)
+
+
+def test_a_private_listing_is_certified_like_any_other(client, publish, honest):
+    identifier = publish(honest)
+    change_access(identifier, access=Access.PRIVATE, by=sample.CURATOR)
+    assert certified(identifier).result["tier"] == "bronze"
+    assert client.get("/api/feed").json()["cards"] == []
+    assert client.get(f"/api/w-matrices/{identifier}/versions/1.0.0/manifest").status_code == 404
 
 
 def test_a_fourth_file_of_a_rotation_is_not_measured(publish, honest):
