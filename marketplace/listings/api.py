@@ -20,6 +20,7 @@ from marketplace.listings.certificates import certificate_of, require_certificat
 from marketplace.listings.choice import best, reachable
 from marketplace.listings.signature_outputs import SignatureOutput, signature_of
 from marketplace.listings.statistics import statistics
+from marketplace.listings.statistics_outputs import StatisticsOutput, statistics_document
 from marketplace.listings.visibility import viewer_of
 
 
@@ -152,7 +153,7 @@ def compatible(request: Request) -> Response:
 
 
 @conditional_page
-@reading("w_matrices_statistics", answer=outputs.StatisticsOutput)
+@reading("w_matrices_statistics", answer=StatisticsOutput)
 def totals(request: Request) -> Response:
     """Return totals by tier, grade, basis, method and family, and the mean epsilon of each basis on its own."""
-    return Response(outputs.statistics_document(statistics(at=timezone.now())))
+    return Response(statistics_document(statistics(at=timezone.now())))

@@ -22,7 +22,6 @@ from marketplace.listings.certificates import (
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.measurement_outputs import CertifierMeasurementOutput
 from marketplace.listings.models import Listing, ListingVersion, Scan
-from marketplace.listings.statistics import Statistics
 
 Json = dict[str, Any]
 STATUSES = get_args(Status)
@@ -201,26 +200,6 @@ class AppliedWMatrixOutput(serializers.Serializer[Any]):
     url = serializers.CharField()
 
 
-class MeanEpsilonOutput(serializers.Serializer[Any]):
-    basis = serializers.ChoiceField([basis.value for basis in Basis])
-    mean = serializers.FloatField()
-    listings = serializers.IntegerField()
-    certification = serializers.CharField(allow_null=True, required=False)
-
-
-class StatisticsOutput(serializers.Serializer[Any]):
-    listings = serializers.IntegerField()
-    versions = serializers.IntegerField()
-    bytes = serializers.IntegerField()
-    by_tier = serializers.DictField(child=serializers.IntegerField())
-    by_grade = serializers.DictField(child=serializers.IntegerField())
-    by_basis = serializers.DictField(child=serializers.IntegerField())
-    by_method = serializers.DictField(child=serializers.IntegerField())
-    by_space = serializers.DictField(child=serializers.IntegerField())
-    by_family = serializers.DictField(child=serializers.IntegerField())
-    epsilon = MeanEpsilonOutput(many=True, help_text="Of W-Matrices between KV-caches.")
-
-
 def summary(row: Listing, *, at: datetime) -> Json:
     return {
         "id": row.id,
@@ -305,18 +284,6 @@ def applied_w_matrix(row: ListingVersion, *, at: datetime) -> Json:
         "certification_status": status_of(row, at=at),
         "url": f"/api/w-matrices/{row.listing_id}/versions/{row.version}",
     }
-
-
-def statistics_document(totals: Statistics) -> Json:
-    names = ("listings", "versions", "bytes", "by_tier", "by_grade", "by_basis", "by_method", "by_space", "by_family")
-    epsilons: list[Json] = [
-        {"basis": basis, "mean": epsilon.mean, "listings": epsilon.listings}
-        for basis, epsilon in totals.epsilon.items()
-    ]
-    for each in epsilons:
-        if each["basis"] == Basis.SIMULATED:
-            each["certification"] = None
-    return {name: getattr(totals, name) for name in names} | {"epsilon": epsilons}
 
 
 def _deprecation(row: ListingVersion) -> Json | None:

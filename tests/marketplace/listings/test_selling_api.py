@@ -1,22 +1,33 @@
 """Publishing over REST: as arrays, as a finished upload, and as the file itself."""
 
+import base64
 import hashlib
 import io
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kvcache.exchange.mapping import open_w_matrix
 from latentmas import blobs
 from latentmas.events.models import Event
+from latentmas.events.store import read_all
 from latentmas.jobs.models import Job
 from latentmas.jobs.working import claim, run
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space, read_w_matrix
+from marketplace.agents.commands import register_key
+from marketplace.agents.keys import key_id_of, signed_bytes
 from marketplace.listings.certification_events import VersionRefused
 from marketplace.listings.commands import CERTIFY, certify_version
+from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle_events import ScanBegun
 from marketplace.listings.models import Listing, ListingText, ListingVersion
-from marketplace.listings.publication import SCAN
+from marketplace.listings.publication import SCAN, publish_upload
+from tests.marketplace import sample
 from tests.marketplace.exchange.sample import w_matrix
 from tests.marketplace.sample import METADATA, SOURCE, TARGET
 
@@ -288,3 +299,30 @@ def test_a_stranger_publishes_nothing_in_anothers_listing(other_agent, listed):
     refused = publish(stranger, listed, file_of(version="1.1.0"), version="1.1.0")
     assert (refused.status_code, refused.json()["code"]) == (403, "PERMISSION_DENIED")
     assert ListingVersion.objects.count() == 1
+
+
+@pytest.mark.parametrize("basis", [Basis.FUNCTIONAL, Basis.ACTIVATION, Basis.SIMULATED])
+def test_a_seller_records_no_figures_but_declared_ones(listed, seller, basis):
+    version = replace(sample.published("1.1.0"), quality=sample.unmeasured(basis))
+    with pytest.raises(InvalidInput) as refusal:
+        publish_upload(listed, version, signature=None, by=By(seller, METADATA))
+    assert (refusal.value.facts["field"], basis.value in refusal.value.message) == ("quality.basis", True)
+    assert ListingVersion.objects.count() == 1
+
+
+def test_a_signature_is_checked_and_recorded(publisher, seller, data):
+    key = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    register_key(seller, public_key=public, metadata=METADATA)
+
+    def signed(digest):
+        signature = base64.b64encode(key.sign(signed_bytes(seller, digest))).decode()
+        return f"{key_id_of(public)}:{signature}"
+
+    refused = send_file(publisher, data, signature=signed(digest_of(b"another")))
+    assert (refused.status_code, refused.json()["code"]) == (422, "SIGNATURE_INVALID")
+    assert not Listing.objects.exists()
+    good = signed(digest_of(data))
+    assert send_file(publisher, data, signature=good).status_code == 201
+    (begun,) = [each.data for each in read_all(limit=100) if isinstance(each.data, ScanBegun)]
+    assert (begun.publisher, begun.signature) == (seller, good)
