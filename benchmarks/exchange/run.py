@@ -70,7 +70,8 @@ def _asked(direction: Direction, probe: Probe, memories: tuple[Packed, Packed], 
     """Ask one probe; `memories` are the source's of its text and of the stranger's."""
     memory, theirs = memories
     target = direction.target
-    tokens, others = (target_tokens(target, each) for each in (probe.text, stranger.text))
+    layers = direction.w_matrix.known_layers
+    tokens, others = (target_tokens(target, each, layers=layers) for each in (probe.text, stranger.text))
     own, foreign = opened(memory), opened(theirs)
 
     def handed(snapshot: KVSnapshot, known: TargetTokens | None) -> Exchanged:

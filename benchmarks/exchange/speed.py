@@ -27,7 +27,7 @@ def speed(direction: Direction, documents: Sequence[Document]) -> dict[str, obje
     matrix, target = direction.w_matrix, direction.target
 
     def by_tokens() -> object:
-        known = target_tokens(target, text)
+        known = target_tokens(target, text, layers=matrix.known_layers)
         return cache_of(exchange(memory, matrix, target=known, policy=ASK_ANYWAY).snapshot)
 
     work: dict[str, Callable[[], object]] = {

@@ -75,7 +75,7 @@ def ask(
 
 
 def _known(direction: Direction, probe: Probe, other: Probe) -> Known:
-    tokens = target_tokens(direction.target, probe.text)
+    tokens = target_tokens(direction.target, probe.text, layers=direction.w_matrix.known_layers)
     own, foreign = (read_memory(direction.source, each.text) for each in (probe, other))
     aligned, stranger = (
         exchange(each, direction.w_matrix, target=tokens, policy=ASK_ANYWAY).snapshot

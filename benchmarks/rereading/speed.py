@@ -63,7 +63,7 @@ def _hand_over(direction: Direction, memory: KVSnapshot, text: str, share: float
     network = direction.target.network
 
     def work() -> object:
-        known = target_tokens(direction.target, text)
+        known = target_tokens(direction.target, text, layers=direction.w_matrix.known_layers)
         assert known.ids is not None
         chosen = choose(Context(known.text_spans, text=text), Budget(share=share), chooser="rare").positions
         known = replace(known, reread=chosen)

@@ -82,7 +82,7 @@ def memory_arm(
     """Let the receiver continue from a sender's packed memory; with `text` it knows its own tokens of the context."""
 
     def start() -> Start:
-        known = None if text is None else target_tokens(model, text)
+        known = None if text is None else target_tokens(model, text, layers=w_matrix.known_layers)
         return start_of(model, handed_over(opened(packed), w_matrix, target=known).snapshot)
 
     return Arm(name, start, len(packed.data) + len((text or "").encode()))
@@ -92,7 +92,7 @@ def reading_arm(model: RunningModel, name: str, packed: Packed, *, w_matrix: Ope
     """Let the receiver read what a question is about itself, at its place in the sender's memory of the rest."""
 
     def start() -> Start:
-        known = target_tokens(model, asked.text)
+        known = target_tokens(model, asked.text, layers=w_matrix.known_layers)
         context = Context(known.text_spans, text=asked.text, question=asked.question)
         places = choose(context, Budget(share=asked.share)).positions
         snapshot = handed_over(opened(packed), w_matrix, target=replace(known, reread=places)).snapshot

@@ -52,11 +52,15 @@ def adapter_of(model: RunningModel) -> ModelAdapter:
     )
 
 
-def target_tokens(model: RunningModel, text: str) -> TargetTokens:
-    """Return what a receiver knows of a text without a prefill: its tokens, their spans and their first layers."""
+def target_tokens(model: RunningModel, text: str, *, layers: int | None = None) -> TargetTokens:
+    """Return what a receiver knows of a text without a prefill: its tokens, their spans and their first layers.
+
+    `layers` are those that the W-Matrix takes; without it, as many as one that is fitted here takes.
+    """
     encoding = model.encode(text)
     ids = np.array(encoding.ids)
-    known = first_layers_and_states(model.network, ids, layers=known_layers(model.geometry), bos=model.bos)
+    layers = layers or known_layers(model.geometry)
+    known = first_layers_and_states(model.network, ids, layers=layers, bos=model.bos)
     return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=known.rows, states=known.states)
 
 

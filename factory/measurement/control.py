@@ -9,11 +9,10 @@ from factory.alignment.correction import fit_tokens_only
 from factory.alignment.standardise import standard_of
 from factory.corpora import Split, TextCorpus
 from factory.runners.model import RunningModel
-from kvcache.exchange.mapping import LAGGED_AXES, has_correction
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import CORRECTION
+from latentmas.protocol.w_matrix import corrected_layers
 
 CONTROL_TOKENS = 10_000  # of the calibration documents, the first ones
 
@@ -26,7 +25,7 @@ def fitted_control(model: RunningModel, corpus: TextCorpus, judged: Mapping[str,
     rows = list(captured_rows(model, corpus))
     if not rows:
         raise InvalidInput(f"the corpus {corpus.name} has no calibration documents", field="corpus")
-    width = corrected_width(judged, model.geometry)
+    width = control_width(judged, model.geometry)
     return fit_tokens_only(rows, standard=standard_of(np.concatenate(rows)), width=width)
 
 
@@ -41,9 +40,6 @@ def captured_rows(model: RunningModel, corpus: TextCorpus, *, tokens: int = CONT
         yield model.capture(ids)[1:]
 
 
-def corrected_width(arrays: Mapping[str, Array], target: KVGeometry) -> int:
+def control_width(judged: Mapping[str, Array], target: KVGeometry) -> int:
     """Return the width of the first layers that a map's correction takes; without one, that of a map made here."""
-    if not has_correction(arrays):
-        return known_layers(target) * target.layer_width
-    by_lag = arrays[CORRECTION[0]]
-    return by_lag.shape[1] if by_lag.ndim == LAGGED_AXES else target.layer_width
+    return (corrected_layers(judged, target) or known_layers(target)) * target.layer_width

@@ -11,7 +11,7 @@ from factory.alignment.correction import fit_tokens_only
 from factory.alignment.fit import PairStatistics
 from factory.alignment.standardise import Standard
 from factory.corpora import Split
-from factory.measurement.control import CONTROL_TOKENS, captured_rows, corrected_width
+from factory.measurement.control import CONTROL_TOKENS, captured_rows, control_width
 from factory.measurement.passages import Passage
 from factory.packs.pairs import target_rows
 from factory.packs.spot_check import require_sink
@@ -53,7 +53,7 @@ def drafted(order: FunctionalOrder, session: FactorySession, *, statistics: Pair
         require_sink(arrays[side], session.model(name), field=side)
     w_matrix = _with_forecasts(_draft(mapped, order, session), mapped.passages, order, session)
     standard = Standard(arrays["target_mean"], arrays["target_scale"])
-    width = corrected_width(arrays, session.model(order.target).geometry)
+    width = control_width(arrays, session.model(order.target).geometry)
     control = fit_tokens_only(_control_rows(order, session), standard=standard, width=width)
     return Draft(w_matrix, control, len(arrays["latent_scale"]), mapped.settings)
 

@@ -26,10 +26,9 @@ from latentmas.protocol.eight_bit import matrix_of
 from latentmas.protocol.errors import DimensionMismatch
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.tensors import Array
-from latentmas.protocol.w_matrix import CORRECTION, WMatrix, WMatrixDocument
+from latentmas.protocol.w_matrix import CORRECTION, LAGGED_AXES, WMatrix, WMatrixDocument
 
 TINY_SHARE = 1e-6  # of the mean square of the encoder's columns, added for a factor that exists
-LAGGED_AXES = 3  # of a correction's encoder: [lags, width, r]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +120,12 @@ class OpenedWMatrix:
 
     document: WMatrixDocument
     map: LatentMap
+
+    @property
+    def known_layers(self) -> int:
+        """How many of the target's first layers the correction takes; 0 without one."""
+        correction, geometry = self.map.correction, self.document.target_geometry
+        return 0 if correction is None or geometry is None else correction.width // geometry.layer_width
 
 
 def open_w_matrix(w_matrix: WMatrix, *, explain: bool = False) -> OpenedWMatrix:

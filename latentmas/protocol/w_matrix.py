@@ -32,6 +32,7 @@ REQUIRED = ("encoder", "decoder", "source_mean", "source_scale", "target_mean", 
 # `latent_scale` is the root mean square of each latent in calibration; the other scales belong to 8-bit matrices.
 # A correction uses the target's tokens where they are known (`kvcache.exchange.mapping`).
 CORRECTION = ("correction_encoder", "correction_decoder")
+LAGGED_AXES = 3  # of a correction's encoder: [lags, width, r]; one of a single layer may be [lags * width, r]
 OPTIONAL = ("target_bos", "source_bos", "latent_scale", "encoder_scale", "decoder_scale", *CORRECTION)
 
 
@@ -174,6 +175,14 @@ class WMatrix:
         """Write the file. The same W-Matrix gives the same bytes."""
         document: Any = plain(self.document)
         tensors.write(file, self.arrays, document)
+
+
+def corrected_layers(arrays: Mapping[str, Array], target: KVGeometry) -> int:
+    """Return how many of the target's first layers a W-Matrix's correction takes; 0 without one."""
+    encoder = arrays.get(CORRECTION[0])
+    if encoder is None:
+        return 0
+    return encoder.shape[1] // target.layer_width if encoder.ndim == LAGGED_AXES else 1
 
 
 def read_document(path: Path, *, max_bytes: int = MAX_BYTES) -> WMatrixDocument:

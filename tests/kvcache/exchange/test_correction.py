@@ -15,7 +15,7 @@ from kvcache.exchange.policy import Policy
 from kvcache.exchange.quality import Evidence
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, QualityBelowThreshold
 from latentmas.protocol.quality import Interval
-from latentmas.protocol.w_matrix import WMatrix
+from latentmas.protocol.w_matrix import WMatrix, corrected_layers
 from tests.kvcache.exchange.sample import ANY, CERTIFICATE, EVER, GEOMETRY, OTHER, cache, rows_in, w_matrix
 from tests.marketplace.sample import functional
 
@@ -85,6 +85,14 @@ def test_a_correction_may_take_several_layers() -> None:
     rows = rows + innovations @ encoder.reshape(2 * width, RANK).astype("f4") @ decoder * scale
     rows[:, :width] = layers[:, :width]
     np.testing.assert_allclose(rows_in(handed(matrix, layer=layers).snapshot)[1:], rows, atol=1e-3)
+
+
+def test_a_w_matrix_says_how_many_layers_its_correction_takes() -> None:
+    two = correcting()
+    by_lag = np.zeros((2, 2 * WIDTH, RANK), "f2")
+    several = WMatrix(two.document, two.arrays | {"correction_encoder": by_lag})
+    for matrix, layers in ((two, 1), (several, 2), (w_matrix(GEOMETRY, OTHER), 0)):
+        assert corrected_layers(matrix.arrays, OTHER) == open_w_matrix(matrix).known_layers == layers
 
 
 def test_rows_are_corrected_as_a_memory_is() -> None:
