@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "marketplace.accounts",
     "marketplace.agents",
     "marketplace.certification",
+    "marketplace.curation",
     "marketplace.listings",
     "marketplace.memories",
     "marketplace.uploads",

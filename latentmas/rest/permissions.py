@@ -13,6 +13,7 @@ from latentmas.rest.scopes import (
     MEMORIES_READ,
     MEMORIES_WRITE,
     PURCHASES_WRITE,
+    REPORTS_WRITE,
     RESTRICTED,
     VECTORS_ALIGN,
     W_MATRICES_CERTIFY,
@@ -80,6 +81,10 @@ class CertifyWMatrices(ScopePermission):
 
 class WritePurchases(ScopePermission):
     scope = PURCHASES_WRITE
+
+
+class WriteReports(ScopePermission):
+    scope = REPORTS_WRITE
 
 
 class WriteWebhooks(ScopePermission):
