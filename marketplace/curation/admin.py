@@ -18,6 +18,8 @@ from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
 from marketplace.curation.commands import erase_reports, resolve_report
 from marketplace.curation.models import MAX_TEXT, Outcome, Report
 
+admin.site.index_template = "admin/curation/index.html"
+
 TEMPLATE = "admin/curation/resolve.html"
 Resolve = Callable[[Report, User, str], None]
 
@@ -46,7 +48,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 @admin.register(Report)
 class ReportAdmin(ReadOnlyAdmin):
-    actions = ("uphold", "dismiss", "erase")
+    actions = ("uphold", "dismiss", "erase", *ReadOnlyAdmin.actions)
     list_display = ("created_at", "kind", "beginning", "listing", "reporter", "outcome", "resolved_by")
     list_filter = (OpenFilter, "kind")
     list_select_related = ("reporter", "resolved_by")

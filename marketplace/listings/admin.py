@@ -15,6 +15,7 @@ from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
 from marketplace.listings import admin_actions
 from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.queues import QUEUES, queued
 from marketplace.listings.timeline import timeline
 
 admin.site.site_header = "LatentMAS"
@@ -22,10 +23,22 @@ admin.site.site_title = "LatentMAS"
 admin.site.index_title = "Curate models and listings"
 
 
+class QueueFilter(admin.SimpleListFilter):
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, title) for name, (title, _) in QUEUES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:
+        name = self.value()
+        return queryset if name is None else queryset.filter(id__in=queued(name, at=timezone.now()).values("id"))
+
+
 class CuratedAdmin(ReadOnlyAdmin):
     """Admin of a projection: rows are read-only and change by actions alone."""
 
-    actions: tuple[str, ...] = ("measure", "certify", "revoke", "yank")
+    actions = ("measure", "certify", "revoke", "yank", *ReadOnlyAdmin.actions)
     change_form_template = "admin/listings/detail.html"
     list_per_page = 50
 
@@ -87,7 +100,12 @@ class ListingAdmin(CuratedAdmin):
         "seller",
         "updated_at",
     )
-    list_filter = ("basis", "tier", "method", "source_model", "target_model")
+    list_filter = (
+        *("basis", "tier", "method", "access"),
+        ("quarantined_at", admin.EmptyFieldListFilter),
+        ("delisted_at", admin.EmptyFieldListFilter),
+        *("source_model", "target_model"),
+    )
     search_fields = ("id", "title", "source_model", "target_model", "seller", "file_digest")
     ordering = ("basis_rank", "epsilon", "id")
 
@@ -132,7 +150,7 @@ class ListingAdmin(CuratedAdmin):
 @admin.register(ListingVersion)
 class ListingVersionAdmin(CuratedAdmin):
     list_display = ("pair", "version", "basis", "loss", "tier", "covers", "refusal_code", "yanked_at", "published_at")
-    list_filter = ("basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
+    list_filter = (QueueFilter, "basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
     search_fields = ("id", "source_model", "target_model", "file_digest")
     ordering = ("-published_at", "id")
 
