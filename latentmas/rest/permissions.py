@@ -98,7 +98,7 @@ class AdministerMarketplace(ScopePermission):
 class SessionOnly(BasePermission):
     """Keeps tokens from making and revoking tokens: a leaked one must not outlive its revocation."""
 
-    message = "a token cannot do this; log in at /admin/login/ instead"
+    message = "a token cannot do this; log in at /log-in instead"
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return bool(request.user.is_authenticated) and request.auth is None
