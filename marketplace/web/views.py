@@ -1,4 +1,4 @@
-"""The pages: the catalogue and one listing. Both are plain GETs and work without JavaScript."""
+"""The pages: the catalogue and one listing. Both are plain GETs and work without JavaScript, but for the proof."""
 
 from datetime import datetime
 from typing import Any
@@ -101,6 +101,8 @@ def listing(request: HttpRequest, listing_id: str) -> HttpResponse:
     now = timezone.now()
     context = {"now": now, "row": row, "versions": versions, "shown": shown, "timeline": timeline(listing_id)}
     context["may_ask"] = row.access == Access.GATED and not belongs(row.id, viewer)
+    # The proof of a private listing's certificate shows nobody its event.
+    context["provable"] = shown is not None and shown.offered and shown.access != Access.PRIVATE and shown.tier_at(now)
     return render(request, "listing.html", context | (_figures_of(shown, at=now) if shown else {}))
 
 

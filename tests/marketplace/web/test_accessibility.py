@@ -1,9 +1,12 @@
 """What every page owes to keyboards and screen readers: a language, one heading, labels, names."""
 
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+import marketplace.web
 from marketplace.listings.lifecycle_commands import By, change_access, request_access
 from marketplace.listings.lifecycle_events import Access
 from tests.marketplace import sample
@@ -67,3 +70,32 @@ def test_a_page_can_be_read_and_filled_in_by_everybody(request, who, path, listi
     assert len(page.ids) == len(set(page.ids))
     assert page.described <= set(page.ids)
     assert page.inline == []
+
+
+def luminance(colour):
+    """Relative luminance of #rrggbb, by WCAG 2.2."""
+    channels = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+    return sum(weight * each for weight, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one, other):
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+TEXT_ON = [
+    *((text, ground) for text in ("ink", "quiet", "accent", "control") for ground in ("paper", "raised", "sunken")),
+    ("accent-ink", "accent"),
+    ("warm", "warm-soft"),
+    *((tier, f"{tier}-soft") for tier in ("platinum", "gold", "silver", "bronze")),
+]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(("text", "ground"), TEXT_ON)
+def test_text_stands_out_from_its_ground(scheme, text, ground):
+    sheet = (Path(marketplace.web.__file__).parent / "static/web/site.css").read_text()
+    light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in sheet.split("@media", 2)[:2])
+    colours = (light, dark)[scheme]
+    assert contrast(colours[text], colours[ground]) >= 4.5
