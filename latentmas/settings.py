@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "marketplace.accounts",
     "marketplace.agents",
     "marketplace.certification",
+    "marketplace.curation",
     "marketplace.listings",
     "marketplace.memories",
     "marketplace.uploads",
@@ -118,6 +119,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+
+LOGIN_URL, LOGIN_REDIRECT_URL, LOGOUT_REDIRECT_URL = "log-in", "my-listings", "home"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/", include("marketplace.agents.urls")),
     path("api/", include("marketplace.listings.urls")),
     path("api/", include("marketplace.certification.urls")),
+    path("api/", include("marketplace.curation.urls")),
     path("api/", include("marketplace.exchange.urls")),
     path("api/", include("marketplace.memories.urls")),
     path("api/", include("marketplace.uploads.urls")),

@@ -1,4 +1,4 @@
-"""The event log in the admin, read-only."""
+"""The event log in the admin, read-only. latentmas.transparency registers it, with the check of a row."""
 
 from typing import Any
 
@@ -40,7 +40,6 @@ class LogPaginator(Paginator):  # type: ignore[type-arg]
         return len(rows) if not isinstance(rows, QuerySet) else rows.count()
 
 
-@admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("position", "type", "stream", "version", "actor", "recorded_at")
     list_filter = (TypeFilter,)
@@ -49,7 +48,6 @@ class EventAdmin(ReadOnlyAdmin):
     ordering = ("-position",)
     paginator = LogPaginator
     show_full_result_count = False
-    actions = None
     fields = (
         "position",
         "type",

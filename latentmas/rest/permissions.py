@@ -13,6 +13,7 @@ from latentmas.rest.scopes import (
     MEMORIES_READ,
     MEMORIES_WRITE,
     PURCHASES_WRITE,
+    REPORTS_WRITE,
     RESTRICTED,
     VECTORS_ALIGN,
     W_MATRICES_CERTIFY,
@@ -82,6 +83,10 @@ class WritePurchases(ScopePermission):
     scope = PURCHASES_WRITE
 
 
+class WriteReports(ScopePermission):
+    scope = REPORTS_WRITE
+
+
 class WriteWebhooks(ScopePermission):
     scope = WEBHOOKS_WRITE
 
@@ -93,7 +98,7 @@ class AdministerMarketplace(ScopePermission):
 class SessionOnly(BasePermission):
     """Keeps tokens from making and revoking tokens: a leaked one must not outlive its revocation."""
 
-    message = "a token cannot do this; log in at /admin/login/ instead"
+    message = "a token cannot do this; log in at /log-in instead"
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return bool(request.user.is_authenticated) and request.auth is None

@@ -16,6 +16,7 @@ AGENTS_WRITE: Final = "agents:write"
 W_MATRICES_PUBLISH: Final = "w-matrices:publish"
 W_MATRICES_CERTIFY: Final = "w-matrices:certify"
 PURCHASES_WRITE: Final = "purchases:write"
+REPORTS_WRITE: Final = "reports:write"
 WEBHOOKS_WRITE: Final = "webhooks:write"
 MARKETPLACE_ADMIN: Final = "marketplace:admin"
 
@@ -36,6 +37,7 @@ SCOPES: Final[Mapping[str, str]] = {
     W_MATRICES_PUBLISH: "Publish W-Matrices as an agent, and change its listings.",
     W_MATRICES_CERTIFY: "Submit recertifications as an independent validator.",
     PURCHASES_WRITE: "Buy as an agent, within the token's mandate.",
+    REPORTS_WRITE: "Report listings to the curators.",
     WEBHOOKS_WRITE: "Subscribe to events, and change or replay subscriptions.",
     MARKETPLACE_ADMIN: "Do what a curator may: suspend, quarantine, release, certify.",
 }

@@ -11,9 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from latentmas.admin_pages import ReadOnlyAdmin
+from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
 from marketplace.listings import admin_actions
 from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.queues import QUEUES, queued
 from marketplace.listings.timeline import timeline
 
 admin.site.site_header = "LatentMAS"
@@ -21,19 +23,35 @@ admin.site.site_title = "LatentMAS"
 admin.site.index_title = "Curate models and listings"
 
 
+class QueueFilter(admin.SimpleListFilter):
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, title) for name, (title, _) in QUEUES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:
+        name = self.value()
+        return queryset if name is None else queryset.filter(id__in=queued(name, at=timezone.now()).values("id"))
+
+
 class CuratedAdmin(ReadOnlyAdmin):
     """Admin of a projection: rows are read-only and change by actions alone."""
 
-    actions = ("measure", "certify", "revoke", "yank")
+    actions = ("measure", "certify", "revoke", "yank", *ReadOnlyAdmin.actions)
     change_form_template = "admin/listings/detail.html"
     list_per_page = 50
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Allow curators to view, too."""
-        return super().has_view_permission(request, obj) or self.has_curate_permission(request)
+        """Allow whoever may act on the rows to view them."""
+        may = (super().has_view_permission(request, obj), self.has_certify_permission(request))
+        return any(may) or self.has_curate_permission(request)
+
+    def has_certify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("listings.change_listingversion")
 
     def has_curate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("listings.change_listingversion")
+        return request.user.has_perm(RESTRICTED[MARKETPLACE_ADMIN])
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -46,25 +64,30 @@ class CuratedAdmin(ReadOnlyAdmin):
     def versions_of(self, queryset: QuerySet[Any]) -> Sequence[ListingVersion]:
         raise NotImplementedError
 
-    @admin.action(description="Have the certifier measure", permissions=["curate"])
+    def act(self, request: HttpRequest, queryset: QuerySet[Any], verb: str) -> HttpResponse | None:
+        """Carry out an action on the versions that the chosen rows stand for."""
+        return admin_actions.carry_out(self, request, verb, self.versions_of(queryset), chosen=_keys(queryset))
+
+    @admin.action(description="Have the certifier measure", permissions=["certify"])
     def measure(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return admin_actions.measure(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+        return self.act(request, queryset, "measure")
 
-    @admin.action(description="Revoke the certificate for a reason", permissions=["curate"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return admin_actions.revoke(self, request, self.versions_of(queryset), chosen=_keys(queryset))
-
-    @admin.action(description="Certify by the measurement", permissions=["curate"])
+    @admin.action(description="Certify by the measurement", permissions=["certify"])
     def certify(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return admin_actions.certify(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+        return self.act(request, queryset, "certify")
+
+    @admin.action(description="Revoke the certificate for a reason", permissions=["certify"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return self.act(request, queryset, "revoke")
 
     @admin.action(description="Yank for a reason", permissions=["curate"])
     def yank(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
-        return admin_actions.yank(self, request, self.versions_of(queryset), chosen=_keys(queryset))
+        return self.act(request, queryset, "yank")
 
 
 @admin.register(Listing)
 class ListingAdmin(CuratedAdmin):
+    actions = (*CuratedAdmin.actions, "quarantine", "release", "delist")
     list_display = (
         "pair",
         "basis",
@@ -77,7 +100,12 @@ class ListingAdmin(CuratedAdmin):
         "seller",
         "updated_at",
     )
-    list_filter = ("basis", "tier", "method", "source_model", "target_model")
+    list_filter = (
+        *("basis", "tier", "method", "access"),
+        ("quarantined_at", admin.EmptyFieldListFilter),
+        ("delisted_at", admin.EmptyFieldListFilter),
+        *("source_model", "target_model"),
+    )
     search_fields = ("id", "title", "source_model", "target_model", "seller", "file_digest")
     ordering = ("basis_rank", "epsilon", "id")
 
@@ -106,11 +134,23 @@ class ListingAdmin(CuratedAdmin):
         keys = [f"{row.id}/{row.version}" for row in queryset if row.version]
         return list(ListingVersion.objects.filter(id__in=keys).order_by("source_model", "target_model", "id"))
 
+    @admin.action(description="Quarantine for a reason", permissions=["curate"])
+    def quarantine(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return admin_actions.carry_out(self, request, "quarantine", list(queryset), chosen=_keys(queryset))
+
+    @admin.action(description="Release from quarantine for a reason", permissions=["curate"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return admin_actions.carry_out(self, request, "release", list(queryset), chosen=_keys(queryset))
+
+    @admin.action(description="Delist for good, for a reason", permissions=["curate"])
+    def delist(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        return admin_actions.carry_out(self, request, "delist", list(queryset), chosen=_keys(queryset))
+
 
 @admin.register(ListingVersion)
 class ListingVersionAdmin(CuratedAdmin):
     list_display = ("pair", "version", "basis", "loss", "tier", "covers", "refusal_code", "yanked_at", "published_at")
-    list_filter = ("basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
+    list_filter = (QueueFilter, "basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
     search_fields = ("id", "source_model", "target_model", "file_digest")
     ordering = ("-published_at", "id")
 

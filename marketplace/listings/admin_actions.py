@@ -1,7 +1,8 @@
-"""Admin pages that confirm an action on versions, or ask for its reason, and then call the command."""
+"""The actions of the admin on listings and versions: each is confirmed, or given its reason, and calls the command."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from django import forms
 from django.contrib import messages
@@ -14,107 +15,139 @@ from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.certification_events import VersionCertified
 from marketplace.listings.commands import certify_version, request_certification, revoke_certificate
-from marketplace.listings.lifecycle_commands import By, yank_version
-from marketplace.listings.models import ListingVersion
+from marketplace.listings.lifecycle_commands import (
+    By,
+    delist,
+    quarantine_listing,
+    release_listing,
+    yank_version,
+)
+from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.validation import REASON_CHARACTERS
 
 TEMPLATE = "admin/listings/confirm.html"
+Row: TypeAlias = Listing | ListingVersion
 
 
 class ConfirmForm(forms.Form):
-    """Certifying asks for nothing but a confirmation: the measurement decides."""
+    """Asks for nothing but a confirmation."""
 
 
 class ReasonForm(ConfirmForm):
     reason = forms.CharField(max_length=REASON_CHARACTERS, widget=forms.Textarea(attrs={"rows": 3}))
 
 
-Apply = Callable[[ListingVersion, ConfirmForm, Metadata], str]
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a page says before the action, and the command: row, reason ("" where none is asked for) -> outcome."""
+
+    effect: str
+    apply: Callable[[Any, str, Metadata], str]
+    form: type[ConfirmForm] = ReasonForm
 
 
-def certify(
-    page: "ModelAdmin[Any]", request: HttpRequest, versions: Sequence[ListingVersion], *, chosen: Sequence[str]
+def carry_out(
+    page: "ModelAdmin[Any]", request: HttpRequest, verb: str, rows: Sequence[Row], *, chosen: Sequence[str]
 ) -> HttpResponse | None:
-    """Certify what the measurement allows and record a refusal for the rest; None leads back to the list."""
-    form = ConfirmForm(request.POST if "apply" in request.POST else None)
-    return _confirm(page, request, versions, chosen=chosen, form=form, verb="certify", apply=_certify)
+    """Show what an action would do to the rows, or do it to all of them or none; None leads back to the list.
 
-
-def measure(
-    page: "ModelAdmin[Any]", request: HttpRequest, versions: Sequence[ListingVersion], *, chosen: Sequence[str]
-) -> HttpResponse | None:
-    """Start the certifier's job for each version; None leads back to the list."""
-    form = ConfirmForm(request.POST if "apply" in request.POST else None)
-    return _confirm(page, request, versions, chosen=chosen, form=form, verb="measure", apply=_measure)
-
-
-def revoke(
-    page: "ModelAdmin[Any]", request: HttpRequest, versions: Sequence[ListingVersion], *, chosen: Sequence[str]
-) -> HttpResponse | None:
-    """Void certificates for a reason that becomes part of the record; None leads back to the list."""
-    form = ReasonForm(request.POST if "apply" in request.POST else None)
-    return _confirm(page, request, versions, chosen=chosen, form=form, verb="revoke", apply=_revoke)
-
-
-def yank(
-    page: "ModelAdmin[Any]", request: HttpRequest, versions: Sequence[ListingVersion], *, chosen: Sequence[str]
-) -> HttpResponse | None:
-    """Withdraw versions for a reason that becomes part of the record; None leads back to the list."""
-    form = ReasonForm(request.POST if "apply" in request.POST else None)
-    return _confirm(page, request, versions, chosen=chosen, form=form, verb="yank", apply=_yank)
-
-
-def _certify(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
-    decision = certify_version(version.listing_id, version=version.version, metadata=metadata)
-    if isinstance(decision, VersionCertified):
-        return f"certified {decision.tier.value}"
-    return f"refused: {'; '.join(decision.reasons)}"
-
-
-def _measure(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
-    request_certification(version.listing_id, version=version.version, requested_by=metadata.actor)
-    return "the certifier measures it"
-
-
-def _revoke(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
-    reason = form.cleaned_data["reason"]
-    revoke_certificate(version.listing_id, version=version.version, reason=reason, metadata=metadata)
-    return "certificate revoked"
-
-
-def _yank(version: ListingVersion, form: ConfirmForm, metadata: Metadata) -> str:
-    by = By(agent=None, metadata=metadata)
-    yank_version(version.listing_id, version=version.version, reason=form.cleaned_data["reason"], by=by)
-    return "withdrawn"
-
-
-def _confirm(
-    page: "ModelAdmin[Any]",
-    request: HttpRequest,
-    versions: Sequence[ListingVersion],
-    *,
-    chosen: Sequence[str],
-    form: ConfirmForm,
-    **what: Any,
-) -> HttpResponse | None:
-    verb: str = what["verb"]
+    `chosen` are the keys that were ticked in the list.
+    """
+    action = ACTIONS[verb]
+    form = action.form(request.POST if "apply" in request.POST else None)
     if "apply" in request.POST and form.is_valid():
         try:
-            outcomes = _apply_all(request, versions, form, what["apply"])
+            outcomes = _apply_all(request, rows, action, form.cleaned_data.get("reason", ""))
         except LatentMASError as error:
             form.add_error("reason" if error.facts.get("field") == "reason" else None, error.message)
         else:
             for outcome in outcomes:
                 messages.success(request, outcome)
             return None
-    title = f"{verb.capitalize()} {len(versions)} version{'' if len(versions) == 1 else 's'}"
-    return confirmation(page, request, TEMPLATE, title=title, verb=verb, versions=versions, chosen=chosen, form=form)
+    title = f"{verb.capitalize()} {len(rows)} {'version' if verb in OF_VERSIONS else 'listing'}{'s'[: len(rows) != 1]}"
+    context = {"title": title, "verb": verb, "effect": action.effect, "rows": rows, "chosen": chosen}
+    return confirmation(page, request, TEMPLATE, form=form, **context)
 
 
-def _apply_all(request: HttpRequest, versions: Sequence[ListingVersion], form: ConfirmForm, apply: Apply) -> list[str]:
+def _apply_all(request: HttpRequest, rows: Sequence[Row], action: Action, reason: str) -> list[str]:
     metadata = Metadata(actor=f"user:{request.user.pk}")
     with transaction.atomic():
         return [
-            f"{each.source_model} to {each.target_model} {each.version}: {apply(each, form, metadata)}."
-            for each in versions
+            f"{each.source_model} to {each.target_model} {each.version or ''}: {action.apply(each, reason, metadata)}."
+            for each in rows
         ]
+
+
+def _certify(version: ListingVersion, reason: str, metadata: Metadata) -> str:
+    decision = certify_version(version.listing_id, version=version.version, metadata=metadata)
+    if isinstance(decision, VersionCertified):
+        return f"certified {decision.tier.value}"
+    return f"refused: {'; '.join(decision.reasons)}"
+
+
+def _measure(version: ListingVersion, reason: str, metadata: Metadata) -> str:
+    request_certification(version.listing_id, version=version.version, requested_by=metadata.actor)
+    return "the certifier measures it"
+
+
+def _revoke(version: ListingVersion, reason: str, metadata: Metadata) -> str:
+    revoke_certificate(version.listing_id, version=version.version, reason=reason, metadata=metadata)
+    return "certificate revoked"
+
+
+def _yank(version: ListingVersion, reason: str, metadata: Metadata) -> str:
+    yank_version(version.listing_id, version=version.version, reason=reason, by=By(None, metadata))
+    return "withdrawn"
+
+
+def _quarantine(listing: Listing, reason: str, metadata: Metadata) -> str:
+    quarantine_listing(listing.id, reason=reason, by=By(None, metadata))
+    return "in quarantine"
+
+
+def _release(listing: Listing, reason: str, metadata: Metadata) -> str:
+    release_listing(listing.id, reason=reason, by=By(None, metadata))
+    return "released"
+
+
+def _delist(listing: Listing, reason: str, metadata: Metadata) -> str:
+    delist(listing.id, reason=reason, by=By(None, metadata))
+    return "delisted"
+
+
+OF_VERSIONS: Mapping[str, Action] = {
+    "measure": Action(
+        "The certifier examines the files, measures them on public and private texts, and decides about their "
+        "certificates. This takes hours of a worker each.",
+        _measure,
+        ConfirmForm,
+    ),
+    "certify": Action(
+        "The transfer contract decides: each version gets the certificate its measurement earns, or a recorded "
+        "refusal with the reasons.",
+        _certify,
+        ConfirmForm,
+    ),
+    "revoke": Action(
+        "The certificates become void, and the reason becomes part of the record. Another certificate needs another "
+        "measurement.",
+        _revoke,
+    ),
+    "yank": Action(
+        "These versions will no longer be listed or downloadable. Their record stays, and the reason becomes part of "
+        "it.",
+        _yank,
+    ),
+}
+OF_LISTINGS: Mapping[str, Action] = {
+    "quarantine": Action(
+        "Nothing of these listings is offered, downloaded, applied or changed until their release. Everybody who asks "
+        "for them reads the reason.",
+        _quarantine,
+    ),
+    "release": Action("These listings are as they were before their quarantine.", _release),
+    "delist": Action(
+        "The offer of these listings ends for good; who has got a file keeps it. Everybody reads the reason.", _delist
+    ),
+}
+ACTIONS: Mapping[str, Action] = {**OF_VERSIONS, **OF_LISTINGS}

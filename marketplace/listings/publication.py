@@ -6,6 +6,7 @@ A version is scanned by a job before it is offered; `decide_submit` refuses any 
 import functools as ft
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 from django.conf import settings
 
@@ -20,7 +21,8 @@ from latentmas.protocol.w_matrix import WMatrixDocument, read_document
 from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import LISTING, ListingState, decide_create, decide_publish
 from marketplace.listings.commands import require_stored
-from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
+from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle import Right, require_open, require_right
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access, AccessChanged, ScanBegun
@@ -39,6 +41,41 @@ class Declared:
     test_samples: int
     cosine_similarity: float | None = None
     euclidean_distance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a seller says of a listing; the models by any of their names."""
+
+    title: str
+    description: str
+    source_model: str
+    target_model: str
+    price: Money
+    tags: tuple[str, ...]
+    access: Access
+
+
+def open_listing(offer: Offer, published: VersionPublished, *, signature: str | None, by: By) -> str:
+    """List a seller's W-Matrix under a new id, which is returned; its first version is offered after a scan.
+
+    Raises ModelNotSupported, InvalidInput or Conflict.
+    """
+    assert by.agent is not None  # a seller is an agent
+    created = ListingCreated(
+        listing_id=str(uuid4()),
+        title=FreeText(offer.title),
+        description=FreeText(offer.description),
+        source_model=offer.source_model,
+        target_model=offer.target_model,
+        seller=by.agent,
+        price=offer.price,
+        licences=(),  # the registry's
+        tags=offer.tags,
+        space=published.space,
+    )
+    list_w_matrix(created, published, access=offer.access, signature=signature, by=by)
+    return created.listing_id
 
 
 def list_w_matrix(

@@ -1,7 +1,6 @@
 """REST for sellers: list a W-Matrix, and publish another version of it. The catalogue shares the first address."""
 
 from typing import Any
-from uuid import uuid4
 
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import conditional_page
@@ -23,8 +22,7 @@ from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsPa
 from marketplace.agents.queries import acting_agent, check_publisher_signature
 from marketplace.listings import inputs, outputs, publication
 from marketplace.listings.api import browse
-from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
-from marketplace.listings.free_text import FreeText
+from marketplace.listings.events import StoredFile, VersionPublished
 from marketplace.listings.from_arrays import LinearMap, store_arrays
 from marketplace.listings.lifecycle_api import answer, metadata_of
 from marketplace.listings.lifecycle_commands import By
@@ -38,6 +36,7 @@ from marketplace.uploads.queries import get_stored
 from marketplace.uploads.receiving import receive_file
 
 ALIASES = inputs.ALIASES
+OFFERED = ("title", "description", "source_model", "target_model", "price", "tags")
 SAID = ("version", "epsilon", "test_samples", "cosine_similarity", "euclidean_distance")
 EXAMPLE = {
     "title": "MiniLM to BERT",
@@ -87,28 +86,12 @@ def w_matrices(request: Request) -> HttpResponseBase:
 
     def create() -> Response:
         published = _published(wanted, file, agent, wanted["source_model"], wanted["target_model"])
-        created = ListingCreated(
-            listing_id=str(uuid4()),
-            title=FreeText(wanted["title"]),
-            description=FreeText(wanted["description"]),
-            source_model=wanted["source_model"],
-            target_model=wanted["target_model"],
-            seller=agent,
-            price=wanted["price"],
-            licences=(),  # the registry's
-            tags=wanted["tags"],
-            space=published.space,
-        )
-        publication.list_w_matrix(
-            created,
-            published,
-            access=Access(wanted["access"]),
-            signature=_signature(wanted, agent, published),
-            by=By(agent, metadata_of(request)),
-        )
+        offer = publication.Offer(**{name: wanted[name] for name in OFFERED}, access=Access(wanted["access"]))
+        by = By(agent, metadata_of(request))
+        listing_id = publication.open_listing(offer, published, signature=_signature(wanted, agent, published), by=by)
         _used(wanted, agent)
-        made = answer(created.listing_id, status=201)
-        made["Location"] = f"/api/w-matrices/{created.listing_id}"
+        made = answer(listing_id, status=201)
+        made["Location"] = f"/api/w-matrices/{listing_id}"
         return made
 
     return once(request, create, body=None if file is None else file.digest)

@@ -1,8 +1,9 @@
-"""Files in the body of a request: counted and hashed as they arrive, never in memory as a whole."""
+"""Files in the body of a request, or in a form: counted and hashed as they arrive, never in memory as a whole."""
 
 import hashlib
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from django.core.files.uploadedfile import UploadedFile
 from django.http import UnreadablePostError
 from rest_framework.request import Request
 
@@ -33,6 +34,21 @@ def receive_file(request: Request, *, announced: str | None) -> tuple[str, int]:
         digest = f"sha256:{sha256.hexdigest()}"
         if announced not in (None, digest):
             raise digest_mismatch(digest, announced=announced)
+
+    return blobs.put(write), size
+
+
+def receive_form_file(file: "UploadedFile[Any]") -> tuple[str, int]:
+    """Store a file of a form and return its digest and size in bytes.
+
+    Raises TooLarge, InvalidInput or StorageUnavailable; then nothing is kept.
+    """
+    size = file.size or 0
+    require_size(size)
+
+    def write(stored: BinaryIO) -> None:
+        for chunk in file.chunks(CHUNK_BYTES):
+            stored.write(chunk)
 
     return blobs.put(write), size
 

@@ -1,4 +1,4 @@
-"""The pages: the catalogue and one listing. Both are plain GETs and work without JavaScript."""
+"""The pages: the catalogue and one listing. Both are plain GETs and work without JavaScript, but for the proof."""
 
 from datetime import datetime
 from typing import Any
@@ -35,10 +35,11 @@ from marketplace.listings.certificates import (
     validators_of,
 )
 from marketplace.listings.errors import ListingIsQuarantined
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
-from marketplace.listings.visibility import viewer_of
+from marketplace.listings.visibility import belongs, viewer_of
 from marketplace.web.charts import Arm, Series, layer_chart, retention_chart
 from marketplace.web.heat_table import COLUMNS, heat_table, table_of
 
@@ -99,6 +100,9 @@ def listing(request: HttpRequest, listing_id: str) -> HttpResponse:
         raise Http404(error.message) from error
     now = timezone.now()
     context = {"now": now, "row": row, "versions": versions, "shown": shown, "timeline": timeline(listing_id)}
+    context["may_ask"] = row.access == Access.GATED and not belongs(row.id, viewer)
+    # The proof of a private listing's certificate shows nobody its event.
+    context["provable"] = shown is not None and shown.offered and shown.access != Access.PRIVATE and shown.tier_at(now)
     return render(request, "listing.html", context | (_figures_of(shown, at=now) if shown else {}))
 
 

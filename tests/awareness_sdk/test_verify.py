@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.test import Client
-from django.utils import timezone
 
 from awareness_sdk.verify import Trust, main, verify
 from latentmas import blobs
@@ -16,10 +14,9 @@ from latentmas.events.types import Metadata
 from latentmas.protocol import notes
 from latentmas.protocol.dsse import sign_envelope
 from latentmas.protocol.verification.errors import VerificationFailed
-from latentmas.transparency import checkpoints
-from marketplace.listings import signing
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
+from tests.marketplace.evidence import gather
 from tests.transparency.conftest import WITNESS, WITNESS_KEY, cosigned
 
 BY = Metadata(actor="command:test")
@@ -30,24 +27,12 @@ WITNESS_VKEY = notes.verifier_key(WITNESS, notes.SignatureType.COSIGNATURE, WITN
 @pytest.fixture
 def evidence(own_files, load_models, settings, tmp_path):
     """A certified file and the three answers about it, as their JSON."""
-    client = Client()
-    settings.LOG_ORIGIN = "tests.example/log"
-    settings.LOG_SIGNING_KEY, settings.CERTIFICATE_SIGNING_KEY = b"l" * 32, b"c" * 32
     load_models(sample.SOURCE, sample.TARGET)
-    listing = sample.make_listing(at=timezone.now())
-    signing.sign_certificates(metadata=BY)
-    checkpoints.seal(metadata=BY)
-    certificate = client.get(f"/api/w-matrices/{listing}/versions/1.0.0/certificate").json()
+    answers = gather(settings)
     file = tmp_path / "file.safetensors"
     with blobs.open_blob(ListingVersion.objects.get().file_digest) as opened:
         file.write_bytes(opened.read())
-    position = certificate["signature"]["position"]
-    return {
-        "file": file,
-        "certificate": certificate,
-        "proof": client.get(f"/api/log/proof?position={position}").json(),
-        "keys": client.get("/api/log/keys").json(),
-    }
+    return {"file": file, **answers}
 
 
 def outcome(evidence, *, at=None, **trust):

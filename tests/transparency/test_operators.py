@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
 
+from latentmas.events import triggers
+from latentmas.events.models import Event
 from latentmas.metrics import exposition
 from latentmas.transparency import checkpoints
 from latentmas.transparency.models import SigningKey
@@ -32,3 +35,24 @@ def test_the_admin_shows_checkpoints_and_keys_and_changes_neither(record, admin_
     for address in (f"checkpoint/{checkpoint.size}/delete/", "checkpoint/add/", f"signingkey/{key.key_id}/delete/"):
         assert admin_client.post(f"/admin/transparency/{address}", {"post": "yes"}).status_code == 403
     assert SigningKey.objects.get() == key
+
+
+def test_the_admin_verifies_a_row_of_the_log(record, admin_client: Client):
+    record(3)
+    page = "/admin/events/event/2/change/"
+    assert "?verify" in admin_client.get(page).content.decode()
+    assert "has no checkpoint yet" in admin_client.get(f"{page}?verify").content.decode()
+    checkpoints.seal(metadata=BY)
+    shown = admin_client.get(f"{page}?verify").content.decode()
+    assert "The row is what was recorded." in shown
+    assert "tests.example/log\n4\n" in shown
+
+
+def test_the_admin_finds_an_edited_row(record, admin_client: Client):
+    record(3)
+    checkpoints.seal(metadata=BY)
+    with triggers.lifted(connection):
+        Event.objects.filter(position=2).update(body=b"{}")
+    shown = admin_client.get("/admin/events/event/2/change/?verify").content.decode()
+    assert "The row could not be verified:" in shown
+    assert "The row is what was recorded." not in shown

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.django_db
 class Text(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.words, self.scripts = [], 0
+        self.words, self.inline_scripts = [], 0
 
     def handle_starttag(self, tag, attrs):
-        self.scripts += tag == "script"
+        self.inline_scripts += tag == "script" and "src" not in dict(attrs)
 
     def handle_data(self, data):
         self.words += data.split()
@@ -35,7 +35,7 @@ def read(client, address, status=200):
     assert response.status_code == status
     parsed = Text()
     parsed.feed(response.content.decode())
-    assert parsed.scripts == 0
+    assert parsed.inline_scripts == 0
     return " ".join(parsed.words)
 
 

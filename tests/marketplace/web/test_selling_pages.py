@@ -1,0 +1,112 @@
+"""Publishing by the form, and the states in which its file is shown."""
+
+import io
+
+import numpy as np
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from latentmas.events.models import Event
+from latentmas.jobs.models import Job
+from latentmas.jobs.working import claim, run
+from marketplace.listings.models import Listing, ListingText, ListingVersion
+from marketplace.listings.publication import SCAN
+from tests.marketplace.exchange.sample import w_matrix
+from tests.marketplace.sample import SOURCE, TARGET
+
+pytestmark = pytest.mark.django_db
+PUBLISH = "/my/listings/new"
+
+
+def file_of(**fields):
+    file = io.BytesIO()
+    w_matrix(**fields).write(file)
+    return file.getvalue()
+
+
+def form(agent, data, **changes):
+    return {
+        "agent": agent,
+        "title": "Mine",
+        "source_model": SOURCE,
+        "target_model": TARGET,
+        "price": 1999,
+        "tags": "fast, small",
+        "access": "public",
+        "version": "1.0.0",
+        "epsilon": 0.1,
+        "test_samples": 1000,
+        "file": SimpleUploadedFile("w.safetensors", data),
+    } | changes
+
+
+def scan():
+    return run(claim(Job.objects.get(kind=SCAN, state="queued").id))
+
+
+def mine(browser):
+    return browser.get("/my/listings").content.decode()
+
+
+def test_a_file_is_published_scanned_and_offered(browser, alice, seller, registry):
+    assert 'enctype="multipart/form-data"' in browser.get(PUBLISH).content.decode()
+    answer = browser.post(PUBLISH, form(seller, file_of()))
+    assert answer["Location"] == "/my/listings", answer.content.decode()
+    row, version = Listing.objects.get(), ListingVersion.objects.get()
+    assert (row.title, row.seller, row.price_amount, row.tags) == ("Mine", seller, 1999, ["fast", "small"])
+    assert (version.basis, version.epsilon) == ("declared", 0.1)
+    assert Event.objects.get(type="listing.created").metadata["actor"] == f"user:{alice.pk}"
+    assert "1.0.0</b> is being scanned" in mine(browser)
+    scan()
+    assert "1.0.0</b> is on offer; not measured yet" in mine(browser)
+
+
+def test_a_file_that_the_scan_refuses_is_shown_with_the_reasons(browser, seller, registry):
+    browser.post(PUBLISH, form(seller, file_of(more={"target_bos": np.zeros(9216, "f4")})))
+    (reason, *_) = scan().result["reasons"]
+    page = mine(browser)
+    assert "1.0.0</b> was refused:" in page
+    assert f"<li>{reason}" in page.replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"title": ""}, "This field is required"),
+        ({"price": -1}, "greater than or equal to 0"),
+        ({"price": "19.99"}, "Enter a whole number"),
+        ({"tags": "<b>"}, "holds more than letters"),
+        ({"version": "2.0.0"}, "the version in the file is 1.0.0, not 2.0.0"),
+        ({"source_model": "nobody"}, "nobody"),
+        ({"target_model": "qwen-7b"}, "the target_model in the file is"),
+        ({"epsilon": 2}, "less than or equal to 1"),
+        ({"access": "secret"}, "Select a valid choice"),
+        ({"file": SimpleUploadedFile("w.safetensors", b"\x00" * 100)}, "errorlist"),
+    ],
+    ids=lambda value: "" if isinstance(value, str) else next(iter(value)),
+)
+def test_what_is_wrong_is_said_and_nothing_is_recorded(browser, seller, registry, changes, problem):
+    before = Event.objects.count()
+    answer = browser.post(PUBLISH, form(seller, file_of(), **changes))
+    assert answer.status_code == 200
+    assert problem in answer.content.decode().replace("&#x27;", "'")
+    assert Event.objects.count() == before
+    assert not ListingText.objects.exists()
+
+
+def test_nobody_publishes_as_somebody_elses_agent(browser, seller, other_agent, registry):
+    other, _ = other_agent("mallory")
+    assert "Select a valid choice" in browser.post(PUBLISH, form(other, file_of())).content.decode()
+    assert not Listing.objects.exists()
+
+
+def test_a_form_that_is_too_large_is_refused_by_its_length(browser, seller, registry, settings):
+    settings.MAX_FILE_BYTES = 1024
+    answer = browser.post(PUBLISH, form(seller, file_of()))
+    assert answer.status_code == 413
+    assert "the limit is 1024" in answer.content.decode()
+    assert not Listing.objects.exists()
+
+
+def test_a_login_without_an_agent_registers_one_first(browser):
+    assert browser.get(PUBLISH)["Location"] == "/my/agents/new"
