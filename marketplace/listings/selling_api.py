@@ -31,7 +31,7 @@ from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.publication import Declared
 from marketplace.listings.queries import get_listing
-from marketplace.listings.selling_inputs import ArraysInput, CreateFileInput, CreateInput, FileVersionInput
+from marketplace.listings.selling_inputs import CreateFileInput, CreateInput, FileVersionInput, VersionInput
 from marketplace.listings.visibility import viewer_of
 from marketplace.uploads.commands import end_upload
 from marketplace.uploads.queries import get_stored
@@ -117,7 +117,7 @@ def w_matrices(request: Request) -> HttpResponseBase:
 @extend_schema(
     operation_id="w_matrices_publish",
     parameters=[PARAMETER, IF_MATCH],
-    request={"application/json": ArraysInput, CONTENT_TYPE: OpenApiTypes.BINARY},
+    request={"application/json": VersionInput, CONTENT_TYPE: OpenApiTypes.BINARY},
     responses={201: outputs.ListingOutput} | problems(410, 507),
 )
 @api_view(["POST"])
@@ -127,7 +127,7 @@ def versions(request: Request, listing_id: str) -> HttpResponseBase:
     """Publish another version of a listing (`If-Match`); it is offered after a scan."""
     agent, seen = acting_agent(request).id, expected_version(request)
     row = get_listing(listing_id, viewer_of(request))
-    wanted, file = _received(request, json=ArraysInput, query=FileVersionInput)
+    wanted, file = _received(request, json=VersionInput, query=FileVersionInput)
 
     def publish() -> Response:
         published = _published(wanted, file, agent, row.source_model, row.target_model)
