@@ -85,7 +85,7 @@ def _statuses(method: str, operation: Json) -> Iterator[int]:
     if method != "get":
         yield from (409, 503)
     if "requestBody" in operation:
-        yield from (411, 413, 415)
+        yield from (411, 413, 415, 507)
     if "If-Match" in headers:
         yield from (412, 428)
 

@@ -16,7 +16,7 @@ from latentmas.idempotency.keys import PARAMETER, once
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.conditional import IF_MATCH, expected_version
-from latentmas.rest.endpoints import ANYBODY, problems
+from latentmas.rest.endpoints import ANYBODY, NOT_MODIFIED, problems
 from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -65,7 +65,7 @@ class ReadOrPublish(PublishWMatrices):
     operation_id="w_matrices_list",
     auth=ANYBODY,
     parameters=[inputs.BrowseInput],
-    responses={200: outputs.PageOutput} | problems(404),
+    responses={200: outputs.PageOutput} | NOT_MODIFIED | problems(404),
 )
 @extend_schema(
     methods=["POST"],
@@ -73,7 +73,7 @@ class ReadOrPublish(PublishWMatrices):
     parameters=[PARAMETER],
     request={"application/json": CreateInput, CONTENT_TYPE: OpenApiTypes.BINARY},
     examples=[OpenApiExample("upload", EXAMPLE, request_only=True, media_type="application/json")],
-    responses={201: outputs.ListingOutput} | problems(404, 507),
+    responses={201: outputs.ListingOutput} | problems(404),
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrPublish])
@@ -118,7 +118,7 @@ def w_matrices(request: Request) -> HttpResponseBase:
     operation_id="w_matrices_publish",
     parameters=[PARAMETER, IF_MATCH],
     request={"application/json": VersionInput, CONTENT_TYPE: OpenApiTypes.BINARY},
-    responses={201: outputs.ListingOutput} | problems(410, 507),
+    responses={201: outputs.ListingOutput} | problems(410),
 )
 @api_view(["POST"])
 @permission_classes([PublishWMatrices])

@@ -26,9 +26,9 @@ def problems(method, path):
     [
         ("get", "/api/changes", "400 401 404 422 429"),
         ("get", "/api/webhooks", "400 401 403 422 429"),
-        ("post", "/api/kv-cache/estimate-savings", "400 404 409 411 413 415 422 429 503"),
-        ("post", "/api/tokens", "400 401 403 409 411 413 415 422 429 503"),
-        ("put", "/api/agents/{agent_id}", "400 401 403 404 409 411 412 413 415 422 428 429 503"),
+        ("post", "/api/kv-cache/estimate-savings", "400 404 409 411 413 415 422 429 503 507"),
+        ("post", "/api/tokens", "400 401 403 409 411 413 415 422 429 503 507"),
+        ("put", "/api/agents/{agent_id}", "400 401 403 404 409 411 412 413 415 422 428 429 503 507"),
         ("delete", "/api/agents/{agent_id}/keys/{key_id}", "400 401 403 404 409 412 422 428 429 503"),
     ],
 )
