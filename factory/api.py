@@ -18,7 +18,7 @@ from latentmas.jobs.handlers import Json
 from latentmas.protocol.canonical import plain
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import PROTOCOL, STANDARDS, Method
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import problems
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import GenerateWMatrices, requester
 from latentmas.rest.uploads import BoundedJSONParser
@@ -74,7 +74,7 @@ class GeneratedOutput(serializers.Serializer[Any]):
     operation_id="w_matrix_generate",
     parameters=[PARAMETER],
     request=GenerateInput,
-    responses={200: GeneratedOutput, 202: JobOutput, **PROBLEM},
+    responses={200: GeneratedOutput, 202: JobOutput} | problems(404),
 )
 @api_view(["POST"])
 @permission_classes([GenerateWMatrices])

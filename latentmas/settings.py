@@ -11,6 +11,8 @@ from kombu import Exchange, Queue
 from latentmas import environment as env
 from latentmas.jobs.handlers import Queue as JobQueue
 from latentmas.logs import FORMATTERS
+from latentmas.protocol.quality import TokenMode
+from latentmas.protocol.w_matrix import PROTOCOL, Method
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PRODUCTION = env.text("ENVIRONMENT", "local", choices=("local", "production")) == "production"
@@ -316,8 +318,18 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "W-Matrices between language models and compressed KV-caches: measured, certified, versioned.",
     "VERSION": "2.0.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    # Of fields that share a name but not their choices.
+    "ENUM_NAME_OVERRIDES": {
+        "CompressionMethodEnum": "kvcache.compression.plan.METHODS",
+        "FitMethodEnum": [method.value for method in Method],
+        "ProtocolEnum": [PROTOCOL],
+        "TierEnum": "marketplace.listings.models.TIERS",
+        "TokenModeEnum": [mode.value for mode in TokenMode],
+        "TokenStateEnum": "marketplace.accounts.api.STATES",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
+        "latentmas.rest.schema.with_camel_keys",
         "latentmas.rest.schema.with_problems",
     ],
 }

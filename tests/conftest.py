@@ -19,6 +19,7 @@ from latentmas import outbound
 from latentmas.events import triggers
 from latentmas.registry import data_file
 from marketplace.accounts.commands import create_token
+from tests.documented import require_documented
 from tests.remote import Remote, serving
 
 # Read where JAX is imported, which most tests never do.
@@ -73,6 +74,19 @@ def _log_can_be_flushed(request: pytest.FixtureRequest) -> Iterator[None]:
 def _unspent_budgets() -> None:
     """Let no test be throttled for the requests of those before it."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every answer of the API in any test be one that the OpenAPI document has."""
+    request = Client.request
+
+    def checked(client: Client, **asked: Any) -> Any:
+        response = request(client, **asked)
+        require_documented(asked["REQUEST_METHOD"], response)
+        return response
+
+    monkeypatch.setattr(Client, "request", checked)
 
 
 @pytest.fixture

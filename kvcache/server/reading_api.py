@@ -1,7 +1,6 @@
 """Endpoints that need no account: supported models, published profiles, statistics, estimates of savings."""
 
 from django.http.response import HttpResponseBase
-from django.views.decorators.http import conditional_page
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.decorators import api_view, authentication_classes, parser_classes, permission_classes
@@ -18,8 +17,7 @@ from latentmas.rest.parameters import object_in, read
 from latentmas.rest.uploads import BoundedJSONParser
 
 
-@conditional_page
-@reading("kv_cache_models", answer=catalogue_outputs.AdaptersOutput, camel=True)
+@reading("kv_cache_models", answer=catalogue_outputs.AdaptersOutput, camel=True, conditional=True)
 def models(request: Request) -> Response:
     """List the models whose KV-cache can be compressed, with what compression does to each."""
     parameters.read_query(request, parameters.NothingInput)
@@ -34,8 +32,13 @@ def model(request: Request, name: str) -> Response:
     return answers.answer(request, catalogue_outputs.adapter_document(adapter, queries.profile_for(adapter.model)))
 
 
-@conditional_page
-@reading("kv_cache_profiles", answer=catalogue_outputs.ProfilesOutput, query=inputs.ProfilesInput, camel=True)
+@reading(
+    "kv_cache_profiles",
+    answer=catalogue_outputs.ProfilesOutput,
+    query=inputs.ProfilesInput,
+    camel=True,
+    conditional=True,
+)
 def profiles(request: Request) -> Response:
     """List the codec profiles that can be downloaded, newest first within a model."""
     wanted = parameters.read_query(request, inputs.ProfilesInput, aliases=inputs.ALIASES)

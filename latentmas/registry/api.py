@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from latentmas.registry import queries
 from latentmas.registry.facts import PRICE_TIERS
 from latentmas.registry.models import RegisteredModel
+from latentmas.rest.endpoints import NOT_MODIFIED
 
 MAX_LIMIT = 100
 
@@ -81,6 +82,10 @@ class ByName(CursorPagination):
     page_size_query_param = "limit"
 
 
+def _answers(serializer: serializers.BaseSerializer[Any] | type[serializers.Serializer[Any]]) -> dict[int, Any]:
+    return {200: serializer, **NOT_MODIFIED}
+
+
 class RegistryView(GenericAPIView[RegisteredModel]):
     permission_classes = (AllowAny,)
     pagination_class = ByName
@@ -90,7 +95,9 @@ class RegistryView(GenericAPIView[RegisteredModel]):
 
 @method_decorator(conditional_page, name="dispatch")
 class ModelList(RegistryView):
-    @extend_schema(operation_id="models_list", parameters=[ModelFilters, LimitFilter], responses=ModelOutput(many=True))
+    @extend_schema(
+        operation_id="models_list", parameters=[ModelFilters, LimitFilter], responses=_answers(ModelOutput(many=True))
+    )
     def get(self, request: Request) -> Response:
         """List the models, by name."""
         models = queries.list_models(**_checked(ModelFilters, request))
@@ -105,7 +112,7 @@ NAME = OpenApiParameter(
 
 
 class ModelDetail(RegistryView):
-    @extend_schema(operation_id="models_retrieve", parameters=[NAME], responses=ModelDetailOutput)
+    @extend_schema(operation_id="models_retrieve", parameters=[NAME], responses=_answers(ModelDetailOutput))
     def get(self, request: Request, name: str) -> Response:
         """Return one model by its name, hub id or an alias."""
         model = queries.get_model(name)
@@ -117,7 +124,9 @@ class ModelDetail(RegistryView):
 @method_decorator(conditional_page, name="dispatch")
 class CompatibleModels(RegistryView):
     @extend_schema(
-        operation_id="models_compatible", parameters=[NAME, LimitFilter], responses=CompatibleModelOutput(many=True)
+        operation_id="models_compatible",
+        parameters=[NAME, LimitFilter],
+        responses=_answers(CompatibleModelOutput(many=True)),
     )
     def get(self, request: Request, name: str) -> Response:
         """List the active models that this one can be aligned with, and what the two would exchange."""

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from django.http import HttpResponseBase
+from django.views.decorators.http import conditional_page
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view, parser_classes, permission_classes, renderer_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 
-from latentmas.rest.answers import CONTENT_TYPE, SafetensorsRenderer
+from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.permissions import ComputeKVCaches
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser
@@ -30,28 +31,41 @@ def problems(*statuses: int) -> dict[Any, Any]:
     return {(status, "application/problem+json"): ProblemOutput for status in statuses}
 
 
+NOT_MODIFIED = {304: OpenApiResponse(description="It still has the ETag that `If-None-Match` names.")}
 # What `send_file` answers.
 FILE: dict[Any, Any] = {
     (200, CONTENT_TYPE): OpenApiTypes.BINARY,
     (206, CONTENT_TYPE): OpenApiTypes.BINARY,
     302: OpenApiResponse(description="`Location` is where the storage serves the file, for a while."),
-    **PROBLEM,
+    **NOT_MODIFIED,
+    **problems(400, 416, 503, 507),
 }
 
 
 def reading(
-    operation: str, *, answer: Any, query: Any = None, camel: bool = False, statuses: Sequence[int] = ()
+    operation: str,
+    *,
+    answer: Any,
+    query: Any = None,
+    camel: bool = False,
+    conditional: bool = False,
+    statuses: Sequence[int] = (),
 ) -> Callable[[View], Any]:
     """Decorate a view as a GET that needs no account. `camel`: its answers can have phase 1's camelCase keys.
 
-    `statuses` are those of problems of its own.
+    `conditional`: they have an ETag by their content. `statuses` are those of problems of its own.
     """
     described = extend_schema(
         operation_id=operation,
         parameters=[*([query] if query else []), *([KEYS] if camel else [])],
-        responses={200: answer, **problems(400, *statuses)},
+        responses={200: answer, **(NOT_MODIFIED if conditional else {}), **problems(400, *statuses)},
     )
-    return lambda view: described(api_view(["GET"])(permission_classes([AllowAny])(view)))
+
+    def decorate(view: View) -> Any:
+        decorated = described(api_view(["GET"])(permission_classes([AllowAny])(view)))
+        return conditional_page(decorated) if conditional else decorated
+
+    return decorate
 
 
 def computing(
@@ -65,14 +79,20 @@ def computing(
     status: int = 200,
     files: bool = True,
     renderers: tuple[type[BaseRenderer], ...] = (JSONRenderer,),
+    statuses: Sequence[int] = (),
 ) -> Callable[[View], Any]:
-    """Decorate a view that needs the scope `kv-cache:compute`. `files`: it takes files, parameters in the query."""
+    """Decorate a view that needs the scope `kv-cache:compute`. `files`: it takes files, parameters in the query.
+
+    `statuses` are those of problems of its own.
+    """
     request = {"application/json": json} if json is not None else {}
-    responses: dict[Any, Any] = {status: answer, **PROBLEM}
+    # 413 without a body, too: an answer can be too large for JSON.
+    responses: dict[Any, Any] = {status: answer, **problems(400, 413, 507, *statuses)}
     if files:
         request[CONTENT_TYPE] = OpenApiTypes.BINARY
-    if SafetensorsRenderer in renderers:
-        responses[(status, CONTENT_TYPE)] = OpenApiTypes.BINARY
+    for each in renderers:
+        if each is not JSONRenderer:
+            responses[(status, str(each.media_type))] = OpenApiTypes.BINARY
     described = extend_schema(
         operation_id=operation,
         parameters=[*([query] if query else []), KEYS, *headers],

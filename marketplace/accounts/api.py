@@ -21,6 +21,8 @@ from marketplace.accounts.commands import DEFAULT_DAYS, MAX_DAYS, create_token, 
 from marketplace.accounts.mandates import MAX_AMOUNT, MAX_SELLERS, parsed
 from marketplace.accounts.models import MAX_NAME, ApiToken
 
+STATES = ("valid", "expired", "revoked")
+
 
 class MandateInput(StrictSerializer):
     """What the token may spend; what is left out is not limited."""
@@ -64,7 +66,7 @@ class TokenOutput(serializers.Serializer[Any]):
     agent_id = serializers.CharField(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField())
     mandate = MandateOutput(allow_null=True)
-    state = serializers.ChoiceField(["valid", "expired", "revoked"])
+    state = serializers.ChoiceField(STATES)
     created_at = serializers.DateTimeField()
     last_used_at = serializers.DateTimeField(allow_null=True, help_text="To the minute.")
     expires_at = serializers.DateTimeField(allow_null=True)

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 from django.utils import timezone
-from django.views.decorators.http import conditional_page
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -74,7 +73,7 @@ def browse(request: Request) -> Response:
     return Response(page_document(request, page, partial(outputs.summary, at=now)))
 
 
-@reading("w_matrices_retrieve", answer=outputs.ListingOutput)
+@reading("w_matrices_retrieve", answer=outputs.ListingOutput, statuses=[403])
 def listing(request: Request, listing_id: str) -> Response:
     """Return a listing with its licences and all its versions, yanked ones too."""
     viewer = viewer_of(request)
@@ -83,14 +82,14 @@ def listing(request: Request, listing_id: str) -> Response:
     return versioned(answer, row.stream_version)
 
 
-@reading("w_matrices_version", answer=outputs.VersionOutput)
+@reading("w_matrices_version", answer=outputs.VersionOutput, statuses=[403])
 def version(request: Request, listing_id: str, version: str) -> Response:
     """Return one version with every figure of its measurement."""
     row = queries.get_version(listing_id, version=version, viewer=viewer_of(request))
     return Response(outputs.version(row, at=timezone.now()))
 
 
-@reading("w_matrices_report", answer=ReportOutput, statuses=[410, 503, 507])
+@reading("w_matrices_report", answer=ReportOutput, statuses=[403, 410, 503, 507])
 def report(request: Request, listing_id: str, version: str) -> Response:
     """Return the evaluation report: settings, layers, documents and every arm of the measurement."""
     row = queries.offered_version(listing_id, version, viewer_of(request))
@@ -106,7 +105,7 @@ def report(request: Request, listing_id: str, version: str) -> Response:
     )
 
 
-@reading("w_matrices_certificate", answer=CertificateOutput, statuses=[410])
+@reading("w_matrices_certificate", answer=CertificateOutput, statuses=[403, 410])
 def certificate(request: Request, listing_id: str, version: str) -> Response:
     """Return the valid certificate, or the reasons why there is none as a problem."""
     row, now = queries.offered_version(listing_id, version, viewer_of(request)), timezone.now()
@@ -152,8 +151,7 @@ def compatible(request: Request) -> Response:
     return Response({"source_model": source, "targets": targets})
 
 
-@conditional_page
-@reading("w_matrices_statistics", answer=StatisticsOutput)
+@reading("w_matrices_statistics", answer=StatisticsOutput, conditional=True)
 def totals(request: Request) -> Response:
     """Return totals by tier, grade, basis, method and family, and the mean epsilon of each basis on its own."""
     return Response(statistics_document(statistics(at=timezone.now())))

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 import msgspec
 from django.db.models import QuerySet
 from django.utils import timezone
-from django.views.decorators.http import conditional_page
 from drf_spectacular.types import OpenApiTypes
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -40,7 +39,7 @@ class FeedInput(StrictSerializer):
     )
 
 
-@reading("w_matrices_manifest", answer=OpenApiTypes.OBJECT, statuses=[410])
+@reading("w_matrices_manifest", answer=OpenApiTypes.OBJECT, statuses=[403, 410])
 def manifest(request: Request, listing_id: str, version: str) -> Response:
     """Return the card of a version for machines, a `Card` of `/api/feed/schema`."""
     row = queries.offered_version(listing_id, version, viewer_of(request))
@@ -48,8 +47,7 @@ def manifest(request: Request, listing_id: str, version: str) -> Response:
     return Response(msgspec.to_builtins(card))
 
 
-@conditional_page
-@reading("feed", answer=OpenApiTypes.OBJECT, query=FeedInput, statuses=[409, 503])
+@reading("feed", answer=OpenApiTypes.OBJECT, query=FeedInput, statuses=[409, 503], conditional=True)
 def feed(request: Request) -> Response:
     """Return the cards of all certified mappers between KV-caches, page by page, a `Feed` of `/api/feed/schema`."""
     now = timezone.now()
@@ -65,8 +63,7 @@ def feed(request: Request) -> Response:
     return Response(msgspec.to_builtins(document))
 
 
-@conditional_page
-@reading("feed_schema", answer=OpenApiTypes.OBJECT)
+@reading("feed_schema", answer=OpenApiTypes.OBJECT, conditional=True)
 def schema(request: Request) -> Response:
     """Return the JSON Schema (2020-12) of the feed and of the cards in it."""
     return Response({"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(Feed))

@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import FILE
+from latentmas.rest.endpoints import FILE, problems
 from latentmas.rest.parameters import read, snake_keys
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -75,7 +75,7 @@ def verify(request: Request) -> Response:
 
 @extend_schema(
     operation_id="w_matrices_file",
-    responses=FILE,
+    responses=FILE | problems(403, 410),
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([AllowAny])

@@ -15,7 +15,7 @@ from latentmas.idempotency.keys import PARAMETER, once
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.conditional import IF_MATCH, expected_version
-from latentmas.rest.endpoints import ANYBODY, problems
+from latentmas.rest.endpoints import ANYBODY, NOT_MODIFIED, problems
 from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -29,7 +29,7 @@ from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.publication import Declared
 from marketplace.listings.queries import get_listing
-from marketplace.listings.selling_inputs import ArraysInput, CreateFileInput, CreateInput, FileVersionInput
+from marketplace.listings.selling_inputs import CreateFileInput, CreateInput, FileVersionInput, VersionInput
 from marketplace.listings.visibility import viewer_of
 from marketplace.uploads.commands import end_upload
 from marketplace.uploads.queries import get_stored
@@ -64,7 +64,7 @@ class ReadOrPublish(PublishWMatrices):
     operation_id="w_matrices_list",
     auth=ANYBODY,
     parameters=[inputs.BrowseInput],
-    responses={200: outputs.PageOutput} | problems(404),
+    responses={200: outputs.PageOutput} | NOT_MODIFIED | problems(404),
 )
 @extend_schema(
     methods=["POST"],
@@ -72,7 +72,7 @@ class ReadOrPublish(PublishWMatrices):
     parameters=[PARAMETER],
     request={"application/json": CreateInput, CONTENT_TYPE: OpenApiTypes.BINARY},
     examples=[OpenApiExample("upload", EXAMPLE, request_only=True, media_type="application/json")],
-    responses={201: outputs.ListingOutput} | problems(404, 507),
+    responses={201: outputs.ListingOutput} | problems(404),
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrPublish])
@@ -100,8 +100,8 @@ def w_matrices(request: Request) -> HttpResponseBase:
 @extend_schema(
     operation_id="w_matrices_publish",
     parameters=[PARAMETER, IF_MATCH],
-    request={"application/json": ArraysInput, CONTENT_TYPE: OpenApiTypes.BINARY},
-    responses={201: outputs.ListingOutput} | problems(410, 507),
+    request={"application/json": VersionInput, CONTENT_TYPE: OpenApiTypes.BINARY},
+    responses={201: outputs.ListingOutput} | problems(410),
 )
 @api_view(["POST"])
 @permission_classes([PublishWMatrices])
@@ -110,7 +110,7 @@ def versions(request: Request, listing_id: str) -> HttpResponseBase:
     """Publish another version of a listing (`If-Match`); it is offered after a scan."""
     agent, seen = acting_agent(request).id, expected_version(request)
     row = get_listing(listing_id, viewer_of(request))
-    wanted, file = _received(request, json=ArraysInput, query=FileVersionInput)
+    wanted, file = _received(request, json=VersionInput, query=FileVersionInput)
 
     def publish() -> Response:
         published = _published(wanted, file, agent, row.source_model, row.target_model)

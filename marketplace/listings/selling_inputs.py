@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from latentmas.protocol.w_matrix import STANDARDS, Method, Space
@@ -18,8 +19,22 @@ from marketplace.listings.validation import (
 
 CURRENCY = "USD"
 MAX_SAMPLES = 10**12
+AMOUNT: Any = {"type": "integer", "minimum": 0, "maximum": MAX_PRICE}
+PRICE: Any = {
+    "oneOf": [
+        AMOUNT,
+        {
+            "type": "object",
+            "properties": {"amount": AMOUNT, "currency": {"type": "string", "pattern": "^[A-Z]{3}$"}},
+            "required": ["amount"],
+            "additionalProperties": False,
+        },
+    ],
+    "example": {"amount": 1999, "currency": CURRENCY},
+}
 
 
+@extend_schema_field(PRICE)
 class PriceField(serializers.Field[Any, Any, Any, Any]):
     """`{"amount": 1999, "currency": "USD"}`, or whole minor units of USD alone."""
 
@@ -37,6 +52,7 @@ class PriceField(serializers.Field[Any, Any, Any, Any]):
         return Money(amount, currency)
 
 
+@extend_schema_field({"type": "array", "items": {"type": "string", "maxLength": TAG_CHARACTERS}, "maxItems": TAGS})
 class TagsField(serializers.Field[Any, Any, Any, Any]):
     """A list of words, or words with commas between them in a query."""
 
@@ -66,7 +82,7 @@ class FileVersionInput(DeclaredInput):
     digest = DigestField(required=False, help_text="sha256:<hex> of the file; another file is refused.")
 
 
-class ArraysInput(DeclaredInput):
+class VersionInput(DeclaredInput):
     """The file as an upload that is finished, or y = x W + b as arrays."""
 
     upload = serializers.CharField(max_length=32, required=False, help_text="Id of a finished upload.")
@@ -100,7 +116,7 @@ class ListingFields(serializers.Serializer[Any]):
     access = serializers.ChoiceField([each.value for each in Access], default=Access.PUBLIC.value)
 
 
-class CreateInput(ListingFields, ArraysInput):
+class CreateInput(ListingFields, VersionInput):
     """The specification's createListing."""
 
 

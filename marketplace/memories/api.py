@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from latentmas.idempotency.keys import PARAMETER, once
 from latentmas.rest.answers import CONTENT_TYPE, digest_of
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import FILE, PROBLEM
+from latentmas.rest.endpoints import FILE, PROBLEM, problems
 from latentmas.rest.permissions import ReadMemories, ScopePermission, WriteMemories
 from latentmas.rest.uploads import BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.memories import queries
@@ -62,7 +62,7 @@ class MemoriesOutput(serializers.Serializer[Any]):
     operation_id="memories_create",
     parameters=[PARAMETER],
     request={CONTENT_TYPE: OpenApiTypes.BINARY},
-    responses={201: MemoryOutput, 200: MemoryOutput, **PROBLEM},
+    responses={201: MemoryOutput, 200: MemoryOutput, **problems(404)},
 )
 @api_view(["GET", "POST"])
 @permission_classes([ReadOrWriteMemories])

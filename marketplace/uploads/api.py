@@ -10,8 +10,9 @@ from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.errors import InvalidInput
-from latentmas.rest.endpoints import problems
+from latentmas.rest.endpoints import PROBLEM, problems
 from latentmas.rest.parameters import DigestField, StrictSerializer, object_in, read
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -50,12 +51,14 @@ class UploadsOutput(serializers.Serializer[Any]):
 @extend_schema(
     methods=["POST"],
     operation_id="uploads_begin",
+    parameters=[PARAMETER],
     request=UploadInput,
     responses={201: UploadOutput} | problems(404),
 )
 @api_view(["GET", "POST"])
 @permission_classes([PublishWMatrices])
 @parser_classes([BoundedJSONParser])
+@idempotent()
 def uploads(request: Request) -> Response:
     """List your agent's uploads, or announce a file by its size and digest."""
     owner = acting_agent(request).id
@@ -71,7 +74,7 @@ def uploads(request: Request) -> Response:
     operation_id="uploads_continue",
     parameters=[OFFSET],
     request={"application/octet-stream": OpenApiTypes.BINARY},
-    responses={200: UploadOutput} | problems(507),
+    responses={200: UploadOutput} | PROBLEM,
 )
 @extend_schema(
     methods=["DELETE"],

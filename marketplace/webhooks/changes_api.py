@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.views.decorators.http import conditional_page
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -55,8 +54,7 @@ class ChangesOutput(serializers.Serializer[Any]):
     next_after = serializers.IntegerField(help_text="Send it as `after` to go on.")
 
 
-@conditional_page
-@reading("changes_list", answer=ChangesOutput, query=ChangesInput)
+@reading("changes_list", answer=ChangesOutput, query=ChangesInput, conditional=True)
 def changes(request: Request) -> Response:
     """Return what has happened after a position, oldest first. With `wait` the answer comes when there is something."""
     wanted = read_query(request, ChangesInput)

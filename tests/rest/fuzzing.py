@@ -1,0 +1,206 @@
+"""A server with one of everything, and requests drawn from its OpenAPI document by schemathesis."""
+
+import base64
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import schemathesis
+from django.contrib.auth.models import Permission, User
+from django.core.handlers.wsgi import WSGIHandler
+from django.test import Client
+from django.utils import timezone
+from hypothesis import strategies as st
+from schemathesis import HookContext
+from schemathesis.config import SchemathesisConfig
+from schemathesis.generation.case import Case
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from kvcache.server.payloads import Given, to_file
+from latentmas.events.types import Metadata
+from latentmas.jobs.commands import start
+from latentmas.registry import data_file
+from latentmas.rest.answers import CONTENT_TYPE
+from latentmas.rest.scopes import SCOPES
+from latentmas.transparency.tasks import seal_log
+from marketplace.accounts.commands import create_token
+from marketplace.agents.commands import Profile, register_agent
+from marketplace.certification.commands import open_rotation
+from marketplace.listings.commands import CERTIFY, certify_version, create_listing
+from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
+from marketplace.listings.lifecycle_events import Access
+from tests.marketplace import sample
+from tests.marketplace.exchange.sample import UNIFIED, memory, w_matrix
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+)
+MODELS = (sample.SOURCE, sample.TARGET, "gpt-4", "qwen-7b")
+BY = Metadata(actor="command:fuzz")
+WEBHOOK = {"url": "https://hooks.example/latentmas", "types": ["agent.registered"]}
+UPLOADED = b"a file that is no W-Matrix"
+# Where the version is that `If-Match` is about, by how its address begins.
+VERSIONED = ("/api/agents/{agent_id}", "/api/w-matrices/{listing_id}", "/api/webhooks/{webhook_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What there is: `token` and `session` are headers of one account, `places` and `fields` values by their names."""
+
+    token: dict[str, str]
+    session: dict[str, str]
+    places: dict[str, tuple[Any, ...]]
+    fields: dict[str, tuple[Any, ...]]
+    guest: str
+    files: tuple[bytes, ...]
+
+
+def stocked() -> Stock:
+    """Fill an empty database, through the commands and the API, with what a token of every scope may work on."""
+    data_file.load([entry for entry in data_file.read_entries() if entry.name in MODELS])
+    alice, bea = (User.objects.create_user(name) for name in ("alice", "bea"))
+    alice.user_permissions.set(Permission.objects.filter(codename__in=["certify", "curate"]))
+    agent, guest = (register_agent(user, Profile(f"{user}-labs", f"{user}"), metadata=BY).id for user in (alice, bea))
+    token, secret = create_token(alice, name="fuzz", scopes=tuple(SCOPES), agent_id=agent)
+    headers = {"Authorization": f"Bearer {secret}"}
+    file, snapshot = io.BytesIO(), to_file(Given(memory(3)))
+    w_matrix().write(file)
+    places = _places(Client(headers=headers), agent, file.getvalue(), snapshot)
+    places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
+    fields = {
+        "source_model": (sample.SOURCE, "gpt-4"),
+        "target_model": (sample.TARGET, "qwen-7b"),
+        "model_name": MODELS,
+        "model": MODELS,
+        "agent": (guest,),
+        "memory": places["memory_id"],
+        "domain": ("publisher.example",),
+        "public_key": (base64.b64encode(bytes(32)).decode(),),
+        "after": (0, 1),
+        "from": (1,),
+        "to": (2,),
+        "position": (1, 2),
+        "version": ("1.0.0", "1.1.0"),
+        "available": ("1.2.0",),
+        "required": ("1.0.0",),
+        "successor": ("1.0.0",),
+        **{name: (value,) for name, value in WEBHOOK.items()},
+    }
+    return Stock(headers, _session(alice), places, fields, guest, (file.getvalue(), snapshot, UPLOADED))
+
+
+def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[str, tuple[Any, ...]]:
+    offered, withdrawn, delisted, quarantined, private = (_listing(agent, file) for _ in range(5))
+    by = By(agent, BY)
+    yank_version(withdrawn, version="1.0.0", reason="a test", by=by)
+    delist(delisted, reason="a test", by=by)
+    quarantine_listing(quarantined, reason="a test", by=By(None, BY))
+    change_access(private, access=Access.PRIVATE, by=by)
+    open_rotation()
+    seal_log()
+    job = start(CERTIFY, arguments={}, requested_by="somebody")
+    digest = f"sha256:{hashlib.sha256(UPLOADED).hexdigest()}"
+    return {
+        "listing_id": (offered, withdrawn, delisted, quarantined, private),
+        "version": ("1.0.0",),
+        "name": (sample.SOURCE, "gpt-4", "stable"),
+        "number": (0, 1),
+        "level": (0,),
+        "index": ("000.p/1",),
+        "job_id": (str(job.id),),
+        "webhook_id": (_made(client, "/api/webhooks", WEBHOOK),),
+        "upload_id": (_made(client, "/api/uploads", {"size": len(UPLOADED), "digest": digest}),),
+        "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
+        "memory_id": (_made(client, "/api/memories", snapshot, CONTENT_TYPE),),
+    }
+
+
+def _listing(agent: str, file: bytes) -> str:
+    """Return a listing of the agent's that is certified today."""
+    created = sample.listing_created(seller=agent, listing_id=str(uuid4()))
+    create_listing(created, metadata=BY)
+    sample.publish(created.listing_id, quality=sample.with_suite(), content=file, unified_dimension=UNIFIED)
+    certify_version(created.listing_id, version="1.0.0", at=timezone.now(), metadata=BY)
+    return created.listing_id
+
+
+def _made(client: Client, path: str, body: Any, content_type: str = "application/json") -> str:
+    response = client.post(path, body, content_type)
+    assert response.status_code == 201, response.content
+    return str(response.json()["id"])
+
+
+def _session(user: User) -> dict[str, str]:
+    """Return the headers of a login, with the token against forged requests."""
+    client, csrf = Client(), "c" * 32
+    client.force_login(user)
+    return {"Cookie": f"sessionid={client.cookies['sessionid'].value}; csrftoken={csrf}", "X-CSRFToken": csrf}
+
+
+def document(stock: Stock, **options: Any) -> OpenApiSchema:
+    """Return the document as schemathesis reads it; half of what is drawn from it names what is there.
+
+    `options` are those of schemathesis' configuration.
+    """
+    checks = {"enabled": False} | {name: {"enabled": True} for name in CHECKS}
+    config = SchemathesisConfig.from_dict({"checks": checks, "base-url": "http://localhost", **options})
+    schemathesis.openapi.media_type(CONTENT_TYPE, st.sampled_from(stock.files) | st.binary(max_size=200))
+    schemathesis.serializer(CONTENT_TYPE)(lambda _context, value: {"data": value})
+    schema = schemathesis.openapi.from_wsgi("/api/schema", WSGIHandler(), config=config, headers={"Host": "localhost"})
+
+    @schema.hook
+    def flatmap_path_parameters(context: HookContext, drawn: dict[str, Any]) -> Any:
+        return st.just(drawn) | _known(drawn, stock.places)
+
+    @schema.hook
+    def flatmap_query(context: HookContext, drawn: dict[str, Any]) -> Any:
+        if drawn and "wait" in drawn:
+            drawn = {**drawn, "wait": 0}
+        return st.just(drawn) | _known(drawn, stock.fields)
+
+    @schema.hook
+    def flatmap_body(context: HookContext, drawn: Any) -> Any:
+        return st.just(drawn) | _known(drawn, stock.fields)
+
+    @schema.hook
+    def flatmap_case(context: HookContext, case: Case) -> Any:
+        return st.booleans().map(lambda seen: _as_last_seen(case, stock) if seen else case)
+
+    @schema.auth()
+    class Authentication:
+        def get(self, case: Case, context: Any) -> dict[str, str]:
+            return stock.session if case.operation.path.startswith("/api/tokens") else stock.token
+
+        def set(self, case: Case, data: dict[str, str], context: Any) -> None:
+            case.headers = {**(case.headers or {}), **data}
+
+    return schema
+
+
+def _known(drawn: Any, there: Mapping[str, Sequence[Any]]) -> Any:
+    """Return what draws the same with values that are there, where the names are known."""
+    if not isinstance(drawn, dict):
+        return st.just(drawn)
+    return st.fixed_dictionaries(
+        {name: st.sampled_from(there[name]) if name in there else st.just(value) for name, value in drawn.items()}
+    )
+
+
+def _as_last_seen(case: Case, stock: Stock) -> Case:
+    """Return the request with the ETag of what it is about as `If-Match`, where it takes one and that is there."""
+    about = next((each for each in VERSIONED if case.operation.path.startswith(each)), None)
+    if about is None or "If-Match" not in (case.headers or {}):
+        return case
+    there = {name: quote(str(value), safe="") for name, value in case.path_parameters.items()}
+    seen = Client(headers=stock.token).get(about.format(**there))
+    if "ETag" in seen:
+        case.headers = {**case.headers, "If-Match": seen["ETag"]}
+    return case
