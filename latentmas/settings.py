@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "latentmas.rest.observing.ObservingMiddleware",
     "latentmas.rest.middleware.ApiMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "marketplace.web.middleware.PagePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

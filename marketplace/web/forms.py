@@ -46,7 +46,23 @@ class ActingForm(forms.Form):
         field.choices = choices
 
 
-class PublishForm(ActingForm):
+class VersionForm(ActingForm):
+    """A file, and what its seller says of it."""
+
+    version = forms.CharField(max_length=32, help_text="MAJOR.MINOR.PATCH, as in the file.")
+    epsilon = forms.FloatField(
+        min_value=0, max_value=1, help_text="What you say is lost, from 0 to 1. The certifier measures it."
+    )
+    test_samples = forms.IntegerField(min_value=0, max_value=MAX_SAMPLES, help_text="On how many samples you say so.")
+    file = forms.FileField(help_text="A W-Matrix as .safetensors.")
+
+    def declared(self) -> Declared:
+        return Declared(**{name: self.cleaned_data[name] for name in ("version", "epsilon", "test_samples")})
+
+
+class PublishForm(VersionForm):
+    """A new listing with its first version."""
+
     title = forms.CharField(max_length=TITLE_CHARACTERS)
     description = forms.CharField(max_length=DESCRIPTION_CHARACTERS, required=False, widget=LINES)
     source_model = forms.CharField(max_length=100, help_text="Name, hub id or alias, as in the registry.")
@@ -56,12 +72,7 @@ class PublishForm(ActingForm):
     )
     tags = forms.CharField(max_length=1000, required=False, help_text="With commas between them.")
     access = forms.ChoiceField(choices=[(each.value, each.value) for each in Access])
-    version = forms.CharField(max_length=32, initial="1.0.0", help_text="As in the file.")
-    epsilon = forms.FloatField(
-        min_value=0, max_value=1, help_text="What you say is lost, from 0 to 1. The certifier measures it."
-    )
-    test_samples = forms.IntegerField(min_value=0, max_value=MAX_SAMPLES, help_text="On how many samples you say so.")
-    file = forms.FileField(help_text="A W-Matrix as .safetensors.")
+    field_order = ("agent", "title", "description", "source_model", "target_model", "price", "tags", "access")
 
     def offer(self) -> Offer:
         typed = self.cleaned_data
@@ -72,9 +83,6 @@ class PublishForm(ActingForm):
             tags=tuple(word for word in words if word),
             access=Access(typed["access"]),
         )
-
-    def declared(self) -> Declared:
-        return Declared(**{name: self.cleaned_data[name] for name in ("version", "epsilon", "test_samples")})
 
 
 class AskForm(ActingForm):

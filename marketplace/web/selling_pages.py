@@ -1,64 +1,91 @@
-"""The page that publishes a W-Matrix by a form."""
+"""The pages that publish a W-Matrix, or another version of one, by a form with its file."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, TypeAlias, cast
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from marketplace.agents.queries import owner_name
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events import StoredFile, VersionPublished
 from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.publication import open_listing, published_from
+from marketplace.listings.models import Listing
+from marketplace.listings.publication import open_listing, publish_upload, published_from
+from marketplace.listings.visibility import viewer_of, worked_on
 from marketplace.uploads.receiving import receive_form_file
 from marketplace.web.account_pages import FORM, need_agent
-from marketplace.web.forms import PublishForm, blame
+from marketplace.web.forms import PublishForm, VersionForm, blame
+from marketplace.web.listing_pages import seen_listing
 
-CONTEXT = {
-    "title": "Publish a W-Matrix",
-    "lede": "The file is scanned before it is offered, and then measured by the certifier. What you say of its "
-    "quality is shown as declared, beside what is measured.",
-    "submit": "Publish",
-}
+Publish: TypeAlias = Callable[[Any, By], object]
+LEDE = (
+    "The file is scanned before it is offered, and then measured by the certifier. What you say of its quality is "
+    "shown as declared, beside what is measured."
+)
 
 
 @csrf_exempt  # only so far that the size is looked at first: the check of the token reads the whole body
 @login_required
 def publish(request: HttpRequest) -> HttpResponse:
-    """Show the form, or list the file that it sends."""
+    """Show the form, or list the W-Matrix that it sends."""
+
+    def carry_out(form: PublishForm, by: By) -> None:
+        offer = form.offer()
+        published = _published(form, offer.source_model, offer.target_model)
+        open_listing(offer, published, signature=None, by=by)
+
+    return _bounded(request, PublishForm, carry_out, {"title": "Publish a W-Matrix"})
+
+
+@csrf_exempt  # as above
+@login_required
+def publish_version(request: HttpRequest, listing_id: str) -> HttpResponse:
+    """Show the form, or publish the version that it sends in a listing that the login works on."""
+    row = seen_listing(request, listing_id)
+    if not worked_on(Listing.objects.filter(id=row.id), viewer_of(request)).exists():
+        raise Http404("you work on no such listing")
+
+    def carry_out(form: VersionForm, by: By) -> None:
+        published = _published(form, row.source_model, row.target_model)
+        publish_upload(row.id, published, signature=None, by=by)
+
+    return _bounded(request, VersionForm, carry_out, {"title": "Publish a version", "row": row})
+
+
+def _bounded(request: HttpRequest, shape: type[VersionForm], publish: Publish, shown: dict[str, Any]) -> HttpResponse:
+    """Refuse a body by its declared length, and only then read the form."""
+    shown |= {"lede": LEDE, "submit": "Publish"}
     if (came := _length(request)) > settings.MAX_FILE_BYTES:
-        form = PublishForm(cast(User, request.user))
         mistake = f"The file is too large: the form has {came} bytes, the limit is {settings.MAX_FILE_BYTES}."
-        return render(request, FORM, CONTEXT | {"form": form, "mistake": mistake}, status=413)
-    return need_agent(request) or _publish(request)
+        context = shown | {"form": shape(cast(User, request.user)), "mistake": mistake}
+        return render(request, FORM, context, status=413)
+    return need_agent(request) or _read(request, shape, publish, shown)
 
 
 @csrf_protect
-def _publish(request: HttpRequest) -> HttpResponse:
+def _read(request: HttpRequest, shape: type[VersionForm], publish: Publish, shown: dict[str, Any]) -> HttpResponse:
     user = cast(User, request.user)
-    form = PublishForm(user, request.POST or None, request.FILES or None)
+    form = shape(user, request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
-            _list(form, user)
+            publish(form, By(form.cleaned_data["agent"], Metadata(actor=owner_name(user))))
         except LatentMASError as error:
             blame(form, error)
         else:
             return redirect("my-listings")
-    return render(request, FORM, CONTEXT | {"form": form})
+    return render(request, FORM, shown | {"form": form})
 
 
-def _list(form: PublishForm, user: User) -> None:
-    offer = form.offer()
+def _published(form: VersionForm, source_model: str, target_model: str) -> VersionPublished:
+    """Store the form's file, and return the version that it is."""
     file = StoredFile(*receive_form_file(form.cleaned_data["file"]))
-    models = {"source_model": offer.source_model, "target_model": offer.target_model}
-    published = published_from(file, form.declared(), **models)
-    by = By(form.cleaned_data["agent"], Metadata(actor=owner_name(user)))
-    open_listing(offer, published, signature=None, by=by)
+    return published_from(file, form.declared(), source_model=source_model, target_model=target_model)
 
 
 def _length(request: HttpRequest) -> int:

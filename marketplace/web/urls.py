@@ -16,6 +16,7 @@ urlpatterns = [
     path("my/agents/new", account_pages.new_agent, name="new-agent"),
     path("my/listings/new", selling_pages.publish, name="publish"),
     path(LISTING, views.listing, name="listing"),
+    path(f"{LISTING}/versions/new", selling_pages.publish_version, name="publish-version"),
     path(f"{LISTING}/ask", listing_pages.ask, name="ask-access"),
     path(f"{LISTING}/access-requests", listing_pages.access_requests, name="access-requests"),
     path(f"{LISTING}/report", listing_pages.report, name="report-listing"),

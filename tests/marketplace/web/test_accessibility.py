@@ -99,3 +99,12 @@ def test_text_stands_out_from_its_ground(scheme, text, ground):
     light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in sheet.split("@media", 2)[:2])
     colours = (light, dark)[scheme]
     assert contrast(colours[text], colours[ground]) >= 4.5
+
+
+def test_pages_allow_nothing_inline_and_nothing_from_elsewhere(client, listing):
+    for path in ("/", f"/w-matrices/{listing}", "/log-in", "/nowhere", "/api/docs"):
+        policy = client.get(path)["Content-Security-Policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe" not in policy
+    assert "Content-Security-Policy" not in client.get("/api/w-matrices")
+    assert "Content-Security-Policy" not in client.get("/admin/login/")

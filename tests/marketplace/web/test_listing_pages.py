@@ -94,3 +94,9 @@ def test_a_visitor_reports_a_listing(client, buyer, certified):
     assert "is still open" in again
     assert "This field is required" in buyer[0].post(path, {"kind": "rights"}).content.decode()
     assert Report.objects.count() == 1
+
+
+@pytest.mark.parametrize("path", ["", "/ask", "/access-requests", "/report", "/versions/new"])
+@pytest.mark.parametrize("listing", ["nothing", "%00", "x" * 300])
+def test_a_listing_that_is_not_there_is_not_found(browser, seller, listing, path):
+    assert browser.get(f"/w-matrices/{listing}{path}").status_code == 404

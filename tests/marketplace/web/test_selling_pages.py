@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from latentmas.events.models import Event
@@ -110,3 +111,29 @@ def test_a_form_that_is_too_large_is_refused_by_its_length(browser, seller, regi
 
 def test_a_login_without_an_agent_registers_one_first(browser):
     assert browser.get(PUBLISH)["Location"] == "/my/agents/new"
+
+
+def version_form(agent, data, version):
+    fields = {"agent": agent, "version": version, "epsilon": 0.1, "test_samples": 1000}
+    return fields | {"file": SimpleUploadedFile("w.safetensors", data)}
+
+
+def test_another_version_is_published_by_who_may(browser, seller, other_agent, registry, client):
+    browser.post(PUBLISH, form(seller, file_of()))
+    listing = Listing.objects.get().id
+    path = f"/w-matrices/{listing}/versions/new"
+    assert path in mine(browser)
+    answer = browser.post(path, version_form(seller, file_of(version="1.1.0"), "1.1.0"))
+    assert answer["Location"] == "/my/listings", answer.content.decode()
+    assert set(ListingVersion.objects.values_list("version", flat=True)) == {"1.0.0", "1.1.0"}
+
+    again = browser.post(
+        path, version_form(seller, file_of(version="1.1.0", more={"latent_scale": np.full(4, 2, "f4")}), "1.1.0")
+    )
+    assert "errorlist" in again.content.decode()
+    lower = browser.post(path, version_form(seller, file_of(version="1.0.5"), "1.0.5"))
+    assert "errorlist" in lower.content.decode()
+    other_agent("mallory")
+    client.force_login(User.objects.get(username="mallory"))
+    assert client.post(path, version_form(seller, file_of(version="1.2.0"), "1.2.0")).status_code == 404
+    assert ListingVersion.objects.count() == 2
