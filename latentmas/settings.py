@@ -323,6 +323,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "CompressionMethodEnum": "kvcache.compression.plan.METHODS",
         "FitMethodEnum": [method.value for method in Method],
+        "ListingReportKindEnum": "marketplace.curation.models.Kind",
         "ProtocolEnum": [PROTOCOL],
         "TierEnum": "marketplace.listings.models.TIERS",
         "TokenModeEnum": [mode.value for mode in TokenMode],

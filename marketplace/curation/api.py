@@ -20,23 +20,23 @@ from marketplace.listings.queries import get_listing
 from marketplace.listings.visibility import viewer_of
 
 
-class ReportInput(StrictSerializer):
-    kind = serializers.ChoiceField(Kind.values)
+class ListingReportInput(StrictSerializer):
+    kind = serializers.ChoiceField(Kind.choices)
     text = serializers.CharField(max_length=MAX_TEXT, help_text="What is wrong; only curators read it.")
 
 
-class ReportOutput(serializers.Serializer[Any]):
+class ListingReportOutput(serializers.Serializer[Any]):
     id = serializers.CharField()
     listing_id = serializers.CharField()
-    kind = serializers.ChoiceField(Kind.values)
+    kind = serializers.ChoiceField(Kind.choices)
     created_at = serializers.DateTimeField()
 
 
 @extend_schema(
     operation_id="w_matrices_report_listing",
     parameters=[PARAMETER],
-    request=ReportInput,
-    responses={201: ReportOutput} | problems(404, 409),
+    request=ListingReportInput,
+    responses={201: ListingReportOutput} | problems(404, 409),
 )
 @api_view(["POST"])
 @permission_classes([WriteReports])
@@ -44,7 +44,7 @@ class ReportOutput(serializers.Serializer[Any]):
 @idempotent()
 def reports(request: Request, listing_id: str) -> Response:
     """Report a listing to the curators, who decide what becomes of it."""
-    wanted = read(object_in(request), ReportInput)
+    wanted = read(object_in(request), ListingReportInput)
     listing = get_listing(listing_id, viewer_of(request))
     row = report_listing(listing, cast(User, request.user), kind=Kind(wanted["kind"]), text=wanted["text"])
-    return Response(ReportOutput(row).data, status=201)
+    return Response(ListingReportOutput(row).data, status=201)
