@@ -69,7 +69,10 @@ def _cell(value: object) -> object:
 def confirmation(
     page: "admin.ModelAdmin[Any]", request: HttpRequest, template: str, **context: object
 ) -> TemplateResponse:
-    """Return the page that shows what an action would do, with its `form` among the `context`."""
+    """Return the page that shows what an action would do; `template` fills in admin/confirmation.html.
+
+    The context has `title`, `action` (its name), `form`, `chosen` (the ticked keys) and what the template shows.
+    """
     common = page.admin_site.each_context(request) | {
         "opts": page.opts,
         "checkbox": ACTION_CHECKBOX_NAME,

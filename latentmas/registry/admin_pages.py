@@ -94,7 +94,8 @@ def switch(
             messages.success(request, f"{verb.capitalize()}: {count} of {len(chosen)} models changed.")
             return None
     title = f"{verb.capitalize()} models"
-    return confirmation(page, request, REASON_TEMPLATE, title=title, verb=verb, models=chosen, form=form, action=verb)
+    context = {"title": title, "action": verb, "models": chosen, "chosen": [model.pk for model in chosen]}
+    return confirmation(page, request, REASON_TEMPLATE, form=form, **context)
 
 
 def _save(name: str, form: CorrectForm, metadata: Metadata) -> list[Recorded]:

@@ -102,4 +102,5 @@ class ReportAdmin(ReadOnlyAdmin):
                 messages.success(request, f"{outcome.label}: {len(reports)}.")
                 return None
         title = f"{action.capitalize()} {len(reports)} report{'' if len(reports) == 1 else 's'}"
-        return confirmation(self, request, TEMPLATE, title=title, reports=reports, form=form, action=action)
+        context = {"title": title, "action": action, "reports": reports, "chosen": [report.pk for report in reports]}
+        return confirmation(self, request, TEMPLATE, form=form, **context)

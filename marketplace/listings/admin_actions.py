@@ -65,7 +65,7 @@ def carry_out(
                 messages.success(request, outcome)
             return None
     title = f"{verb.capitalize()} {len(rows)} {'version' if verb in OF_VERSIONS else 'listing'}{'s'[: len(rows) != 1]}"
-    context = {"title": title, "verb": verb, "effect": action.effect, "rows": rows, "chosen": chosen}
+    context = {"title": title, "action": verb, "effect": action.effect, "rows": rows, "chosen": chosen}
     return confirmation(page, request, TEMPLATE, form=form, **context)
 
 
