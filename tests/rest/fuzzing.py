@@ -178,12 +178,17 @@ def document(stock: Stock, **options: Any) -> OpenApiSchema:
     @schema.auth()
     class Authentication:
         def get(self, case: Case, context: Any) -> dict[str, str]:
-            return stock.session if case.operation.path.startswith("/api/tokens") else stock.token
+            return headers_for(case.operation.path, stock)
 
         def set(self, case: Case, data: dict[str, str], context: Any) -> None:
             case.headers = {**(case.headers or {}), **data}
 
     return schema
+
+
+def headers_for(path: str, stock: Stock) -> dict[str, str]:
+    """Return the headers that let a request in: a token's, but where only a login may do it."""
+    return stock.session if path.startswith("/api/tokens") else stock.token
 
 
 def _known(drawn: Any, there: Mapping[str, Sequence[Any]]) -> Any:
