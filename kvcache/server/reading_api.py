@@ -12,7 +12,7 @@ from kvcache.server import catalogue_outputs, inputs, queries, statistics
 from kvcache.server.estimates import estimate
 from latentmas.rest import answers, parameters
 from latentmas.rest.downloads import send_file
-from latentmas.rest.endpoints import FILE, KEYS, PROBLEM, reading
+from latentmas.rest.endpoints import FILE, KEYS, PROBLEM, example, reading
 from latentmas.rest.parameters import object_in, read
 from latentmas.rest.uploads import BoundedJSONParser
 
@@ -81,6 +81,7 @@ def totals(request: Request) -> Response:
     operation_id="kv_cache_estimate_savings",
     parameters=[KEYS],
     request=inputs.EstimateInput,
+    examples=example({"model_name": "smollm2-135m", "tokens": 4096, "ratio": 20}),
     responses={200: catalogue_outputs.EstimateOutput, **PROBLEM},
 )
 @api_view(["POST"])

@@ -81,6 +81,13 @@ class ByName(CursorPagination):
     max_page_size = MAX_LIMIT
     page_size_query_param = "limit"
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe a page without REST framework's examples of addresses, which are another server's."""
+        page: dict[str, Any] = super().get_paginated_response_schema(schema)
+        for name in ("next", "previous"):
+            page["properties"][name].pop("example", None)
+        return page
+
 
 def _answers(serializer: serializers.BaseSerializer[Any] | type[serializers.Serializer[Any]]) -> dict[int, Any]:
     return {200: serializer, **NOT_MODIFIED}

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from django.http import HttpResponseBase
 from django.views.decorators.http import conditional_page
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.decorators import api_view, parser_classes, permission_classes, renderer_classes
 from rest_framework.permissions import AllowAny
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -29,6 +29,11 @@ PROBLEM = {(400, "application/problem+json"): ProblemOutput}
 def problems(*statuses: int) -> dict[Any, Any]:
     """Return the problems of a route's own; `latentmas.rest.schema` adds those that follow from what it takes."""
     return {(status, "application/problem+json"): ProblemOutput for status in statuses}
+
+
+def example(value: dict[str, Any]) -> list[OpenApiExample]:
+    """Return a JSON body as the example of an operation; a test sends each as it stands."""
+    return [OpenApiExample("example", value, request_only=True, media_type="application/json")]
 
 
 NOT_MODIFIED = {304: OpenApiResponse(description="It still has the ETag that `If-None-Match` names.")}

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from latentmas.idempotency import keys
 from latentmas.protocol.certification import Tier
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import PROBLEM, example
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import SessionOnly
 from latentmas.rest.scopes import SCOPES
@@ -87,6 +87,7 @@ class TokensOutput(serializers.Serializer[Any]):
     operation_id="tokens_create",
     parameters=[keys.PARAMETER],
     request=TokenInput,
+    examples=example({"name": "publishing", "scopes": ["w-matrices:publish"], "days": 90}),
     responses={201: NewTokenOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])

@@ -16,7 +16,7 @@ from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.jobs.api import JobOutput, job_answer
 from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
 from latentmas.rest.cursors import page_document, page_of
-from latentmas.rest.endpoints import ANYBODY, PROBLEM
+from latentmas.rest.endpoints import ANYBODY, PROBLEM, example
 from latentmas.rest.parameters import StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import ScopePermission, WriteAgents, requester
 from latentmas.rest.uploads import BoundedJSONParser
@@ -112,6 +112,7 @@ class AgentsOutput(serializers.Serializer[Any]):
     operation_id="agents_create",
     parameters=[PARAMETER],
     request=ProfileInput,
+    examples=example({"handle": "ada-maps", "display_name": "Ada", "description": "Maps between small models."}),
     responses={201: AgentDetailOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])

@@ -68,7 +68,7 @@ def browse(request: Request) -> Response:
     """Return a page of what is on offer: measured figures first, then the lowest epsilon."""
     now = timezone.now()
     wanted = inputs.read_query(request, inputs.BrowseInput)
-    offers = queries.browse(inputs.filters_from(wanted), at=now, viewer=viewer_of(request))
+    offers = queries.browse(inputs.filters_from(wanted), at=now, viewer=viewer_of(request)).defer(*outputs.DETAILS)
     page = page_of(offers, order=queries.ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
     return Response(page_document(request, page, partial(outputs.summary, at=now)))
 

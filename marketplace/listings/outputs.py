@@ -226,6 +226,8 @@ def summary(row: Listing, *, at: datetime) -> Json:
     }
 
 
+# Columns that a page of the catalogue does not show; reading them takes longer than the rest of a row.
+DETAILS = ("description", "licences", "tags", "split", "aliases", "texts", "withheld_reason")
 LIFE = ("created_at", "split", "aliases", "quarantined_at", "delisted_at", "withheld_reason", "stream_version")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from django.views.decorators.http import conditional_page
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import api_view, parser_classes, permission_classes
 from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
@@ -15,7 +15,7 @@ from latentmas.idempotency.keys import PARAMETER, once
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.conditional import IF_MATCH, expected_version
-from latentmas.rest.endpoints import ANYBODY, NOT_MODIFIED, problems
+from latentmas.rest.endpoints import ANYBODY, NOT_MODIFIED, example, problems
 from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -39,9 +39,9 @@ ALIASES = inputs.ALIASES
 OFFERED = ("title", "description", "source_model", "target_model", "price", "tags")
 SAID = ("version", "epsilon", "test_samples", "cosine_similarity", "euclidean_distance")
 EXAMPLE = {
-    "title": "MiniLM to BERT",
-    "source_model": "all-minilm-l6-v2",
-    "target_model": "bert-base-uncased",
+    "title": "SmolLM2 to Gemma 3",
+    "source_model": "smollm2-135m",
+    "target_model": "gemma-3-270m",
     "upload": "5f0c3a8e5f0c3a8e5f0c3a8e5f0c3a8e",
     "price": {"amount": 1999, "currency": "USD"},
     "version": "1.0.0",
@@ -71,7 +71,7 @@ class ReadOrPublish(PublishWMatrices):
     operation_id="w_matrices_create",
     parameters=[PARAMETER],
     request={"application/json": CreateInput, CONTENT_TYPE: OpenApiTypes.BINARY},
-    examples=[OpenApiExample("upload", EXAMPLE, request_only=True, media_type="application/json")],
+    examples=example(EXAMPLE),
     responses={201: outputs.ListingOutput} | problems(404),
 )
 @api_view(["GET", "POST"])

@@ -29,8 +29,7 @@ PRICE: Any = {
             "required": ["amount"],
             "additionalProperties": False,
         },
-    ],
-    "example": {"amount": 1999, "currency": CURRENCY},
+    ]
 }
 
 

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.errors import InvalidInput
-from latentmas.rest.endpoints import PROBLEM, problems
+from latentmas.rest.endpoints import PROBLEM, example, problems
 from latentmas.rest.parameters import DigestField, StrictSerializer, object_in, read
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
@@ -53,6 +53,7 @@ class UploadsOutput(serializers.Serializer[Any]):
     operation_id="uploads_begin",
     parameters=[PARAMETER],
     request=UploadInput,
+    examples=example({"size": 1048576, "digest": "sha256:" + "0" * 64}),
     responses={201: UploadOutput} | problems(404),
 )
 @api_view(["GET", "POST"])

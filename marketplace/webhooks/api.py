@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.outbound import MAX_URL
 from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import PROBLEM, example
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import WriteWebhooks
 from latentmas.rest.uploads import BoundedJSONParser
@@ -82,6 +82,7 @@ class WebhooksOutput(serializers.Serializer[Any]):
     operation_id="webhooks_create",
     parameters=[PARAMETER],
     request=NewWebhookInput,
+    examples=example({"url": "https://hooks.example/latentmas", "types": ["listing.version_certified"]}),
     responses={201: NewWebhookOutput, **PROBLEM},
 )
 @api_view(["GET", "POST"])

@@ -46,6 +46,7 @@ CHECKS = (
 MODELS = (sample.SOURCE, sample.TARGET, "gpt-4", "qwen-7b")
 BY = Metadata(actor="command:fuzz")
 WEBHOOK = {"url": "https://hooks.example/latentmas", "types": ["agent.registered"]}
+LOCAL: dict[str, Any] = {"SERVER_NAME": "localhost"}  # allowed outside tests, too
 UPLOADED = b"a file that is no W-Matrix"
 # Where the version is that `If-Match` is about, by how its address begins.
 VERSIONED = ("/api/agents/{agent_id}", "/api/w-matrices/{listing_id}", "/api/webhooks/{webhook_id}")
@@ -73,7 +74,7 @@ def stocked() -> Stock:
     headers = {"Authorization": f"Bearer {secret}"}
     file, snapshot = io.BytesIO(), to_file(Given(memory(3)))
     w_matrix().write(file)
-    places = _places(Client(headers=headers), agent, file.getvalue(), snapshot)
+    places = _places(Client(headers=headers, **LOCAL), agent, file.getvalue(), snapshot)
     places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
     fields = {
         "source_model": (sample.SOURCE, "gpt-4"),
@@ -177,12 +178,17 @@ def document(stock: Stock, **options: Any) -> OpenApiSchema:
     @schema.auth()
     class Authentication:
         def get(self, case: Case, context: Any) -> dict[str, str]:
-            return stock.session if case.operation.path.startswith("/api/tokens") else stock.token
+            return headers_for(case.operation.path, stock)
 
         def set(self, case: Case, data: dict[str, str], context: Any) -> None:
             case.headers = {**(case.headers or {}), **data}
 
     return schema
+
+
+def headers_for(path: str, stock: Stock) -> dict[str, str]:
+    """Return the headers that let a request in: a token's, but where only a login may do it."""
+    return stock.session if path.startswith("/api/tokens") else stock.token
 
 
 def _known(drawn: Any, there: Mapping[str, Sequence[Any]]) -> Any:
@@ -200,7 +206,7 @@ def _as_last_seen(case: Case, stock: Stock) -> Case:
     if about is None or "If-Match" not in (case.headers or {}):
         return case
     there = {name: quote(str(value), safe="") for name, value in case.path_parameters.items()}
-    seen = Client(headers=stock.token).get(about.format(**there))
+    seen = Client(headers=stock.token, **LOCAL).get(about.format(**there))
     if "ETag" in seen:
         case.headers = {**case.headers, "If-Match": seen["ETag"]}
     return case

@@ -1,0 +1,209 @@
+"""A large catalogue: how fast its page is for many clients at once, and the choice of the best version for a pair.
+
+    DATABASE_URL=postgres://... python -m benchmarks.marketplace                          # a temporary database
+    DATABASE_URL=postgres://... python -m benchmarks.marketplace --listings 10000 --seconds 5
+
+One listing is published and certified through the commands; its projected rows are then written again and again with
+other models, prices and figures, three versions to a listing, past the log. Clients ask one request after another, with
+no pause, of gunicorn with a worker for each of two cores; clients, server and database share them. `best` is asked
+through the function that the API calls, and its SQL alone, by the server's own measure. The last line is JSON, in
+milliseconds; `cpu` is the processor time of clients, server and database per request, whatever else the machine does.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psutil
+
+from benchmarks.event_store import scratch_database, set_up_django
+from benchmarks.jobs.brokers import free_port
+from benchmarks.jobs.workers import answers, wait_for
+from benchmarks.serving import answer_seconds, percentiles, running
+from benchmarks.tables import print_table, rounded
+
+LISTINGS, VERSIONS = 100_000, 3  # versions of each listing
+CLIENTS, CORES, THREADS = 20, 2, 4
+PAGE_BAR, BEST_BAR = 60.0, 5.0  # milliseconds: 95th percentile of a page, a choice in the database
+PAIRS_ASKED = 200
+# What differs from row to row: every pair of models has as many listings; two in five are certified, one in twenty is
+# private. `t` is the row that the projectors wrote, `n` the number of a listing, `k` that of a version of listing `l`.
+NAMES = "(%(models)s::text[])"
+COUNT = f"cardinality({NAMES})"
+LISTING = {
+    "id": "lpad(to_hex(n), 32, '0')::uuid::text",
+    "seller": "'agent:' || mod(n, 1000)",
+    "source_model": f"{NAMES}[1 + mod(n, {COUNT})]",
+    "target_model": f"{NAMES}[1 + mod(n + 1 + mod(n / {COUNT}, {COUNT} - 1), {COUNT})]",
+    "access": "CASE WHEN mod(n, 20) = 0 THEN 'private' ELSE 'public' END",
+    "price_amount": "floor(random() * 5000)",
+    "epsilon": "random()",
+    "tier": "(ARRAY[NULL, NULL, NULL, 'bronze', 'silver'])[1 + mod(n / 7, 5)]",
+}
+VERSION = {
+    "id": "l.id || '/1.0.' || k",
+    "listing_id": "l.id",
+    "version": "'1.0.' || k",
+    "patch": "k",
+    "epsilon": "random()",
+    "file_digest": "'sha256:' || md5(l.id || k) || md5(k || l.id)",
+    **{name: f"l.{name}" for name in ("source_model", "target_model", "access", "tier")},
+}
+PATHS = (
+    "/api/w-matrices",
+    "/api/w-matrices?limit=20",
+    "/api/w-matrices?source_model=smollm2-135m",
+    "/api/w-matrices?tier=silver&price_max=100",
+    "/api/w-matrices?family=SmolLM",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--listings", type=int, default=LISTINGS)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of asking for each address")
+    options = parser.parse_args()
+    with scratch_database() as url:
+        os.environ |= {"DATABASE_URL": url, "THROTTLE_ANONYMOUS_READS": "off", "LOG_LEVEL": "ERROR"}
+        set_up_django()
+        from django.db import connection
+
+        filled = fill(options.listings)
+        choice = best_for_pairs()
+        connection.close()
+        with serving() as (address, server):
+            pages = [page_times(address, path, server, seconds=options.seconds) for path in PATHS]
+    print_table("a page, milliseconds", pages)
+    met = {"page": all(each["p95"] < PAGE_BAR for each in pages), "best": choice["sql_p95"] < BEST_BAR}
+    machine = {"cpus": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
+    print(json.dumps(rounded(filled | machine | {"clients": CLIENTS, "pages": pages, "best": choice, "met": met})))
+
+
+def fill(listings: int) -> dict[str, Any]:
+    """Write the catalogue, and return what there is."""
+    from django.core.management import call_command
+    from django.db import connection
+    from django.utils import timezone
+
+    from latentmas.registry.models import RegisteredModel
+    from marketplace.listings.models import Listing, ListingVersion
+    from tests.marketplace import sample
+
+    call_command("migrate", verbosity=0)
+    call_command("load_registry")
+    sample.make_listing(quality=sample.with_suite(), at=timezone.now())
+    models = sorted(RegisteredModel.objects.values_list("name", flat=True))
+    began = time.perf_counter()
+    with connection.cursor() as cursor:
+        cursor.execute(copies(Listing, LISTING, "generate_series(1, %(n)s) AS n"), {"n": listings, "models": models})
+        cursor.execute(copies(ListingVersion, VERSION, f"listings_listing AS l, generate_series(1, {VERSIONS}) AS k"))
+        cursor.execute("VACUUM ANALYZE listings_listing")
+        cursor.execute("VACUUM ANALYZE listings_listingversion")
+    counts = {"listings": Listing.objects.count(), "versions": ListingVersion.objects.count(), "models": len(models)}
+    return {"engine": connection.vendor, **counts, "fill_seconds": time.perf_counter() - began}
+
+
+def copies(model: Any, changed: dict[str, str], many: str) -> str:
+    """Return SQL that writes the one row of a table again for each of many, with other values for some columns."""
+    table, columns = model._meta.db_table, [field.column for field in model._meta.concrete_fields]
+    values = ", ".join(changed.get(name, f't."{name}"') for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    return f"INSERT INTO {table} ({names}) SELECT {values} FROM {table} AS t, {many}"
+
+
+def best_for_pairs() -> dict[str, Any]:
+    """Choose for random pairs, and return what it takes in all and in the database alone."""
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+    from django.utils import timezone
+
+    from latentmas.protocol.errors import WMatrixNotFound
+    from marketplace.listings.choice import best
+    from marketplace.listings.models import ListingVersion
+
+    rows = ListingVersion.objects.filter(version="1.0.1").order_by("id")
+    pairs = list(rows.values_list("source_model", "target_model")[:PAIRS_ASKED])
+    taken, in_database, counts = [], [], set()
+    for source, target in pairs:
+        began = time.perf_counter()
+        # Where none of the pair is certified, that is found out the same way.
+        with CaptureQueriesContext(connection) as queries, suppress(WMatrixNotFound):
+            best(source_model=source, target_model=target, at=timezone.now())
+        taken.append(time.perf_counter() - began)
+        counts.add(len(queries))
+        in_database.append(sum(execution_seconds(each["sql"]) for each in queries.captured_queries))
+    return {
+        "pairs": len(pairs),
+        "queries": sorted(counts),
+        **dict(zip(("p50", "p95"), percentiles(taken), strict=True)),
+        **dict(zip(("sql_p50", "sql_p95"), percentiles(in_database), strict=True)),
+    }
+
+
+def execution_seconds(sql: str) -> float:
+    """Return what PostgreSQL says that planning and executing a statement takes."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}")
+        (plan,) = cursor.fetchone()[0]
+    return float(plan["Planning Time"] + plan["Execution Time"]) / 1e3
+
+
+@contextmanager
+def serving() -> "Iterator[tuple[str, subprocess.Popen[str]]]":
+    """Yield the address of the site and its process, served as the Procfile does it, by one worker for each core."""
+    address = f"127.0.0.1:{free_port()}"
+    options = ["--bind", address, "--workers", str(CORES), "--threads", str(THREADS), "--log-level", "warning"]
+    with running([sys.executable, "-m", "gunicorn", "latentmas.wsgi", *options]) as server:
+        wait_for("the site", lambda: answers(f"http://{address}/healthz"))
+        yield f"http://{address}", server
+
+
+def page_times(address: str, path: str, server: "subprocess.Popen[str]", *, seconds: float) -> dict[str, Any]:
+    """Let all clients ask for a page for so long, and return what an answer takes."""
+    taken: list[float] = []
+    until = time.monotonic() + seconds
+
+    def ask() -> None:
+        while time.monotonic() < until:
+            taken.append(answer_seconds(address + path))
+
+    answer_seconds(address + path)
+    began, cpu = time.perf_counter(), processor_seconds(server)
+    clients = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for each in clients:
+        each.start()
+    for each in clients:
+        each.join()
+    wall, cpu = time.perf_counter() - began, processor_seconds(server) - cpu
+    p50, p95 = percentiles(taken)
+    figures = {"path": path, "requests": len(taken), "a_second": len(taken) / wall, "p50": p50, "p95": p95}
+    return figures | {"alone": 1e3 * min(taken), "cpu": 1e3 * cpu / len(taken)}
+
+
+def processor_seconds(server: "subprocess.Popen[str]") -> float:
+    """Return the processor time of the server, of its database's sessions and of this process, since each started."""
+    from django.db import connection
+
+    web = psutil.Process(server.pid)
+    sessions = [each for each in psutil.process_iter(["cmdline"]) if names(each, connection.settings_dict["NAME"])]
+    times = [each.cpu_times() for each in (web, *web.children(recursive=True), *sessions, psutil.Process())]
+    return sum(each.user + each.system for each in times)
+
+
+def names(process: psutil.Process, database: str) -> bool:
+    """Return whether a process is a session of a database on this machine: PostgreSQL's title has its name."""
+    title = " ".join(process.info["cmdline"] or ())
+    return title.startswith("postgres:") and f" {database} " in title
+
+
+if __name__ == "__main__":
+    main()
