@@ -29,7 +29,7 @@ MODELS = ("walker-one", "walker-two")
 LAYERS, HEADS, HEAD_DIM, THETA = 2, 2, 32, 10_000.0
 WORDS, DOCUMENTS, WORDS_OF_DOCUMENT, TOKENS_OF_DOCUMENT = 40, 90, 20, 200
 COLD_START: dict[str, Any] = {"max_pairs": 1, "test_samples": 300, "calibration_tokens": 4000}
-COLD_START |= {"unified_dimension": 128, "refinement_steps": 0}
+COLD_START |= {"unified_dimension": 128}
 CELL_DOCUMENTS, CELL_TOKENS = 10, 128
 TOKENS, QUERIES = 24, 4  # of the memory
 FILE = "application/vnd.safetensors"
@@ -150,16 +150,16 @@ def prepare(folder: Path) -> str:
 
 def measure_on(text: str) -> None:
     """Let held-out documents of a corpus stand for the evaluation suite, whose words the tiny models do not know."""
+    from factory.cold_start import run
     from factory.corpora import Split, load_corpus
     from factory.corpora.suite import EvaluationSuite, SuiteCell
-    from factory.management.commands import generate_cold_start
 
     def load_suite(name: str) -> EvaluationSuite:
         documents = load_corpus(text).part(Split.HELD_OUT)[:CELL_DOCUMENTS]
         cell = SuiteCell("words", CELL_TOKENS, lambda: documents, len(documents), wanted=CELL_DOCUMENTS)
         return EvaluationSuite(name, f"sha256:{hashlib.sha256(text.encode()).hexdigest()}", (cell,))
 
-    generate_cold_start.load_suite = load_suite  # type: ignore[attr-defined]
+    run.load_suite = load_suite  # type: ignore[assignment]
 
 
 def corpus(path: Path) -> str:
