@@ -98,7 +98,7 @@ def _listing(
 
 DESCRIPTIONS = {
     Basis.FUNCTIONAL: (
-        "Maps the KV-cache of {source} into that of {target}. Fitted on captured activations of both models and "
+        "Maps the KV-cache of {source} into that of {target}. Made from what both models keep of the same texts, and "
         "measured on held-out documents with {target} itself."
     ),
     Basis.ACTIVATION: (

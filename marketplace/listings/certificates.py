@@ -7,7 +7,7 @@ import msgspec
 
 from latentmas.protocol.certification import Certification, Grade, Scope, Tier, refusals
 from latentmas.protocol.errors import QualityBelowThreshold
-from latentmas.protocol.quality import Quality, TokenMode
+from latentmas.protocol.quality import Basis, Quality, TokenMode
 from marketplace.listings.certification import RENEWAL
 from marketplace.listings.errors import CertificateRevokedError, NotCertified
 from marketplace.listings.models import Listing, ListingVersion
@@ -35,8 +35,11 @@ def status_of(row: ListingVersion, *, at: datetime) -> Status:
 
 
 def reasons_of(row: ListingVersion) -> list[str]:
-    """Return why the version carries no certificate, in sentences; none where it does or where one is still due."""
-    if row.tier is not None:
+    """Return why the version carries no certificate, in sentences; none where it does or where one is still due.
+
+    What its seller declares is no reason: the certifier has yet to measure it.
+    """
+    if row.tier is not None or (row.basis == Basis.DECLARED and row.measured_at is None and not row.refusal_reasons):
         return []
     return list(row.refusal_reasons) or list(refusals(quality_of(row)))
 

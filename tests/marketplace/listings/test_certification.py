@@ -153,6 +153,14 @@ def test_a_declared_figure_beyond_the_measured_interval_is_flagged(client, uploa
     assert ("The publisher declares" in page) == (gap is not None)
 
 
+def test_what_nobody_has_measured_yet_waits_and_is_not_refused(client, uploaded):
+    assert status_of(row(), at=sample.AT) == "pending"
+    document = client.get(f"/api/w-matrices/{uploaded}/versions/1.0.0").json()
+    assert (document["certification_status"], document["refusal_reasons"]) == ("pending", [])
+    measure_version(uploaded, measured=measurement(sample.functional(0.2)))
+    assert status_of(row(), at=sample.AT) == "refused"
+
+
 def test_a_certificate_is_expiring_and_then_renewed(uploaded):
     measure_version(uploaded, measured=measurement())
     first = certify(uploaded)
