@@ -163,7 +163,7 @@ def test_two_real_models_are_calibrated_fitted_measured_certified_and_listed(mon
     monkeypatch.setattr(cold_start, "load_suite", news)
     options = ("--models", "smollm2-135m,gemma-3-270m", "--max-pairs", "1", "--no-simulated", "--publish")
     small = ("--corpus", "lee", "--calibration-tokens", "4500", "--unified-dimension", "128", "--test-samples", "200")
-    small = (*small, "--refinement-steps", "2")
+    small = (*small, "--refinement-steps", "2", "--fit")
     output = generate(*options, *small)
     listing = Listing.objects.get()
     version = ListingVersion.objects.get()
