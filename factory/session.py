@@ -11,6 +11,7 @@ from factory.commands import record_pack
 from factory.corpora import TextCorpus
 from factory.corpora.selection import load_selection
 from factory.corpora.suite import EvaluationSuite, SuiteCell, load_suite
+from factory.distillation.maps import DistilledMap, find_map
 from factory.events import PackRecorded
 from factory.models import CalibrationPack
 from factory.packs.capture import CALIBRATION_TOKENS, capture_pack
@@ -84,6 +85,10 @@ class FactorySession:
             self._weights[name] = find_weights(name, cache=self.cache, location=self.locations.get(name))
             progress(1, 1)
         return self._weights[name]
+
+    def distilled_map(self, source: str, target: str) -> DistilledMap | None:
+        """Return the distilled map between two models' weights, None where none is at hand."""
+        return find_map(self.weights(source).digest, self.weights(target).digest, cache=self.cache)
 
     def model(self, name: str) -> "RunningModel":
         """Return a loaded model. Raises ModelNotSupported."""

@@ -10,7 +10,6 @@ from factory import publishing
 from factory.cold_start.planner import Candidate, PlannedPair
 from factory.corpora import BROAD, TextCorpus, corpus_with, load_corpus
 from factory.corpora.suite import CORE, load_suite
-from factory.distillation.maps import find_map
 from factory.packs.capture import CALIBRATION_TOKENS
 from factory.progress import Stage
 from factory.publishing import PublishedVersion
@@ -184,6 +183,7 @@ def _inputs(pair: PlannedPair, options: ColdStartOptions, session: FactorySessio
     if pair.basis is Basis.SIMULATED:
         dimensions = {"source": pair.source.latent_dimension, "target": pair.target.latent_dimension}
         return results.inputs_digest(**common, dimensions=dimensions)
+    found = session.distilled_map(pair.source.name, pair.target.name) if options.distilled else None
     return results.inputs_digest(
         **common,
         source_weights=session.weights(pair.source.name).digest,
@@ -195,12 +195,5 @@ def _inputs(pair: PlannedPair, options: ColdStartOptions, session: FactorySessio
         method=options.method,
         refinement_steps=options.refinement_steps,
         eight_bit=options.eight_bit,
-        distilled=_distilled(pair, session) if options.distilled else None,
+        distilled=None if found is None else found.path.stem,
     )
-
-
-def _distilled(pair: PlannedPair, session: FactorySession) -> str | None:
-    """Return the SHA-256 of the pair's distilled map, None where there is none."""
-    weights = (session.weights(model.name).digest for model in (pair.source, pair.target))
-    found = find_map(*weights, cache=session.cache)
-    return None if found is None else found.path.stem

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 
@@ -41,8 +41,7 @@ class DistilledMap:
 
     def read(self) -> dict[str, Array]:
         """Return all arrays of a W-Matrix's file, its sinks among them. InvalidInput where the file was changed."""
-        with self.path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = _digest_of(self.path)
         if found != self.path.stem:
             raise InvalidInput(f"the file {self.path.name} has the SHA-256 {found}; it was changed or is incomplete")
         opened = tensors.open_tensors(self.path, max_bytes=MAX_BYTES)
@@ -59,20 +58,21 @@ def find_map(source_weights: str, target_weights: str, *, cache: Path) -> Distil
 
 def keep_map(arrays: Mapping[str, Array], origin: Origin, *, cache: Path) -> DistilledMap:
     """Keep a map for `find_map`. Raises StorageUnavailable."""
-
-    def write(file: BinaryIO) -> None:
-        tensors.write(file, arrays, msgspec.to_builtins(origin))
-
     folder = cache / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            write(file)  # type: ignore[arg-type]
-        digest = hashlib.sha256(Path(file.name).read_bytes()).hexdigest()
+            tensors.write(cast(BinaryIO, file), arrays, msgspec.to_builtins(origin))
+        digest = _digest_of(Path(file.name))
         path = Path(file.name).replace(folder / f"{digest}{SUFFIX}")
     except OSError as error:
         raise StorageUnavailable(f"the map could not be kept in {folder}: {error.strerror}") from error
     return DistilledMap(path, origin)
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _in(folder: Path) -> Iterator[DistilledMap]:

@@ -5,8 +5,8 @@ that the map predicts. A part of the steps runs without the target's first layer
 text.
 """
 
+import functools as ft
 import itertools
-import math
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ from factory.distillation.lessons import Batch
 from factory.distillation.rows import BatchedRows
 from factory.distillation.student import Student
 from factory.progress import Progress
+from factory.schedule import kept_at, rate_at
 from latentmas.protocol.geometry import KVGeometry
 
 DECAY = (0.9, 0.99)  # of Adam's two averages
@@ -91,7 +92,9 @@ def distil(
         for name, parameter in student.named_parameters()
     ]
     adam = torch.optim.Adam(groups, betas=DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: _schedule(step, settings.steps))
+    warm_up = max(1.0, WARM_UP * settings.steps)
+    rate = ft.partial(rate_at, steps=settings.steps, warm_up=warm_up, least=LEAST_RATE)
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, rate)
     averages = {name: parameter.detach().clone() for name, parameter in student.named_parameters()}
     divergences: list[torch.Tensor] = []
     for step, batch in enumerate(itertools.islice(_in_turn(readers), settings.steps)):
@@ -103,7 +106,7 @@ def distil(
         adam.step()
         schedule.step()
         adam.zero_grad(set_to_none=True)
-        kept = min(AVERAGE_DECAY, (step + 1) / (step + 10))  # forgets the first steps soon
+        kept = kept_at(step, AVERAGE_DECAY)
         with torch.no_grad():
             for name, parameter in student.named_parameters():
                 averages[name].lerp_(parameter, 1 - kept)
@@ -163,9 +166,3 @@ def _in_turn(readers: Sequence[Iterator[Batch]]) -> Iterator[Batch]:
 def _size_of(name: str, parameter: nn.Parameter) -> float:
     """Return the root mean square of a matrix; the bias is in standard deviations and begins at zero."""
     return 0.1 if name == "bias" else float(parameter.detach().square().mean().sqrt())
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Return the share of the full rate: up over the first steps, then down along half a cosine."""
-    falling = LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
-    return min(1.0, (step + 1) / max(1.0, WARM_UP * steps)) * falling

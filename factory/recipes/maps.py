@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from factory.alignment.fit import LinearMap, PairStatistics
 from factory.corpora import Split
-from factory.distillation.maps import DistilledMap, find_map
+from factory.distillation.maps import DistilledMap
 from factory.measurement.evaluation import aligned_retention, bounds_of, mapped_by
 from factory.measurement.passages import Passage
 from factory.measurement.suite import passages_in, reader
@@ -59,10 +59,7 @@ class Mapped:
 
 def distilled_map(order: FunctionalOrder, session: FactorySession) -> DistilledMap | None:
     """Return the distilled map that the order takes: then no pack is captured and nothing is fitted."""
-    if not order.distilled:
-        return None
-    source, target = (session.weights(name).digest for name in (order.source, order.target))
-    return find_map(source, target, cache=session.cache)
+    return session.distilled_map(order.source, order.target) if order.distilled else None
 
 
 def map_of(order: FunctionalOrder, session: FactorySession, *, statistics: PairStatistics | None) -> Mapped:

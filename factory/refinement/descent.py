@@ -18,6 +18,7 @@ from factory.refinement.recall import RECALL_EVERY, for_recall
 from factory.refinement.scales import BIAS, ScaledMap
 from factory.runners.gradients import divergence_and_gradient, own_log_probabilities
 from factory.runners.model import RunningModel
+from factory.schedule import kept_at, rate_at
 from factory.session import FactorySession
 from latentmas.protocol.eight_bit import MATRICES
 from latentmas.protocol.tensors import Array
@@ -94,13 +95,13 @@ def refine(
         progress(step, settings.steps)
         by_tokens = scaled.has_correction and step % PLAIN_EVERY != 0
         _, gradients = gradients_of(scaled, next(lessons), target, by_tokens=by_tokens)
-        rate = settings.learning_rate * _schedule(step, settings.steps)
+        rate = settings.learning_rate * rate_at(step, settings.steps, warm_up=WARM_UP, least=LEAST_RATE)
         for group, (name, parameter) in zip(adam.param_groups, parameters.items(), strict=True):
             group["lr"] = rate * (BIAS_RATE if name == BIAS else 1.0)
             # Without a gradient Adam leaves a parameter and its averages alone.
             parameter.grad = torch.from_numpy(gradients[name]) if name in gradients else None
         adam.step()
-        kept = min(AVERAGE_DECAY, (step + 1) / (step + 10))  # forgets the first steps soon
+        kept = kept_at(step, AVERAGE_DECAY)
         for name, average in averages.items():
             average += (1 - kept) * (scaled.learnt[name] - average)
     progress(settings.steps, settings.steps)
@@ -116,9 +117,3 @@ def gradients_of(
     wanted = own_log_probabilities(target, lesson.own_rows, lesson.continuation)
     divergence, gradient = divergence_and_gradient(target, memory, lesson.continuation, wanted=wanted)
     return divergence, scaled.gradients(gradient[1:], prediction)
-
-
-def _schedule(step: int, steps: int) -> float:
-    """Return the share of the full learning rate: up over the first steps, then down along half a cosine."""
-    falling = LEAST_RATE + (1 - LEAST_RATE) * 0.5 * (1 + np.cos(np.pi * step / steps))
-    return float(min(1.0, (step + 1) / WARM_UP) * falling)
