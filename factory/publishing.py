@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from factory.recipes.results import Generated
 from latentmas.events.types import Metadata
+from latentmas.protocol.money import Money
 from latentmas.protocol.quality import MEASURED, Basis, PrivateCells, declared
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
@@ -17,7 +18,7 @@ from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import CertificationDecision, listing_id_for
 from marketplace.listings.certification_events import VersionCertified, VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
-from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
 from marketplace.listings.models import Listing, ListingVersion
 

@@ -1,8 +1,8 @@
-"""Run a command against one stream: load it, decide, project, append, all in one transaction."""
+"""Run a command against one stream, or several: load, decide, project, append, all in one transaction."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from latentmas.events import store
 from latentmas.events.statements import version_conflict
@@ -58,3 +58,27 @@ def execute(
         return store.record([store.New(stream, events)], versions={stream: version}, metadata=metadata)
 
     return transact(work, conflicts=expected is None)
+
+
+def execute_together(
+    streams: Sequence[tuple[Aggregate[Any], str]],
+    decide: Callable[[Sequence[Any]], Sequence[Sequence[object]]],
+    *,
+    metadata: Metadata,
+) -> list[Recorded]:
+    """Append to several streams what `decide` makes of their states, in one transaction: all of it or nothing.
+
+    `decide` gets the states in the order of `streams`, and returns the events of each in the same order. The streams
+    are locked before it runs, so it may lock rows of its own. Raises LogBusy and what `decide` and `append` raise.
+    """
+    names = [aggregate.stream(identifier) for aggregate, identifier in streams]
+
+    def work() -> list[Recorded]:
+        store.lock_streams(names)
+        loaded = [load(aggregate, identifier) for aggregate, identifier in streams]
+        decided = decide([state for state, _ in loaded])
+        batches = [store.New(name, events) for name, events in zip(names, decided, strict=True) if events]
+        versions = dict(zip(names, (version for _, version in loaded), strict=True))
+        return store.record(batches, versions=versions, metadata=metadata) if batches else []
+
+    return transact(work)

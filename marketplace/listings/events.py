@@ -3,17 +3,10 @@
 from dataclasses import dataclass
 
 from latentmas.events.types import Payload, event, upcaster
+from latentmas.protocol.money import Money
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.free_text import FreeText
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount in minor units (cents)."""
-
-    amount: int
-    currency: str
 
 
 @dataclass(frozen=True, slots=True)

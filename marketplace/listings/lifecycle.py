@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from enum import Enum
 
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
+from latentmas.protocol.money import Money, Split
 from latentmas.protocol.versions import parse_version
 from marketplace.listings.aggregate import ListingState, VersionState
 from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed
-from marketplace.listings.events import Money, VersionYanked
+from marketplace.listings.events import VersionYanked
 from marketplace.listings.lifecycle_events import (
     Access,
     AliasMoved,
@@ -20,7 +21,6 @@ from marketplace.listings.lifecycle_events import (
     ListingReleased,
     PriceChanged,
     Role,
-    Split,
     SplitChanged,
     VersionDeprecated,
     VersionScanned,

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from latentmas.events.types import Metadata
 from latentmas.idempotency.keys import PARAMETER, idempotent
+from latentmas.protocol.money import Split
 from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
 from latentmas.rest.endpoints import problems
 from latentmas.rest.parameters import StrictSerializer, object_in, read
@@ -23,7 +24,7 @@ from marketplace.agents.queries import acting_agent, get_agent
 from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings import outputs, queries
 from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access, Split
+from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Listing
 from marketplace.listings.selling_inputs import PriceField
 from marketplace.listings.validation import REASON_CHARACTERS

@@ -11,10 +11,10 @@ from typing import Any
 from latentmas.events.commands import execute
 from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata, Recorded
+from latentmas.protocol.money import Money, Split
 from marketplace.listings import lifecycle, membership
 from marketplace.listings.aggregate import LISTING, ListingState
-from marketplace.listings.events import Money
-from marketplace.listings.lifecycle_events import Access, Role, Split, TextsErased
+from marketplace.listings.lifecycle_events import Access, Role, TextsErased
 from marketplace.listings.models import ListingText
 from marketplace.listings.texts import seal
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from latentmas.events.types import event
-from marketplace.listings.events import Money
+from latentmas.protocol.money import Money, Split
 from marketplace.listings.free_text import FreeText
 
 
@@ -21,15 +21,6 @@ class Access(StrEnum):
     PUBLIC = "public"
     GATED = "gated"  # everybody sees it; its files are for those whom the seller grants them
     PRIVATE = "private"  # only those see that it exists
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """How a sale's price is divided, in whole per cent."""
-
-    creator: int
-    platform: int
-    validators: int
 
 
 @event("listing.scan_begun")

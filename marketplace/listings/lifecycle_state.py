@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from marketplace.listings.events import ListingCreated, Money
+from latentmas.protocol.money import Money, Split
+from marketplace.listings.events import ListingCreated
 from marketplace.listings.lifecycle_events import (
     Access,
     AccessChanged,
@@ -20,7 +21,6 @@ from marketplace.listings.lifecycle_events import (
     PriceChanged,
     Role,
     ScanBegun,
-    Split,
     SplitChanged,
     VersionDeprecated,
     VersionScanned,

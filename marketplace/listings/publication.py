@@ -16,12 +16,13 @@ from latentmas.events.transactions import transact
 from latentmas.events.types import Recorded
 from latentmas.jobs.commands import start
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.money import Money
 from latentmas.protocol.quality import Basis, Quality
 from latentmas.protocol.w_matrix import WMatrixDocument, read_document
 from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import LISTING, ListingState, decide_create, decide_publish
 from marketplace.listings.commands import require_stored
-from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle import Right, require_open, require_right
 from marketplace.listings.lifecycle_commands import By

@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from latentmas.protocol.money import Money
 from latentmas.protocol.w_matrix import STANDARDS, Method, Space
 from latentmas.rest.parameters import ArrayField, DigestField, StrictSerializer
-from marketplace.listings.events import Money
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.validation import (
     DESCRIPTION_CHARACTERS,

@@ -6,13 +6,13 @@ from dataclasses import fields
 
 from latentmas.blobs import DIGEST
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.money import Money, check_currency
 from latentmas.protocol.quality import MEASURED, Basis, Cell, Interval, Quality, Retrieval, SuiteFigures
 from latentmas.protocol.w_matrix import STANDARDS, Method
-from marketplace.listings.events import ListingCreated, Money, StoredFile, VersionPublished
+from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
 
 METHODS = tuple(method.value for method in Method)
-CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 MAX_PRICE = 10**12  # minor units
 TITLE_CHARACTERS = 200
 DESCRIPTION_CHARACTERS = 4000
@@ -53,8 +53,7 @@ def check_price(price: Money) -> None:
         raise InvalidInput(
             f"the price is {price.amount}; it must be between 0 and {MAX_PRICE} minor units", field="price"
         )
-    if CURRENCY.fullmatch(price.currency) is None:
-        raise InvalidInput(f"{price.currency!r} is not an ISO 4217 currency code", field="price")
+    check_currency(price.currency, "price")
 
 
 def check_publication(published: VersionPublished) -> None:

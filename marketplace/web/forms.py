@@ -6,10 +6,10 @@ from django import forms
 from django.contrib.auth.models import User
 
 from latentmas.protocol.errors import LatentMASError
+from latentmas.protocol.money import Money
 from marketplace.agents.models import MAX_DESCRIPTION, MAX_DISPLAY_NAME, MAX_HANDLE
 from marketplace.agents.queries import agents_of, profiles_of
 from marketplace.curation.models import MAX_TEXT, Kind
-from marketplace.listings.events import Money
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.publication import Declared, Offer

@@ -8,6 +8,7 @@ import msgspec
 from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.canonical import canonical, plain
+from latentmas.protocol.money import Money
 from latentmas.protocol.quality import (
     MEASURED,
     SAMPLED,
@@ -30,7 +31,7 @@ from latentmas.protocol.quality import (
 from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
-from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
 from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_commands import By
 

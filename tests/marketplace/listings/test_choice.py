@@ -4,10 +4,10 @@ import pytest
 
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
+from latentmas.protocol.money import Money
 from latentmas.protocol.versions import parse_version
 from marketplace.listings.choice import best, reachable
 from marketplace.listings.commands import certify_version
-from marketplace.listings.events import Money
 from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.wanted import Wanted
 from tests.marketplace import sample

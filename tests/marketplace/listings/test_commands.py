@@ -6,12 +6,13 @@ import pytest
 from latentmas.events.errors import VersionConflict
 from latentmas.events.models import Event
 from latentmas.protocol.errors import Conflict, InvalidInput, ModelNotSupported, NotFound
+from latentmas.protocol.money import Money
 from latentmas.protocol.quality import Basis
 from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.certification_events import VersionCertified, VersionRefused
 from marketplace.listings.commands import certify_version, create_listing, publish_version
 from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.events import ModelLicence, Money, StoredFile
+from marketplace.listings.events import ModelLicence, StoredFile
 from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion

@@ -7,13 +7,13 @@ from latentmas.events.errors import VersionConflict
 from latentmas.events.models import Event
 from latentmas.events.verification import verify
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
+from latentmas.protocol.money import Money, Split
 from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings.commands import publish_version
 from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed
-from marketplace.listings.events import Money
 from marketplace.listings.lifecycle import SPLIT_BOUNDS
 from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access, Role, Split
+from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.listings.models import Listing, ListingMember, ListingText, ListingVersion
 from marketplace.listings.texts import ERASED
 from marketplace.listings.timeline import timeline

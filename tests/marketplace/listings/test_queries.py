@@ -43,7 +43,7 @@ def test_filters_narrow_the_catalogue(shelf, filters, expected):
 
 
 def test_a_price_above_the_limit_is_filtered_out(registry):
-    from marketplace.listings.events import Money
+    from latentmas.protocol.money import Money
 
     sample.make_listing(price=Money(500, "USD"))
     assert ids(Filters(price_max=499)) == []

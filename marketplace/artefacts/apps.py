@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ArtefactsConfig(AppConfig):
+    name = "marketplace.artefacts"
+    label = "artefacts"

@@ -1,0 +1,40 @@
+"""Balances: read them, and lock them before a command decides on them."""
+
+from collections.abc import Collection
+
+from django.db import connection
+from django.db.models import Q, Sum
+
+from marketplace.ledger.accounts import is_summed
+from marketplace.ledger.models import Balance, LedgerTransfer
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(account, 2907411)) FROM unnest(%s::text[]) AS account"
+
+
+def lock(accounts: Collection[str]) -> dict[str, int]:
+    """Return the balances of accounts with a row, held against other writers until the transaction ends.
+
+    Call it in the command's transaction, after its streams are locked and once for all accounts, so that no two
+    commands wait for each other. An account that nothing has touched yet has 0 and is locked by its name.
+    """
+    wanted = sorted(set(accounts))
+    if connection.vendor == "postgresql":  # SQLite has one writer anyway
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK, [wanted])
+    rows = Balance.objects.filter(account__in=wanted).values_list("account", "amount")
+    return dict.fromkeys(wanted, 0) | dict(rows)
+
+
+def balance_of(account: str) -> int:
+    """Return what an account holds, in minor units."""
+    if not is_summed(account):
+        return Balance.objects.filter(account=account).values_list("amount", flat=True).first() or 0
+    both = LedgerTransfer.objects.aggregate(
+        came=Sum("amount", filter=Q(credit=account)), went=Sum("amount", filter=Q(debit=account))
+    )
+    return (both["came"] or 0) - (both["went"] or 0)
+
+
+def wallets_of(agent: str) -> list[Balance]:
+    """Return an agent's wallets, by currency."""
+    return list(Balance.objects.filter(agent=agent).order_by("currency"))
