@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from latentmas.events.types import Envelope
-from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_events import (
     AccessChanged,
     AccessGranted,
@@ -26,7 +25,8 @@ from marketplace.listings.lifecycle_events import (
     VersionScanned,
 )
 from marketplace.listings.models import Listing, ListingMember, ListingVersion, Scan
-from marketplace.listings.texts import ERASED
+from marketplace.texts.erasable import ERASED
+from marketplace.texts.free_text import FreeText
 
 # All of them move the listing's stream on, those about its members too.
 LIFECYCLE = (

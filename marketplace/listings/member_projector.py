@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from latentmas.events.projections import projector
 from latentmas.events.types import Envelope
 from marketplace.listings.events import ListingCreated
-from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_events import (
     AccessGranted,
     AccessRefused,
@@ -19,6 +18,7 @@ from marketplace.listings.lifecycle_projection import Texts, erase, show
 from marketplace.listings.models import ListingMember, Request
 from marketplace.listings.projectors import listing_id_of, upsert
 from marketplace.listings.texts import read_of
+from marketplace.texts.free_text import FreeText
 
 Members = dict[str, ListingMember]
 
