@@ -86,6 +86,7 @@ def decide_append(state: ArtefactState, *, version: str, segments: Sequence[Segm
         raise Conflict(f"a long-term memory has at most {SEGMENTS} segments", resolution="List another one.")
     known = list(state.segments)
     for segment in segments:
+        assert segment.place == len(known)  # whoever wrote the file has counted them
         last = known[-1].session if known else 0
         if segment.session not in (last, last + 1) or segment.session < 1:
             raise InvalidInput(

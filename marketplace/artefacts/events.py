@@ -54,6 +54,7 @@ class Segment:
     """One part of a long-term memory: a snapshot of its own context."""
 
     segment_id: str
+    place: int  # from 0 on
     session: int  # counted from 1
     file: StoredFile
     tokens: int

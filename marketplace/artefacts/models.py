@@ -3,8 +3,6 @@
 Columns with what persons wrote are copies of `ArtefactText`; `texts` names the commitment of each such column.
 """
 
-from typing import Any
-
 from django.db import models
 
 from marketplace.sales.goods import Kind
@@ -94,6 +92,7 @@ class ArtefactVersion(models.Model):
         indexes = [
             models.Index("artefact_id", name="artefact_version_of"),
             models.Index("file_digest", name="artefact_version_file"),  # exact duplicates
+            models.Index("canary_digest", name="artefact_canary_file"),  # does anybody still need the file?
         ]
 
     def __str__(self) -> str:
@@ -132,12 +131,30 @@ class ArtefactParent(models.Model):
         return self.id
 
 
+class ArtefactSegment(models.Model):
+    """One part of a long-term memory."""
+
+    id = models.CharField(max_length=70, primary_key=True)  # <artefact>/<segment>
+    artefact_id = models.CharField(max_length=36)
+    place = models.PositiveIntegerField(help_text="From 0 on, in the order of appending.")
+    session = models.PositiveIntegerField(help_text="From 1 on.")
+    version = models.CharField(max_length=32, help_text="The first one that holds it.")
+    file_digest = models.CharField(max_length=MAX_DIGEST)
+    file_size = models.BigIntegerField()
+    tokens = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ("artefact_id", "place")
+        indexes = [
+            models.Index("artefact_id", "place", name="artefact_segments"),
+            models.Index("file_digest", name="artefact_segment_file"),  # does anybody still need the file?
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class ArtefactText(ErasableText):
     """What a person wrote about an artefact."""
 
     artefact_id = models.CharField(max_length=36, db_index=True)
-
-
-def columns_of(row: models.Model, *names: str) -> dict[str, Any]:
-    """Return some columns of a row by their names."""
-    return {name: getattr(row, name) for name in names}

@@ -1,4 +1,4 @@
-"""Project the artefacts' events onto their rows; the only writer of the three tables."""
+"""Project the artefacts' events onto their rows; the only writer of their tables."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +9,7 @@ from latentmas.events.types import Envelope
 from latentmas.protocol.versions import parse_version
 from marketplace.artefacts import events as made
 from marketplace.artefacts.aggregate import ARTEFACT
-from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactVersion, Screening
+from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactSegment, ArtefactVersion, Screening
 from marketplace.artefacts.texts import TEXTS
 from marketplace.listings.projectors import upsert
 from marketplace.texts.erasable import Shown, erase, show
@@ -59,6 +59,24 @@ def project_parents(events: Sequence[Envelope]) -> None:
         )
         for child, parents in sorted(last.items())
         for parent in parents
+    )
+
+
+@projector(writes=[ArtefactSegment], handles=[made.SegmentAppended])
+def project_segments(events: Sequence[Envelope]) -> None:
+    """Insert the segments, which never change."""
+    ArtefactSegment.objects.bulk_create(
+        ArtefactSegment(
+            id=f"{artefact_id_of(event)}/{event.data.segment.segment_id}",
+            artefact_id=artefact_id_of(event),
+            place=event.data.segment.place,
+            session=event.data.segment.session,
+            version=event.data.version,
+            file_digest=event.data.segment.file.digest,
+            file_size=event.data.segment.file.size,
+            tokens=event.data.segment.tokens,
+        )
+        for event in events
     )
 
 

@@ -18,6 +18,7 @@ from latentmas.protocol import tensors
 from latentmas.protocol.errors import Conflict, InvalidInput
 from latentmas.protocol.snapshot import KIND as RAW
 from latentmas.protocol.snapshot import SnapshotFrame, read_snapshot
+from marketplace.memories.keeping import is_kept
 from marketplace.memories.models import Kind, StoredMemory
 from marketplace.memories.queries import get_memory
 
@@ -38,7 +39,7 @@ def store_memory(owner: User, *, data: bytes, max_decoded_bytes: int) -> tuple[S
     if StoredMemory.objects.filter(owner=owner).count() >= MAX_MEMORIES:
         raise Conflict(
             f"this account keeps {MAX_MEMORIES} memories, the limit",
-            resolution="Delete one first: DELETE /api/memories/{id}.",
+            resolution="Delete one first: DELETE /api/stored-memories/{id}.",
         )
     try:
         with transaction.atomic():
@@ -65,13 +66,13 @@ def store_memory(owner: User, *, data: bytes, max_decoded_bytes: int) -> tuple[S
 
 
 def delete_memory(owner: User, *, memory_id: str) -> None:
-    """Delete a memory, and its file where nobody else keeps the same. Raises NotFound."""
+    """Delete a memory, and its file where nobody else needs the same. Raises NotFound."""
     get_memory(owner, memory_id=memory_id).delete()
 
 
 @receiver(post_delete, sender=StoredMemory)
 def remove_file(sender: type[StoredMemory], instance: StoredMemory, **_: Any) -> None:
-    """Delete the file of a deleted row after the commit, where no other account keeps the same.
+    """Delete the file of a deleted row after the commit, where nobody else needs the same.
 
     By a signal, because a curator or the end of the account deletes rows too.
     """
@@ -80,7 +81,7 @@ def remove_file(sender: type[StoredMemory], instance: StoredMemory, **_: Any) ->
 
 
 def _remove(digest: str) -> None:
-    if not StoredMemory.objects.filter(digest=digest).exists():
+    if not (StoredMemory.objects.filter(digest=digest).exists() or is_kept(digest)):
         blobs.delete(digest)
 
 

@@ -120,7 +120,7 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
         "webhook_id": (_made(client, "/api/webhooks", WEBHOOK),),
         "upload_id": (_made(client, "/api/uploads", {"size": len(UPLOADED), "digest": digest}),),
         "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
-        "memory_id": (_made(client, "/api/memories", snapshot, CONTENT_TYPE),),
+        "memory_id": (_made(client, "/api/stored-memories", snapshot, CONTENT_TYPE),),
     }
 
 

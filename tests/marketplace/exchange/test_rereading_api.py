@@ -23,7 +23,7 @@ def listed(api: Client) -> None:
 
 
 def answered(api: Client, **body: Any) -> Any:
-    stored = api.post("/api/memories", to_file(Given(memory(len(TEXT)))), FILE).json()["id"]
+    stored = api.post("/api/stored-memories", to_file(Given(memory(len(TEXT)))), FILE).json()["id"]
     asked = json.dumps({"target_model": TARGET, "memory": stored, **body})
     return api.post(ALIGN, asked, "application/json", headers={"Accept": FILE})
 
