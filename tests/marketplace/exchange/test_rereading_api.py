@@ -51,7 +51,7 @@ def test_a_sentence_is_found_by_its_meaning(api, monkeypatch: pytest.MonkeyPatch
 
             return np.array([[float("Cd" in each or "Who" in each), 0.1] for each in sentences])
 
-    monkeypatch.setattr("marketplace.exchange.kv_cache._encoder", Encoder)
+    monkeypatch.setattr("marketplace.exchange.kv_cache.sentence_encoder", Encoder)
     plan = planned(api, reread=0.5, text=TEXT, question="Who?", chooser="meaning")["reread"]
     assert plan["positions"] == [5, 6, 7, 8]
 
