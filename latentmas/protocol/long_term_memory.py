@@ -63,10 +63,10 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A segment that was chosen; `relevance` is the cosine of its embedding with the query's."""
+    """A segment that was chosen; `relevance` is the cosine of its embedding with the query's, None without a query."""
 
     segment: SegmentText
-    relevance: float
+    relevance: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,22 @@ def choose(collection: Collection, query: Array, *, token_budget: int) -> list[C
             least=least,
         )
     return [Chosen(collection.segments[place], float(relevance[place])) for place in sorted(places)]
+
+
+def choose_newest(collection: Collection, *, token_budget: int) -> list[Chosen]:
+    """Return the last segments that fit a budget, in the order of appending. Raises InvalidInput where none does."""
+    left, chosen = token_budget, list[Chosen]()
+    for each in reversed(collection.segments):
+        if each.tokens > left:
+            break
+        left -= each.tokens
+        chosen.append(Chosen(each, None))
+    if not chosen:
+        raise InvalidInput(
+            f"the newest segment has {collection.segments[-1].tokens} tokens, more than {token_budget}",
+            field="token_budget",
+        )
+    return chosen[::-1]
 
 
 def write_collection(collection: Collection) -> bytes:

@@ -58,7 +58,12 @@ class ArtefactState:
 
 
 def evolve(state: ArtefactState, recorded: Recorded) -> ArtefactState:
-    match recorded.data:
+    return apply(state, recorded.data)
+
+
+def apply(state: ArtefactState, event: object) -> ArtefactState:
+    """Return the state after one event, on record or about to be."""
+    match event:
         case ArtefactListed() as listed:
             return replace(state, listed=listed, terms=listed.terms)
         case ParentsDeclared(parents=parents):
