@@ -328,6 +328,7 @@ SPECTACULAR_SETTINGS = {
     # Of fields that share a name but not their choices.
     "ENUM_NAME_OVERRIDES": {
         "CompressionMethodEnum": "kvcache.compression.plan.METHODS",
+        "GoodsKindEnum": "marketplace.artefacts.models.KINDS",
         "FitMethodEnum": [method.value for method in Method],
         "ListingReportKindEnum": "marketplace.curation.models.Kind",
         "ProtocolEnum": [PROTOCOL],
