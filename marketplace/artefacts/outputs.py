@@ -89,6 +89,9 @@ class ArtefactVersionOutput(serializers.Serializer[Any]):
     tokens = serializers.IntegerField()
     next_position = serializers.IntegerField(allow_null=True, help_text="Tokens that the model had read.")
     parts = serializers.IntegerField()
+    steps = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Of a chain: how many tokens it holds at the end of each."
+    )
     compression = CodingOutput()
     file = FileOutput()
     rights = serializers.CharField(help_text="By what right the seller says that he sells it.")
@@ -208,7 +211,7 @@ def _version(row: ArtefactVersion, url: str) -> Json:
         canary_url = f"{url}/canary?version={row.version}"
         canary = {"digest": row.canary_digest, "size": row.canary_size, "url": canary_url}
     return {name: getattr(row, name) for name in (*OF_VERSION, "retention", "rights")} | {
-        **{name: contents[name] for name in ("weights", "tokens", "next_position", "parts")},
+        **{name: contents[name] for name in ("weights", "tokens", "next_position", "parts", "steps")},
         "geometry": {name: contents[name] for name in ("layers", "heads", "head_dim", "width")},
         "compression": {
             **{name: contents[name] for name in ("method", "profile", "raw_bytes", "coded_bytes")},

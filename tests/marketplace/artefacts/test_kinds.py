@@ -37,7 +37,8 @@ def test_a_chain_is_its_steps_and_the_memory(shop):
     np.testing.assert_array_equal(chain.steps[0].thoughts, [[1.0, 2.0]])
     snapshot, _ = read_snapshot(chain.memory)
     assert snapshot.frame.tokens == 10
-    assert (card["versions"][0]["parts"], card["versions"][0]["tokens"]) == (2, 10)
+    (version,) = card["versions"]
+    assert (version["parts"], version["tokens"], version["steps"]) == (2, 10, [4, 10])
     assert "Assume" not in response.content.decode()
 
 
