@@ -27,6 +27,6 @@ def mark_of(offer: Offer, *, sale: str) -> dict[str, Any]:
         "predicateType": PREDICATE_TYPE,
         "predicate": {"sale": sale, "kind": offer.kind.value, "item": offer.item, "version": offer.version},
     }
-    signing = signer(Purpose.LOG, metadata=Metadata(actor=f"sale:{sale}"))
+    signing = signer(Purpose.RECEIPT, metadata=Metadata(actor=f"sale:{sale}"))
     envelope = sign_envelope(canonical(statement), payload_type=IN_TOTO, key=signing.key, key_id=signing.key_id)
     return dict(msgspec.to_builtins(envelope))

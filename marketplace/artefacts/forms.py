@@ -65,6 +65,7 @@ def _aligned(handed: Handed, delivery: Delivery, by: tuple[str, str] | None) -> 
         target_model=delivery.target_model,
         policy=Policy(minimum_retention=delivery.minimum_retention),
         target_weights=delivery.target_weights,
+        paid=True,  # by the share of this sale that its owner earns
         listing=by and by[0],
         version=by and by[1],
     )

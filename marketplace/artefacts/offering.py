@@ -10,10 +10,8 @@ from marketplace.artefacts.lineage import royalties_of
 from marketplace.artefacts.models import Artefact, ArtefactVersion
 from marketplace.listings.choice import best_for_cache
 from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
+from marketplace.pricing.formula import TIER_FACTORS
 from marketplace.sales.goods import Delivery, Form, Kind, Offer, PriceFactors
-
-# Of the registry's price tiers; a model without one adds nothing.
-TIER_FACTORS = {"compact": 0.0, "standard": 0.5, "large": 1.0}
 
 
 def offer_of(row: Artefact, version: ArtefactVersion, delivery: Delivery) -> Offer:

@@ -7,10 +7,12 @@ from typing import Any
 from rest_framework import serializers
 
 from latentmas.protocol.long_term_memory import Chosen
+from latentmas.rest.money import MoneyOutput, shown_money
 from marketplace.artefacts.lineage import Relative
 from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactVersion, Screening
-from marketplace.listings.outputs import FileOutput, IntervalOutput, MoneyOutput
+from marketplace.listings.outputs import FileOutput, IntervalOutput
 from marketplace.sales.goods import Kind, Royalty
+from marketplace.sales.models import KINDS
 
 Json = dict[str, Any]
 UNREAD = (
@@ -35,7 +37,7 @@ class ArtefactSummaryOutput(serializers.Serializer[Any]):
     """With the figures of its newest version on offer; they are null where there is none."""
 
     id = serializers.CharField()
-    kind = serializers.ChoiceField([kind.value for kind in Kind])
+    kind = serializers.ChoiceField(KINDS)
     title = serializers.CharField()
     model = serializers.CharField()
     seller = serializers.CharField()
@@ -157,7 +159,7 @@ OF_VERSION = ("version", "published_at", "screening", "screened_at", "findings",
 
 def summary(row: Artefact) -> Json:
     return {name: getattr(row, name) for name in (*SAME, "updated_at")} | {
-        "price": {"amount": row.price_amount, "currency": row.price_currency},
+        "price": shown_money(row.price_amount, row.price_currency),
         "url": url_of(row),
     }
 

@@ -1,7 +1,5 @@
 """Reasoning chains, long-term memories and embeddings on sale."""
 
-import hashlib
-
 import numpy as np
 import pytest
 from django.test import Client
@@ -14,7 +12,7 @@ from latentmas.protocol.vectors import read_vectors, write_vectors
 from latentmas.rest.scopes import MEMORIES_PUBLISH
 from marketplace.artefacts.models import Artefact, ArtefactSegment
 from tests.marketplace.artefacts.sample import screen
-from tests.marketplace.artefacts.selling import OFFER, kept, post
+from tests.marketplace.artefacts.selling import OFFER, kept, post, uploaded
 from tests.marketplace.conftest import client_of
 from tests.marketplace.sample import SOURCE
 
@@ -151,13 +149,6 @@ def test_selecting_asks_for_a_scope(long_term):
 @pytest.fixture
 def uploader(alice, seller, registry):
     return client_of(alice, MEMORIES_PUBLISH)
-
-
-def uploaded(client, data):
-    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    begun = client.post("/api/uploads", {"size": len(data), "digest": digest}, "application/json").json()
-    client.patch(begun["url"], data, "application/octet-stream", headers={"Upload-Offset": "0"})
-    return begun["id"]
 
 
 def test_embeddings_are_a_file_of_vectors(uploader):
