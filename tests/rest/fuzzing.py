@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import numpy as np
 import schemathesis
 from django.contrib.auth.models import Permission, User
 from django.core.handlers.wsgi import WSGIHandler
@@ -23,17 +24,22 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from kvcache.server.payloads import Given, to_file
 from latentmas.events.types import Metadata
 from latentmas.jobs.commands import start
+from latentmas.protocol.vectors import write_vectors
 from latentmas.registry import data_file
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.scopes import SCOPES
 from latentmas.transparency.tasks import seal_log
 from marketplace.accounts.commands import create_token
 from marketplace.agents.commands import Profile, register_agent
+from marketplace.artefacts.commands import withdraw
+from marketplace.artefacts.outputs import PATHS
 from marketplace.certification.commands import open_rotation
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.listings.lifecycle_events import Access
 from tests.marketplace import sample
+from tests.marketplace.artefacts.sample import on_sale, screen
+from tests.marketplace.artefacts.selling import OFFER, uploaded
 from tests.marketplace.exchange.sample import UNIFIED, memory, w_matrix
 
 CHECKS = (
@@ -49,7 +55,12 @@ WEBHOOK = {"url": "https://hooks.example/latentmas", "types": ["agent.registered
 LOCAL: dict[str, Any] = {"SERVER_NAME": "localhost"}  # allowed outside tests, too
 UPLOADED = b"a file that is no W-Matrix"
 # Where the version is that `If-Match` is about, by how its address begins.
-VERSIONED = ("/api/agents/{agent_id}", "/api/w-matrices/{listing_id}", "/api/webhooks/{webhook_id}")
+VERSIONED = (
+    "/api/agents/{agent_id}",
+    "/api/w-matrices/{listing_id}",
+    "/api/webhooks/{webhook_id}",
+    *(f"/api/{path}/{{artefact_id}}" for path in PATHS.values()),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +120,7 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
     seal_log()
     job = start(CERTIFY, arguments={}, requested_by="somebody")
     digest = f"sha256:{hashlib.sha256(UPLOADED).hexdigest()}"
+    memory_id = _made(client, "/api/stored-memories", snapshot, CONTENT_TYPE)
     return {
         "listing_id": (offered, withdrawn, delisted, quarantined, private),
         "version": ("1.0.0",),
@@ -120,8 +132,27 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
         "webhook_id": (_made(client, "/api/webhooks", WEBHOOK),),
         "upload_id": (_made(client, "/api/uploads", {"size": len(UPLOADED), "digest": digest}),),
         "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
-        "memory_id": (_made(client, "/api/stored-memories", snapshot, CONTENT_TYPE),),
+        "memory_id": (memory_id,),
+        "artefact_id": tuple(_artefacts(client, agent, memory_id)),
     }
+
+
+def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
+    """Yield the ids of one artefact of each kind, on sale, and of a memory that was withdrawn."""
+    vectors = write_vectors(np.ones((2, 3), "f4"))
+    sent = {
+        "memories": {"memory": memory_id, "canary": 2},
+        "reasoning-chains": {"memory": memory_id, "steps": [{"text": "So.", "end": 2}, {"text": "Yes.", "end": 4}]},
+        "long-term-memories": {"segments": [{"memory": memory_id, "text": "A day.", "session": 1}]},
+        "embeddings": {"upload": uploaded(client, vectors), "model": sample.SOURCE},
+    }
+    for path, body in sent.items():
+        identifier = _made(client, f"/api/{path}", OFFER | body)
+        screen(identifier)
+        yield identifier
+    withdrawn = on_sale(agent)
+    withdraw(withdrawn, reason="a test", by=By(agent, BY))
+    yield withdrawn
 
 
 def _listing(agent: str, file: bytes) -> str:
