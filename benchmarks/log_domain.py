@@ -13,7 +13,7 @@ from latentmas.protocol.certification import Grade, Tier
 from latentmas.protocol.quality import Basis, Corpus, Instrument, Interval, Quality, Retention, declared
 from marketplace.listings.certification_events import VersionCertified, VersionMeasured
 from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
-from marketplace.listings.free_text import FreeText
+from marketplace.texts.free_text import FreeText
 
 BY = Metadata(actor="benchmark:log", request_id="benchmark")
 AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -22,7 +22,7 @@ from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported, TooLarge
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.w_matrix import read_w_matrix
-from latentmas.runners.weights import find_weights
+from marketplace.exchange.encoder import sentence_encoder
 from marketplace.listings.certificates import certificate_of, quality_of, reasons_of
 from marketplace.listings.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
@@ -31,9 +31,8 @@ from marketplace.listings.visibility import NOBODY, Viewer
 if TYPE_CHECKING:
     from kvcache.exchange.exchange import Exchanged
     from kvcache.exchange.mapping import OpenedWMatrix
-    from latentmas.runners.embedding import EmbeddingModel
 
-ENCODER, BY_MEANING = "all-minilm-l6-v2", "meaning"
+BY_MEANING = "meaning"
 OPEN_W_MATRICES = 2  # kept in memory by each process; one is some ninety megabytes in float32
 WORKING_BYTES = 4  # of a number, which is float32 while it is mapped
 OTHERS = (
@@ -159,7 +158,7 @@ def _with_reading(
         raise InvalidInput(
             "reread_positions were given, and a budget to choose others, too; give one of them", field="reread"
         )
-    embed = _encoder().embed if order.chooser == BY_MEANING else None
+    embed = sentence_encoder().embed if order.chooser == BY_MEANING else None
     context = Context(tokens.text_spans, text=order.text, question=order.question, embed=embed)
     reading = choose(context, order.budget, chooser=order.chooser)
     return replace(tokens, reread=reading.positions), reading
@@ -206,14 +205,6 @@ def _check_size(row: ListingVersion, tokens: int) -> None:
             limit=limit,
             size=size,
         )
-
-
-@lru_cache(maxsize=1)
-def _encoder() -> "EmbeddingModel":
-    """Return the packaged sentence encoder. Raises ModelNotSupported where models cannot be run here."""
-    from latentmas.runners.embedding import load_embedding_model
-
-    return load_embedding_model(find_weights(ENCODER, cache=settings.CACHE_DIR))
 
 
 @lru_cache(maxsize=OPEN_W_MATRICES)

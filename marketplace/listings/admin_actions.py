@@ -23,7 +23,7 @@ from marketplace.listings.lifecycle_commands import (
     yank_version,
 )
 from marketplace.listings.models import Listing, ListingVersion
-from marketplace.listings.validation import REASON_CHARACTERS
+from marketplace.texts.checks import REASON_CHARACTERS
 
 TEMPLATE = "admin/listings/confirm.html"
 Row: TypeAlias = Listing | ListingVersion

@@ -25,7 +25,8 @@ from marketplace.listings.lifecycle_events import (
     VersionDeprecated,
     VersionScanned,
 )
-from marketplace.listings.validation import check_price, check_reason
+from marketplace.listings.validation import check_price
+from marketplace.texts.checks import check_reason
 
 Events = Sequence[object]
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)

@@ -27,7 +27,7 @@ from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Listing
 from marketplace.listings.selling_inputs import PriceField
-from marketplace.listings.validation import REASON_CHARACTERS
+from marketplace.texts.checks import REASON_CHARACTERS
 
 PER_CENT: dict[str, Any] = {"min_value": 0, "max_value": 100, "help_text": "Per cent."}
 
@@ -65,9 +65,12 @@ class TransferInput(StrictSerializer):
 
 
 def changing(
-    *, by: type[BasePermission] = PublishWMatrices, **operations: tuple[str, type[StrictSerializer] | None]
+    *,
+    by: type[BasePermission] = PublishWMatrices,
+    answer: type[serializers.Serializer[Any]] = outputs.ListingOutput,
+    **operations: tuple[str, type[StrictSerializer] | None],
 ) -> Callable[[Any], Any]:
-    """Decorate a view as changes of a listing that exists, by method; it answers with the listing."""
+    """Decorate a view as changes of a listing that exists, or of something like it, by method; it answers with it."""
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Any:
         limited = permission_classes([by])(parser_classes([BoundedJSONParser])(idempotent()(view)))
@@ -78,7 +81,7 @@ def changing(
                 operation_id=operation,
                 parameters=[IF_MATCH, *([PARAMETER] if method == "POST" else [])],
                 request=shape,
-                responses={200: outputs.ListingOutput} | problems(410),
+                responses={200: answer} | problems(410),
             )(described)
         return described
 

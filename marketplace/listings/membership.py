@@ -16,7 +16,7 @@ from marketplace.listings.lifecycle_events import (
     ListingTransferred,
     Role,
 )
-from marketplace.listings.validation import check_reason
+from marketplace.texts.checks import check_reason
 
 AGENT = re.compile(r"[A-Za-z0-9:_.-]{1,100}", re.ASCII)
 COLLABORATORS = 50

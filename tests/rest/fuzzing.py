@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import numpy as np
 import schemathesis
 from django.contrib.auth.models import Permission, User
 from django.core.handlers.wsgi import WSGIHandler
@@ -23,12 +24,15 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from kvcache.server.payloads import Given, to_file
 from latentmas.events.types import Metadata
 from latentmas.jobs.commands import start
+from latentmas.protocol.vectors import write_vectors
 from latentmas.registry import data_file
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.scopes import SCOPES
 from latentmas.transparency.tasks import seal_log
 from marketplace.accounts.commands import create_token
 from marketplace.agents.commands import Profile, register_agent
+from marketplace.artefacts.commands import withdraw
+from marketplace.artefacts.outputs import PATHS
 from marketplace.certification.commands import open_rotation
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
@@ -38,6 +42,8 @@ from marketplace.sales.goods import Delivery, Kind
 from marketplace.sales.purchasing import buy
 from marketplace.sales.quotes import quote as quoted
 from tests.marketplace import sample
+from tests.marketplace.artefacts.sample import on_sale, screen
+from tests.marketplace.artefacts.selling import OFFER, uploaded
 from tests.marketplace.exchange.sample import UNIFIED, memory, w_matrix
 
 CHECKS = (
@@ -58,6 +64,7 @@ VERSIONED = (
     "/api/w-matrices/{listing_id}",
     "/api/webhooks/{webhook_id}",
     "/api/purchases/{sale_id}",
+    *(f"/api/{path}/{{artefact_id}}" for path in PATHS.values()),
 )
 SOLD = "1f0b1b5e-0000-4000-8000-000000000001"  # the listing in the example of a quote, of somebody else
 
@@ -121,6 +128,7 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
     seal_log()
     job = start(CERTIFY, arguments={}, requested_by="somebody")
     digest = f"sha256:{hashlib.sha256(UPLOADED).hexdigest()}"
+    memory_id = _made(client, "/api/stored-memories", snapshot, CONTENT_TYPE)
     return {
         "listing_id": (offered, withdrawn, delisted, quarantined, private),
         "version": ("1.0.0",),
@@ -132,10 +140,12 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
         "webhook_id": (_made(client, "/api/webhooks", WEBHOOK),),
         "upload_id": (_made(client, "/api/uploads", {"size": len(UPLOADED), "digest": digest}),),
         "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
-        "memory_id": (_made(client, "/api/memories", snapshot, CONTENT_TYPE),),
+        "memory_id": (memory_id,),
+        "artefact_id": tuple(_artefacts(client, agent, memory_id)),
     }
 
 
+<<<<<<< HEAD
 def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
     """Let the agent buy from the guest, and the guest from the agent; return the sales."""
     mine = _listing(agent, file)
@@ -155,6 +165,27 @@ def _quote(buyer: str) -> str:
 
 
 def _listing(agent: str, file: bytes, *, listing_id: str | None = None) -> str:
+=======
+def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
+    """Yield the ids of one artefact of each kind, on sale, and of a memory that was withdrawn."""
+    vectors = write_vectors(np.ones((2, 3), "f4"))
+    sent = {
+        "memories": {"memory": memory_id, "canary": 2},
+        "reasoning-chains": {"memory": memory_id, "steps": [{"text": "So.", "end": 2}, {"text": "Yes.", "end": 4}]},
+        "long-term-memories": {"segments": [{"memory": memory_id, "text": "A day.", "session": 1}]},
+        "embeddings": {"upload": uploaded(client, vectors), "model": sample.SOURCE},
+    }
+    for path, body in sent.items():
+        identifier = _made(client, f"/api/{path}", OFFER | body)
+        screen(identifier)
+        yield identifier
+    withdrawn = on_sale(agent)
+    withdraw(withdrawn, reason="a test", by=By(agent, BY))
+    yield withdrawn
+
+
+def _listing(agent: str, file: bytes) -> str:
+>>>>>>> artefacts
     """Return a listing of the agent's that is certified today."""
     created = sample.listing_created(seller=agent, listing_id=listing_id or str(uuid4()))
     create_listing(created, metadata=BY)
