@@ -36,7 +36,7 @@ SCOPES: Final[Mapping[str, str]] = {
     AGENTS_WRITE: "Register agents, and change their profiles, keys and verification.",
     W_MATRICES_PUBLISH: "Publish W-Matrices as an agent, and change its listings.",
     W_MATRICES_CERTIFY: "Submit recertifications as an independent validator.",
-    PURCHASES_WRITE: "Buy as an agent, within the token's mandate.",
+    PURCHASES_WRITE: "Buy as an agent, within the token's mandate; see its sales, and refund them.",
     REPORTS_WRITE: "Report listings to the curators.",
     WEBHOOKS_WRITE: "Subscribe to events, and change or replay subscriptions.",
     MARKETPLACE_ADMIN: "Do what a curator may: suspend, quarantine, release, certify.",

@@ -66,7 +66,8 @@ class KVCacheOrder:
 
     `target_weights` is the digest of the receiver's own weights, where it states them. `reading` chooses here what the
     target will read itself; it may have chosen already (`TargetTokens.reread`). A W-Matrix that is not public is
-    applied where it is named and `viewer` may have its file.
+    applied where it is named and `viewer` may have its file; one with a price where the viewer has bought it. `paid`
+    says that its owner is paid in another way: as the helper of a sale.
     """
 
     target_model: str
@@ -76,6 +77,7 @@ class KVCacheOrder:
     target_weights: str | None = None
     reading: ReadingOrder | None = None
     viewer: Viewer = NOBODY
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     """Return the source's KV-cache as one of the target model, and record the run.
 
     Raises what `kvcache.exchange.exchange` does, ModelNotSupported for a model without a cache, WMatrixNotFound,
-    VersionYankedError, and TooLarge for a memory that is more than KV_CACHE_MAX_BYTES on the target's side.
+    VersionYankedError, PaymentRequired, and TooLarge for a memory that is more than KV_CACHE_MAX_BYTES on the
+    target's side.
     """
     from kvcache.exchange.compatibility import require_unrotated
     from kvcache.exchange.exchange import exchange
@@ -101,12 +104,14 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     tokens_known, reading = _with_reading(handed.target_tokens, order.reading)
     frame, policy = handed.snapshot.frame, order.policy
     pair = {"source_model": handed.source.model, "target_model": target.model}
-    row = named_for_cache(order.listing, order.version, **pair, viewer=order.viewer) or best_for_cache(
+    payer = None if order.paid else order.viewer
+    row = named_for_cache(order.listing, order.version, **pair, viewer=order.viewer, payer=payer) or best_for_cache(
         source_model=handed.source.model,
         target_model=target.model,
         weights=frame.weights,
         at=at,
         require_certificate=policy.require_certificate,
+        payer=payer,
         context_tokens=context_tokens(frame, handed.target_tokens),
     )
     tokens = frame.tokens if handed.target_tokens is None else len(handed.target_tokens.spans)

@@ -20,7 +20,7 @@ from latentmas.protocol.tensors import numbers
 from latentmas.protocol.vectors import read_vectors, write_vectors
 from latentmas.rest import answers
 from latentmas.rest.answers import CONTENT_TYPE
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import problems
 from latentmas.rest.middleware import PROTOCOL
 from latentmas.rest.parameters import (
     ArrayField,
@@ -35,6 +35,7 @@ from latentmas.rest.permissions import AlignVectors
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.exchange import outputs
 from marketplace.exchange.vectors import VectorOrder, align
+from marketplace.listings.visibility import viewer_of
 
 PROTOCOLS = ("LatentMAS/1.0", PROTOCOL)
 ALIASES = {"source": "source_model", "target": "target_model", "version": "w_matrix_version"}
@@ -79,7 +80,7 @@ class AlignVectorsInput(AlignVectorsOptions):
     responses={
         200: outputs.VectorAlignmentOutput,
         (200, CONTENT_TYPE): OpenApiTypes.BINARY,
-        **PROBLEM,
+        **problems(400, 402),
     },
 )
 @api_view(["POST"])
@@ -104,6 +105,7 @@ def align_vectors(request: Request) -> HttpResponseBase:
         minimum_quality=options.get("minimum_quality"),
         require_certificate=options.get("require_certificate", True),
         normalise=options["normalise"],
+        payer=viewer_of(request),
     )
     done = align(vectors, order, at=now)
     document = outputs.vector_alignment(done, protocol=options["protocol"], at=now)
