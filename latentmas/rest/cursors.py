@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -42,7 +43,7 @@ def page_document(request: Request, page: Page[Row], show: Callable[[Row], dict[
     return {
         "results": [show(row) for row in page.rows],
         "next_cursor": page.next_cursor,
-        "next": None if page.next_cursor is None else _address_of(request, page.next_cursor),
+        "next": None if page.next_cursor is None else address_of(request, page.next_cursor),
     }
 
 
@@ -56,7 +57,7 @@ def _after(order: Sequence[str], place: Sequence[Any]) -> Q:
 
 
 def _encode(row: Model, order: Sequence[str]) -> str:
-    place = json.dumps([getattr(row, name) for name in order], separators=(",", ":"))
+    place = json.dumps([_plain(getattr(row, name)) for name in order], separators=(",", ":"))
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
@@ -74,10 +75,18 @@ def _can_hold(column: "Field[Any, Any]", value: Any) -> bool:
     """Return whether the column can hold exactly this value; may raise ValidationError or ValueError instead."""
     if isinstance(value, str):
         value.encode()  # JSON can escape half a character, which no database takes
-    return bool(column.clean(value, None) == value) and not (isinstance(value, str) and NUL in value)
+    held = column.clean(value, None)
+    if isinstance(held, datetime) and held.utcoffset() != timedelta(0):  # the columns have UTC
+        return False
+    return bool(_plain(held) == value) and not (isinstance(value, str) and NUL in value)
 
 
-def _address_of(request: Request, cursor: str) -> str:
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def address_of(request: Request, cursor: str) -> str:
+    """Return the address of the page that begins after a cursor, with the request's other parameters."""
     query = request.query_params.copy()
     query["cursor"] = cursor
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")
