@@ -7,9 +7,10 @@ from typing import Any
 from rest_framework import serializers
 
 from latentmas.protocol.long_term_memory import Chosen
+from latentmas.rest.money import MoneyOutput
 from marketplace.artefacts.lineage import Relative
 from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactVersion, Screening
-from marketplace.listings.outputs import FileOutput, IntervalOutput, MoneyOutput
+from marketplace.listings.outputs import FileOutput, IntervalOutput
 from marketplace.sales.goods import Kind, Royalty
 
 Json = dict[str, Any]
