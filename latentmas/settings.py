@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "marketplace.pricing",
     "marketplace.reputation",
     "marketplace.sales",
+    "marketplace.screening",
     "marketplace.uploads",
     "marketplace.webhooks",
     "marketplace.web",

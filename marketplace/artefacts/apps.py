@@ -6,5 +6,7 @@ class ArtefactsConfig(AppConfig):
     label = "artefacts"
 
     def ready(self) -> None:
-        """Say which stored files are published."""
-        from marketplace.artefacts import keeping  # noqa: F401
+        """Say which stored files are published, and answer for what is sold."""
+        from marketplace.artefacts import goods, keeping  # noqa: F401
+
+        goods.register()

@@ -47,6 +47,7 @@ class Contents:
     next_position: int | None = None  # of the token that the model reads next
     profile: str | None = None  # the codec profile that decoding needs
     parts: int = 1  # steps of a chain, segments of a long-term memory, vectors of a file of embeddings
+    steps: tuple[int, ...] = ()  # of a chain: how many tokens it holds at the end of each
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ Columns with what persons wrote are copies of `ArtefactText`; `texts` names the 
 
 from django.db import models
 
-from marketplace.sales.goods import Kind
+from marketplace.sales.models import KINDS
 from marketplace.texts.erasable import ErasableText
 
-KINDS = [(kind.value, kind.value) for kind in Kind]
 MAX_DIGEST = 71
 
 

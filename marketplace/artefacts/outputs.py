@@ -7,11 +7,12 @@ from typing import Any
 from rest_framework import serializers
 
 from latentmas.protocol.long_term_memory import Chosen
-from latentmas.rest.money import MoneyOutput
+from latentmas.rest.money import MoneyOutput, shown_money
 from marketplace.artefacts.lineage import Relative
 from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactVersion, Screening
 from marketplace.listings.outputs import FileOutput, IntervalOutput
 from marketplace.sales.goods import Kind, Royalty
+from marketplace.sales.models import KINDS
 
 Json = dict[str, Any]
 UNREAD = (
@@ -36,7 +37,7 @@ class ArtefactSummaryOutput(serializers.Serializer[Any]):
     """With the figures of its newest version on offer; they are null where there is none."""
 
     id = serializers.CharField()
-    kind = serializers.ChoiceField([kind.value for kind in Kind])
+    kind = serializers.ChoiceField(KINDS)
     title = serializers.CharField()
     model = serializers.CharField()
     seller = serializers.CharField()
@@ -90,6 +91,9 @@ class ArtefactVersionOutput(serializers.Serializer[Any]):
     tokens = serializers.IntegerField()
     next_position = serializers.IntegerField(allow_null=True, help_text="Tokens that the model had read.")
     parts = serializers.IntegerField()
+    steps = serializers.ListField(
+        child=serializers.IntegerField(), help_text="Of a chain: how many tokens it holds at the end of each."
+    )
     compression = CodingOutput()
     file = FileOutput()
     rights = serializers.CharField(help_text="By what right the seller says that he sells it.")
@@ -155,7 +159,7 @@ OF_VERSION = ("version", "published_at", "screening", "screened_at", "findings",
 
 def summary(row: Artefact) -> Json:
     return {name: getattr(row, name) for name in (*SAME, "updated_at")} | {
-        "price": {"amount": row.price_amount, "currency": row.price_currency},
+        "price": shown_money(row.price_amount, row.price_currency),
         "url": url_of(row),
     }
 
@@ -209,7 +213,7 @@ def _version(row: ArtefactVersion, url: str) -> Json:
         canary_url = f"{url}/canary?version={row.version}"
         canary = {"digest": row.canary_digest, "size": row.canary_size, "url": canary_url}
     return {name: getattr(row, name) for name in (*OF_VERSION, "retention", "rights")} | {
-        **{name: contents[name] for name in ("weights", "tokens", "next_position", "parts")},
+        **{name: contents[name] for name in ("weights", "tokens", "next_position", "parts", "steps")},
         "geometry": {name: contents[name] for name in ("layers", "heads", "head_dim", "width")},
         "compression": {
             **{name: contents[name] for name in ("method", "profile", "raw_bytes", "coded_bytes")},

@@ -48,9 +48,10 @@ def made_chain(owner: User, *, memory: str, steps: Sequence[Step], canary: int |
         raise InvalidInput(
             f"the last step ends after {end} tokens, the memory after {opened.frame.next_position}", field="steps"
         )
+    held = tuple(int((opened.frame.positions < step.end).sum()) for step in chain.steps)
     return Made(
         stored(write_chain(chain)),
-        contents_of(opened, coded_bytes=row.size, parts=len(chain.steps)),
+        replace(contents_of(opened, coded_bytes=row.size, parts=len(chain.steps)), steps=held),
         canary_of(data, opened, canary),
         sources=(row,),
     )

@@ -85,11 +85,7 @@ def purchases(request: Request) -> Response:
         wanted = read_query(request, PurchasesInput)
         rows = queries.sales_of(agent, as_seller=wanted["sold"], before=wanted.get("before"), limit=wanted["limit"])
         return _private(Response({"results": [sale_document(row, as_buyer=row.buyer == agent) for row in rows]}))
-    token = read(object_in(request), PurchaseInput)["quote"]
-    sale, new = buy(token, buyer=Buyer(agent, _spender(request)), metadata=metadata_of(request))
-    response = _answer(Sale.objects.get(id=sale), agent, status=201 if new else 200)
-    response["Location"] = f"/api/purchases/{sale}"
-    return response
+    return purchase_answer(request, read(object_in(request), PurchaseInput)["quote"])
 
 
 @extend_schema(operation_id="purchases_retrieve", responses={200: PurchaseDetailOutput, **problems(409, 507)})
@@ -149,6 +145,15 @@ def refund(request: Request, sale_id: str) -> Response:
         expected=expected_version(request),
     )
     return _answer(Sale.objects.get(id=row.id), agent)
+
+
+def purchase_answer(request: Request, token: str) -> Response:
+    """Buy what a quote is for as the acting agent, and return the response with the purchase. Raises as `buy` does."""
+    agent = acting_agent(request).id
+    sale, new = buy(token, buyer=Buyer(agent, _spender(request)), metadata=metadata_of(request))
+    response = _answer(Sale.objects.get(id=sale), agent, status=201 if new else 200)
+    response["Location"] = f"/api/purchases/{sale}"
+    return response
 
 
 def _sale_in(request: Request, sale_id: str) -> tuple[Sale, str | None]:

@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-import numpy as np
 import pytest
 
 from latentmas.jobs import handlers
 from latentmas.rest.scopes import MEMORIES_PUBLISH, MEMORIES_WRITE, PURCHASES_WRITE
 from marketplace.artefacts.publication import SCREEN
+from tests.marketplace.artefacts.encoder import Encoder
 from tests.marketplace.conftest import client_of
 
 
@@ -23,19 +23,6 @@ def _screening(monkeypatch):
 def shop(registry, alice, seller):
     """A client that may keep memories and sell them as Alice's agent."""
     return client_of(alice, MEMORIES_WRITE, MEMORIES_PUBLISH, PURCHASES_WRITE)
-
-
-class Encoder:
-    """Words as directions: texts that share words are alike."""
-
-    name, weights = "words", "sha256:" + "e" * 64
-
-    def embed(self, passages):
-        vectors = np.zeros((len(passages), 256), "f4")
-        for row, passage in enumerate(passages):
-            for word in passage.lower().replace(".", "").split():
-                vectors[row, sum(word.encode()) % 256] += 1
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What a seller's client sends."""
 
+import hashlib
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -41,3 +42,11 @@ def sold(client: Client, **more: Any) -> Any:
     response = post(client, "/api/memories", OFFER | {"memory": kept(client)} | more)
     assert response.status_code == 201, response.content
     return response.json()
+
+
+def uploaded(client: Client, data: bytes) -> str:
+    """Send a file as a finished upload; return its id."""
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    begun = client.post("/api/uploads", {"size": len(data), "digest": digest}, "application/json").json()
+    client.patch(begun["url"], data, "application/octet-stream", headers={"Upload-Offset": "0"})
+    return str(begun["id"])

@@ -1,7 +1,5 @@
 """Reasoning chains, long-term memories and embeddings on sale."""
 
-import hashlib
-
 import numpy as np
 import pytest
 from django.test import Client
@@ -14,7 +12,7 @@ from latentmas.protocol.vectors import read_vectors, write_vectors
 from latentmas.rest.scopes import MEMORIES_PUBLISH
 from marketplace.artefacts.models import Artefact, ArtefactSegment
 from tests.marketplace.artefacts.sample import screen
-from tests.marketplace.artefacts.selling import OFFER, kept, post
+from tests.marketplace.artefacts.selling import OFFER, kept, post, uploaded
 from tests.marketplace.conftest import client_of
 from tests.marketplace.sample import SOURCE
 
@@ -37,7 +35,8 @@ def test_a_chain_is_its_steps_and_the_memory(shop):
     np.testing.assert_array_equal(chain.steps[0].thoughts, [[1.0, 2.0]])
     snapshot, _ = read_snapshot(chain.memory)
     assert snapshot.frame.tokens == 10
-    assert (card["versions"][0]["parts"], card["versions"][0]["tokens"]) == (2, 10)
+    (version,) = card["versions"]
+    assert (version["parts"], version["tokens"], version["steps"]) == (2, 10, [4, 10])
     assert "Assume" not in response.content.decode()
 
 
@@ -150,13 +149,6 @@ def test_selecting_asks_for_a_scope(long_term):
 @pytest.fixture
 def uploader(alice, seller, registry):
     return client_of(alice, MEMORIES_PUBLISH)
-
-
-def uploaded(client, data):
-    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    begun = client.post("/api/uploads", {"size": len(data), "digest": digest}, "application/json").json()
-    client.patch(begun["url"], data, "application/octet-stream", headers={"Upload-Offset": "0"})
-    return begun["id"]
 
 
 def test_embeddings_are_a_file_of_vectors(uploader):
