@@ -145,7 +145,6 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
     }
 
 
-<<<<<<< HEAD
 def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
     """Let the agent buy from the guest, and the guest from the agent; return the sales."""
     mine = _listing(agent, file)
@@ -164,8 +163,6 @@ def _quote(buyer: str) -> str:
     return quoted(Kind.W_MATRIX, SOLD, version="2.0.0", delivery=Delivery(), buyer=buyer).token
 
 
-def _listing(agent: str, file: bytes, *, listing_id: str | None = None) -> str:
-=======
 def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
     """Yield the ids of one artefact of each kind, on sale, and of a memory that was withdrawn."""
     vectors = write_vectors(np.ones((2, 3), "f4"))
@@ -184,8 +181,7 @@ def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
     yield withdrawn
 
 
-def _listing(agent: str, file: bytes) -> str:
->>>>>>> artefacts
+def _listing(agent: str, file: bytes, *, listing_id: str | None = None) -> str:
     """Return a listing of the agent's that is certified today."""
     created = sample.listing_created(seller=agent, listing_id=listing_id or str(uuid4()))
     create_listing(created, metadata=BY)
