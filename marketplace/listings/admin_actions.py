@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from latentmas.admin_pages import confirmation
+from latentmas import admin_pages
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.certification_events import VersionCertified
 from marketplace.listings.commands import certify_version, request_certification, revoke_certificate
 from marketplace.listings.lifecycle_commands import (
@@ -54,28 +51,21 @@ def carry_out(
     `chosen` are the keys that were ticked in the list.
     """
     action = ACTIONS[verb]
-    form = action.form(request.POST if "apply" in request.POST else None)
-    if "apply" in request.POST and form.is_valid():
-        try:
-            outcomes = _apply_all(request, rows, action, form.cleaned_data.get("reason", ""))
-        except LatentMASError as error:
-            form.add_error("reason" if error.facts.get("field") == "reason" else None, error.message)
-        else:
-            for outcome in outcomes:
-                messages.success(request, outcome)
-            return None
+
+    def apply(typed: dict[str, Any]) -> list[str]:
+        return _apply_all(request, rows, action, typed.get("reason", ""))
+
     title = f"{verb.capitalize()} {len(rows)} {'version' if verb in OF_VERSIONS else 'listing'}{'s'[: len(rows) != 1]}"
     context = {"title": title, "action": verb, "effect": action.effect, "rows": rows, "chosen": chosen}
-    return confirmation(page, request, TEMPLATE, form=form, **context)
+    return admin_pages.carry_out(page, request, TEMPLATE, form=action.form, apply=apply, **context)
 
 
 def _apply_all(request: HttpRequest, rows: Sequence[Row], action: Action, reason: str) -> list[str]:
     metadata = Metadata(actor=f"user:{request.user.pk}")
-    with transaction.atomic():
-        return [
-            f"{each.source_model} to {each.target_model} {each.version or ''}: {action.apply(each, reason, metadata)}."
-            for each in rows
-        ]
+    return [
+        f"{each.source_model} to {each.target_model} {each.version or ''}: {action.apply(each, reason, metadata)}."
+        for each in rows
+    ]
 
 
 def _certify(version: ListingVersion, reason: str, metadata: Metadata) -> str:
