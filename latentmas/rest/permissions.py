@@ -10,6 +10,7 @@ from latentmas.rest.scopes import (
     CALIBRATION_PACKS_WRITE,
     KV_CACHE_COMPUTE,
     MARKETPLACE_ADMIN,
+    MEMORIES_PUBLISH,
     MEMORIES_READ,
     MEMORIES_WRITE,
     PAYOUTS_WRITE,
@@ -64,6 +65,10 @@ class ReadMemories(ScopePermission):
 
 class WriteMemories(ScopePermission):
     scope = MEMORIES_WRITE
+
+
+class PublishMemories(ScopePermission):
+    scope = MEMORIES_PUBLISH
 
 
 class AlignVectors(ScopePermission):

@@ -65,9 +65,12 @@ class TransferInput(StrictSerializer):
 
 
 def changing(
-    *, by: type[BasePermission] = PublishWMatrices, **operations: tuple[str, type[StrictSerializer] | None]
+    *,
+    by: type[BasePermission] = PublishWMatrices,
+    answer: type[serializers.Serializer[Any]] = outputs.ListingOutput,
+    **operations: tuple[str, type[StrictSerializer] | None],
 ) -> Callable[[Any], Any]:
-    """Decorate a view as changes of a listing that exists, by method; it answers with the listing."""
+    """Decorate a view as changes of a listing that exists, or of something like it, by method; it answers with it."""
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Any:
         limited = permission_classes([by])(parser_classes([BoundedJSONParser])(idempotent()(view)))
@@ -78,7 +81,7 @@ def changing(
                 operation_id=operation,
                 parameters=[IF_MATCH, *([PARAMETER] if method == "POST" else [])],
                 request=shape,
-                responses={200: outputs.ListingOutput} | problems(410),
+                responses={200: answer} | problems(410),
             )(described)
         return described
 

@@ -1,6 +1,6 @@
 """What the events of a listing's life change in the rows of the catalogue."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -24,9 +24,8 @@ from marketplace.listings.lifecycle_events import (
     VersionDeprecated,
     VersionScanned,
 )
-from marketplace.listings.models import Listing, ListingMember, ListingVersion, Scan
-from marketplace.texts.erasable import ERASED
-from marketplace.texts.free_text import FreeText
+from marketplace.listings.models import Listing, ListingVersion, Scan
+from marketplace.texts.erasable import Shown, erase, show
 
 # All of them move the listing's stream on, those about its members too.
 LIFECYCLE = (
@@ -48,27 +47,10 @@ LIFECYCLE = (
     VersionDeprecated,
     VersionScanned,
 )
-Texts = Mapping[FreeText, str]
 Versions = Mapping[str, ListingVersion]  # of one listing, by number
 
 
-def show(row: Listing | ListingVersion | ListingMember, texts: Texts, **columns: FreeText) -> None:
-    """Copy texts into columns of a row, and remember by what they are erased."""
-    for column, text in columns.items():
-        setattr(row, column, texts[text])
-    row.texts = row.texts | {column: text.commitment for column, text in columns.items() if text.commitment}
-
-
-def erase(rows: Iterable[Listing | ListingVersion | ListingMember], commitments: Iterable[str]) -> None:
-    """Take out of the rows what was erased."""
-    gone = set(commitments)
-    for row in rows:
-        for column, commitment in row.texts.items():
-            if commitment in gone:
-                setattr(row, column, ERASED)
-
-
-def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts: Texts) -> None:
+def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts: Shown) -> None:
     """Change a listing and its versions by one event of its life; any other changes nothing."""
     match event.data:
         case PriceChanged(price=price):
@@ -95,7 +77,7 @@ def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts
             _apply_to_version(event, versions, texts)
 
 
-def _apply_to_version(event: Envelope, versions: Versions, texts: Texts) -> None:
+def _apply_to_version(event: Envelope, versions: Versions, texts: Shown) -> None:
     match event.data:
         case ScanBegun(version=version, publisher=publisher):
             versions[version].scan, versions[version].publisher = Scan.SCANNING, publisher

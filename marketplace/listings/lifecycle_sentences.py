@@ -19,10 +19,10 @@ from marketplace.listings.lifecycle_events import (
     VersionDeprecated,
     VersionScanned,
 )
-from marketplace.listings.lifecycle_projection import Texts
+from marketplace.texts.erasable import Shown
 
 
-def lifecycle_sentence(data: object, texts: Texts) -> str | None:
+def lifecycle_sentence(data: object, texts: Shown) -> str | None:
     """Return an event as a sentence; None for an event of another kind."""
     match data:
         case ScanBegun():

@@ -171,6 +171,10 @@ class ListingVersion(models.Model):
         ]
 
     @property
+    def file_name(self) -> str:
+        return f"{self.source_model}--{self.target_model}--{self.version}.safetensors"
+
+    @property
     def yanked(self) -> bool:
         return self.yanked_at is not None
 

@@ -4,7 +4,7 @@ A row is never changed, only deleted, and deleting is an event: a projector that
 same of the same events.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from latentmas.protocol.commitments import commitment, new_salt
 from marketplace.texts.free_text import FreeText, texts_in
 
 ERASED = "(erased)"
+Shown = Mapping[FreeText, str]
 
 
 class ErasableText(models.Model):
@@ -70,3 +71,19 @@ class Texts:
 
     def _rows(self) -> "models.QuerySet[Any]":
         return self.table._default_manager.all()
+
+
+def show(row: Any, texts: Shown, **columns: FreeText) -> None:
+    """Copy texts into columns of a projection's row, and remember in its column `texts` by what they are erased."""
+    for column, text in columns.items():
+        setattr(row, column, texts[text])
+    row.texts = row.texts | {column: text.commitment for column, text in columns.items() if text.commitment}
+
+
+def erase(rows: Iterable[Any], commitments: Iterable[str]) -> None:
+    """Take out of projections' rows what was erased."""
+    gone = set(commitments)
+    for row in rows:
+        for column, sealed in row.texts.items():
+            if sealed in gone:
+                setattr(row, column, ERASED)

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import numpy as np
 import schemathesis
 from django.contrib.auth.models import Permission, User
 from django.core.handlers.wsgi import WSGIHandler
@@ -24,6 +25,7 @@ from kvcache.server.payloads import Given, to_file
 from latentmas.events.types import Metadata
 from latentmas.jobs.commands import start
 from latentmas.protocol.money import Money
+from latentmas.protocol.vectors import write_vectors
 from latentmas.registry import data_file
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.scopes import SCOPES
@@ -31,12 +33,20 @@ from latentmas.transparency.tasks import seal_log
 from marketplace.accounts.commands import create_token
 from marketplace.agents.commands import Profile, register_agent
 from marketplace.agents.queries import get_agent
+from marketplace.artefacts.commands import withdraw
+from marketplace.artefacts.outputs import PATHS
 from marketplace.certification.commands import open_rotation
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.listings.lifecycle_events import Access
 from marketplace.payments.by_hand import top_up_by_hand
+from marketplace.sales.commands import Buyer
+from marketplace.sales.goods import Delivery, Kind
+from marketplace.sales.purchasing import buy
+from marketplace.sales.quotes import quote as quoted
 from tests.marketplace import sample
+from tests.marketplace.artefacts.sample import on_sale, screen
+from tests.marketplace.artefacts.selling import OFFER, uploaded
 from tests.marketplace.exchange.sample import UNIFIED, memory, w_matrix
 
 CHECKS = (
@@ -59,7 +69,10 @@ VERSIONED = (
     "/api/payouts/{payout_id}",
     "/api/w-matrices/{listing_id}",
     "/api/webhooks/{webhook_id}",
+    "/api/purchases/{sale_id}",
+    *(f"/api/{path}/{{artefact_id}}" for path in PATHS.values()),
 )
+SOLD = "1f0b1b5e-0000-4000-8000-000000000001"  # the listing in the example of a quote, of somebody else
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +99,7 @@ def stocked() -> Stock:
     w_matrix().write(file)
     top_up_by_hand(get_agent(agent), Money(1000, "USD"), reason="a test", metadata=BY)
     places = _places(Client(headers=headers, **LOCAL), agent, file.getvalue(), snapshot)
-    places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
+    places |= {"token_id": (token.id,), "agent_id": (agent, guest), "sale_id": _sales(agent, guest, file.getvalue())}
     fields = {
         "source_model": (sample.SOURCE, "gpt-4"),
         "target_model": (sample.TARGET, "qwen-7b"),
@@ -106,6 +119,8 @@ def stocked() -> Stock:
         "available": ("1.2.0",),
         "required": ("1.0.0",),
         "successor": ("1.0.0",),
+        "item": (SOLD,),
+        "quote": (_quote(agent),),
         **{name: (value,) for name, value in WEBHOOK.items()},
     }
     return Stock(headers, _session(alice), places, fields, guest, (file.getvalue(), snapshot, UPLOADED))
@@ -122,6 +137,7 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
     seal_log()
     job = start(CERTIFY, arguments={}, requested_by="somebody")
     digest = f"sha256:{hashlib.sha256(UPLOADED).hexdigest()}"
+    memory_id = _made(client, "/api/stored-memories", snapshot, CONTENT_TYPE)
     return {
         "listing_id": (offered, withdrawn, delisted, quarantined, private),
         "version": ("1.0.0",),
@@ -135,13 +151,50 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
         "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
         "top_up_id": (_made(client, "/api/top-ups", TOP_UP),),
         "payout_id": (_made(client, "/api/payouts", PAYOUT),),
-        "memory_id": (_made(client, "/api/memories", snapshot, CONTENT_TYPE),),
+        "memory_id": (memory_id,),
+        "artefact_id": tuple(_artefacts(client, agent, memory_id)),
     }
 
 
-def _listing(agent: str, file: bytes) -> str:
+def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
+    """Let the agent buy from the guest, and the guest from the agent; return the sales."""
+    mine = _listing(agent, file)
+    _listing(guest, file, listing_id=SOLD)
+    return _bought(SOLD, agent), _bought(mine, guest)
+
+
+def _bought(listing: str, buyer: str) -> str:
+    made = quoted(Kind.W_MATRIX, listing, delivery=Delivery(), buyer=buyer)
+    return buy(made.token, buyer=Buyer(buyer), metadata=BY)[0]
+
+
+def _quote(buyer: str) -> str:
+    """Return a quote for the next major version of what the agent has bought the first one of."""
+    sample.publish(SOLD, "2.0.0")
+    return quoted(Kind.W_MATRIX, SOLD, version="2.0.0", delivery=Delivery(), buyer=buyer).token
+
+
+def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
+    """Yield the ids of one artefact of each kind, on sale, and of a memory that was withdrawn."""
+    vectors = write_vectors(np.ones((2, 3), "f4"))
+    sent = {
+        "memories": {"memory": memory_id, "canary": 2},
+        "reasoning-chains": {"memory": memory_id, "steps": [{"text": "So.", "end": 2}, {"text": "Yes.", "end": 4}]},
+        "long-term-memories": {"segments": [{"memory": memory_id, "text": "A day.", "session": 1}]},
+        "embeddings": {"upload": uploaded(client, vectors), "model": sample.SOURCE},
+    }
+    for path, body in sent.items():
+        identifier = _made(client, f"/api/{path}", OFFER | body)
+        screen(identifier)
+        yield identifier
+    withdrawn = on_sale(agent)
+    withdraw(withdrawn, reason="a test", by=By(agent, BY))
+    yield withdrawn
+
+
+def _listing(agent: str, file: bytes, *, listing_id: str | None = None) -> str:
     """Return a listing of the agent's that is certified today."""
-    created = sample.listing_created(seller=agent, listing_id=str(uuid4()))
+    created = sample.listing_created(seller=agent, listing_id=listing_id or str(uuid4()))
     create_listing(created, metadata=BY)
     sample.publish(created.listing_id, quality=sample.with_suite(), content=file, unified_dimension=UNIFIED)
     certify_version(created.listing_id, version="1.0.0", at=timezone.now(), metadata=BY)
