@@ -27,15 +27,16 @@ class Page(Generic[Row]):
 
 
 def page_of(rows: QuerySet[Row], *, order: Sequence[str], limit: int, cursor: str | None = None) -> Page[Row]:
-    """Return at most `limit` rows after the cursor, ascending by the columns of `order`.
+    """Return at most `limit` rows after the cursor, by the columns of `order`: ascending, or descending after a `-`.
 
     The columns must hold no null and together be unique. Raises InvalidInput for a cursor that does not fit them.
     """
+    names = [name.removeprefix("-") for name in order]
     if cursor:
         columns = {field.name: field for field in rows.model._meta.concrete_fields}
-        rows = rows.filter(_after(order, _decode(cursor, [columns[name] for name in order])))
+        rows = rows.filter(_after(order, _decode(cursor, [columns[name] for name in names])))
     found = list(rows.order_by(*order)[: limit + 1])
-    return Page(found[:limit], _encode(found[limit - 1], order) if len(found) > limit else None)
+    return Page(found[:limit], _encode(found[limit - 1], names) if len(found) > limit else None)
 
 
 def page_document(request: Request, page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
@@ -48,10 +49,12 @@ def page_document(request: Request, page: Page[Row], show: Callable[[Row], dict[
 
 
 def _after(order: Sequence[str], place: Sequence[Any]) -> Q:
-    """Return the condition that (a, b, ...) > place: a is greater, or a is the same and b is greater, ..."""
+    """Return the condition that (a, b, ...) is after place: a is beyond, or a is the same and b is beyond, ..."""
     after, same = Q(), Q()
-    for name, value in zip(order, place, strict=True):
-        after |= same & Q(**{f"{name}__gt": value})
+    for column, value in zip(order, place, strict=True):
+        name = column.removeprefix("-")
+        beyond = "gt" if name == column else "lt"
+        after |= same & Q(**{f"{name}__{beyond}": value})
         same &= Q(**{name: value})
     return after
 

@@ -17,6 +17,7 @@ from latentmas.rest.scopes import (
     PURCHASES_WRITE,
     REPORTS_WRITE,
     RESTRICTED,
+    REVIEWS_WRITE,
     TOP_UPS_WRITE,
     VECTORS_ALIGN,
     W_MATRICES_CERTIFY,
@@ -113,6 +114,10 @@ class WritePayouts(ScopePermission):
 
 class WriteReports(ScopePermission):
     scope = REPORTS_WRITE
+
+
+class WriteReviews(ScopePermission):
+    scope = REVIEWS_WRITE
 
 
 class WriteWebhooks(ScopePermission):

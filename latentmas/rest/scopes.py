@@ -21,6 +21,7 @@ WALLET_READ: Final = "wallet:read"
 TOP_UPS_WRITE: Final = "top-ups:write"
 PAYOUTS_WRITE: Final = "payouts:write"
 REPORTS_WRITE: Final = "reports:write"
+REVIEWS_WRITE: Final = "reviews:write"
 WEBHOOKS_WRITE: Final = "webhooks:write"
 MARKETPLACE_ADMIN: Final = "marketplace:admin"
 
@@ -46,6 +47,7 @@ SCOPES: Final[Mapping[str, str]] = {
     TOP_UPS_WRITE: "Begin top-ups of an agent's wallet.",
     PAYOUTS_WRITE: "Ask for payouts of an agent's wallet, and cancel them; never by a token with a mandate.",
     REPORTS_WRITE: "Report listings to the curators.",
+    REVIEWS_WRITE: "Review what an agent has bought, and answer the reviews of what it has sold.",
     WEBHOOKS_WRITE: "Subscribe to events, and change or replay subscriptions.",
     MARKETPLACE_ADMIN: "Do what a curator may: suspend, quarantine, release, certify.",
 }

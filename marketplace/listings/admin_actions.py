@@ -50,22 +50,45 @@ def carry_out(
 
     `chosen` are the keys that were ticked in the list.
     """
-    action = ACTIONS[verb]
+    noun = "version" if verb in OF_VERSIONS else "listing"
+    return ask(page, request, ACTIONS[verb], Asked(verb, noun, rows, chosen, TEMPLATE))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an action is asked for: `rows` are what it concerns, `chosen` the keys that were ticked in the list."""
+
+    verb: str
+    noun: str
+    rows: Sequence[Any]
+    chosen: Sequence[str]
+    template: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.verb.capitalize()} {len(self.rows)} {self.noun}{'s'[: len(self.rows) != 1]}"
+
+
+def ask(page: "ModelAdmin[Any]", request: HttpRequest, action: Action, asked: Asked) -> HttpResponse | None:
+    """Show what an action would do, or do it to all rows or none; None leads back to the list."""
 
     def apply(typed: dict[str, Any]) -> list[str]:
-        return _apply_all(request, rows, action, typed.get("reason", ""))
+        return _apply_all(request, asked.rows, action, typed.get("reason", ""))
 
-    title = f"{verb.capitalize()} {len(rows)} {'version' if verb in OF_VERSIONS else 'listing'}{'s'[: len(rows) != 1]}"
-    context = {"title": title, "action": verb, "effect": action.effect, "rows": rows, "chosen": chosen}
-    return admin_pages.carry_out(page, request, TEMPLATE, form=action.form, apply=apply, **context)
+    context: dict[str, Any] = {"title": asked.title, "action": asked.verb, "effect": action.effect}
+    context |= {"rows": asked.rows, "chosen": asked.chosen}
+    return admin_pages.carry_out(page, request, asked.template, form=action.form, apply=apply, **context)
 
 
-def _apply_all(request: HttpRequest, rows: Sequence[Row], action: Action, reason: str) -> list[str]:
+def _apply_all(request: HttpRequest, rows: Sequence[Any], action: Action, reason: str) -> list[str]:
     metadata = Metadata(actor=f"user:{request.user.pk}")
-    return [
-        f"{each.source_model} to {each.target_model} {each.version or ''}: {action.apply(each, reason, metadata)}."
-        for each in rows
-    ]
+    return [f"{_name(each)}: {action.apply(each, reason, metadata)}." for each in rows]
+
+
+def _name(row: Any) -> str:
+    if isinstance(row, Listing | ListingVersion):
+        return f"{row.source_model} to {row.target_model} {row.version or ''}"
+    return str(row)
 
 
 def _certify(version: ListingVersion, reason: str, metadata: Metadata) -> str:
