@@ -274,6 +274,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "marketplace.agents.verify_again",
         "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
     },
+    "grant the bonuses of the last month": {
+        "task": "marketplace.reputation.grant_bonuses",
+        "schedule": crontab(hour="4", minute="30"),
+    },
     "delete old idempotency keys": {
         "task": "latentmas.idempotency.delete_old",
         "schedule": crontab(hour="3", minute="30"),

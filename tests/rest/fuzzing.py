@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -37,10 +37,12 @@ from marketplace.certification.commands import open_rotation
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.listings.lifecycle_events import Access
+from marketplace.reputation.review_commands import write_review
 from marketplace.sales.commands import Buyer
 from marketplace.sales.goods import Delivery, Kind
 from marketplace.sales.purchasing import buy
 from marketplace.sales.quotes import quote as quoted
+from marketplace.sales.quotes import sealed
 from tests.marketplace import sample
 from tests.marketplace.artefacts.sample import on_sale, screen
 from tests.marketplace.artefacts.selling import OFFER, uploaded
@@ -64,9 +66,11 @@ VERSIONED = (
     "/api/w-matrices/{listing_id}",
     "/api/webhooks/{webhook_id}",
     "/api/purchases/{sale_id}",
+    "/api/reviews/{review_id}",
     *(f"/api/{path}/{{artefact_id}}" for path in PATHS.values()),
 )
 SOLD = "1f0b1b5e-0000-4000-8000-000000000001"  # the listing in the example of a quote, of somebody else
+PURCHASE = "7d0c2a4e-0000-4000-8000-000000000001"  # the one in the example of a review
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ def stocked() -> Stock:
     file, snapshot = io.BytesIO(), to_file(Given(memory(3)))
     w_matrix().write(file)
     places = _places(Client(headers=headers, **LOCAL), agent, file.getvalue(), snapshot)
-    places |= {"token_id": (token.id,), "agent_id": (agent, guest), "sale_id": _sales(agent, guest, file.getvalue())}
+    places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
+    places["sale_id"] = _sales(agent, guest, file.getvalue())
+    places["review_id"] = _reviewed(places["sale_id"][1], guest)
     fields = {
         "source_model": (sample.SOURCE, "gpt-4"),
         "target_model": (sample.TARGET, "qwen-7b"),
@@ -111,6 +117,8 @@ def stocked() -> Stock:
         "required": ("1.0.0",),
         "successor": ("1.0.0",),
         "item": (SOLD,),
+        "purchase": (PURCHASE,),
+        "seller": (agent, guest),
         "quote": (_quote(agent),),
         **{name: (value,) for name, value in WEBHOOK.items()},
     }
@@ -149,12 +157,17 @@ def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
     """Let the agent buy from the guest, and the guest from the agent; return the sales."""
     mine = _listing(agent, file)
     _listing(guest, file, listing_id=SOLD)
-    return _bought(SOLD, agent), _bought(mine, guest)
+    return _bought(SOLD, agent, sale=PURCHASE), _bought(mine, guest, sale=str(uuid4()))
 
 
-def _bought(listing: str, buyer: str) -> str:
+def _bought(listing: str, buyer: str, *, sale: str) -> str:
     made = quoted(Kind.W_MATRIX, listing, delivery=Delivery(), buyer=buyer)
-    return buy(made.token, buyer=Buyer(buyer), metadata=BY)[0]
+    return buy(sealed(replace(made.quote, id=sale)), buyer=Buyer(buyer), metadata=BY)[0]
+
+
+def _reviewed(sale: str, buyer: str) -> tuple[str, ...]:
+    write_review(sale, agent=buyer, rating=3, text="as it says", metadata=BY)
+    return (sale,)
 
 
 def _quote(buyer: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from uuid import uuid4
 
 from latentmas import blobs
 from latentmas.events import store
@@ -70,7 +71,7 @@ FACTORS = PriceFactors(tokens=1000, tier=0.5, quality=0.9, uniqueness=0.5)
 def pay_in(agent: str, amount: int, currency: str = USD) -> None:
     """Fill an agent's wallet, as a top-up does."""
     transfer = Transfer(gateway("manual", currency), wallet(agent, currency), amount)
-    store.append(store.New(f"top-up/{agent}-{currency}", [posted(Purpose.TOP_UP, [transfer])]), metadata=TEST)
+    store.append(store.New(f"top-up/{uuid4()}", [posted(Purpose.TOP_UP, [transfer])]), metadata=TEST)
 
 
 def quoted(buyer: str, item: str = "toy", *, kind: Kind = Kind.MEMORY, delivery: Delivery | None = None) -> Quoted:
