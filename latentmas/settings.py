@@ -375,6 +375,7 @@ SPECTACULAR_SETTINGS = {
         "ListingReportKindEnum": "marketplace.curation.models.Kind",
         "PayoutStatusEnum": "marketplace.payments.inputs.PAYOUT_STATUSES",
         "ProtocolEnum": [PROTOCOL],
+        "SaleStatusEnum": "marketplace.sales.models.STATUSES",
         "TierEnum": "marketplace.listings.models.TIERS",
         "TokenModeEnum": [mode.value for mode in TokenMode],
         "TokenStateEnum": "marketplace.accounts.api.STATES",

@@ -164,24 +164,6 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
     }
 
 
-def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
-    """Yield the ids of one artefact of each kind, on sale, and of a memory that was withdrawn."""
-    vectors = write_vectors(np.ones((2, 3), "f4"))
-    sent = {
-        "memories": {"memory": memory_id, "canary": 2},
-        "reasoning-chains": {"memory": memory_id, "steps": [{"text": "So.", "end": 2}, {"text": "Yes.", "end": 4}]},
-        "long-term-memories": {"segments": [{"memory": memory_id, "text": "A day.", "session": 1}]},
-        "embeddings": {"upload": uploaded(client, vectors), "model": sample.SOURCE},
-    }
-    for path, body in sent.items():
-        identifier = _made(client, f"/api/{path}", OFFER | body)
-        screen(identifier)
-        yield identifier
-    withdrawn = on_sale(agent)
-    withdraw(withdrawn, reason="a test", by=By(agent, BY))
-    yield withdrawn
-
-
 def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
     """Let the agent buy from the guest, and the guest from the agent; return the sales."""
     mine = _listing(agent, file)
@@ -203,6 +185,24 @@ def _quote(buyer: str) -> str:
     """Return a quote for the next major version of what the agent has bought the first one of."""
     sample.publish(SOLD, "2.0.0")
     return quoted(Kind.W_MATRIX, SOLD, version="2.0.0", delivery=Delivery(), buyer=buyer).token
+
+
+def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
+    """Yield the ids of one artefact of each kind, on sale, and of a memory that was withdrawn."""
+    vectors = write_vectors(np.ones((2, 3), "f4"))
+    sent = {
+        "memories": {"memory": memory_id, "canary": 2},
+        "reasoning-chains": {"memory": memory_id, "steps": [{"text": "So.", "end": 2}, {"text": "Yes.", "end": 4}]},
+        "long-term-memories": {"segments": [{"memory": memory_id, "text": "A day.", "session": 1}]},
+        "embeddings": {"upload": uploaded(client, vectors), "model": sample.SOURCE},
+    }
+    for path, body in sent.items():
+        identifier = _made(client, f"/api/{path}", OFFER | body)
+        screen(identifier)
+        yield identifier
+    withdrawn = on_sale(agent)
+    withdraw(withdrawn, reason="a test", by=By(agent, BY))
+    yield withdrawn
 
 
 def _listing(agent: str, file: bytes, *, listing_id: str | None = None) -> str:
