@@ -51,6 +51,8 @@ def measure(memory: KVSnapshot, model: RunningModel) -> OwnMemory:
     )
     nlls = model.nlls(chain.from_iterable(arms))
     kept, whole, nothing = np.array([each.mean() for each in nlls]).reshape(len(arms), len(ends))
+    if (nothing - whole).mean() <= 0:
+        raise InvalidInput("what stands before does not help the model with the rest of the context")
     return OwnMemory(retention(kept, nothing=nothing, own=whole), len(ends), len(ends) * (CONTINUATION - 1))
 
 

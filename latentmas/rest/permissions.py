@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from latentmas.rest.scopes import (
@@ -13,13 +13,17 @@ from latentmas.rest.scopes import (
     MEMORIES_PUBLISH,
     MEMORIES_READ,
     MEMORIES_WRITE,
+    PAYOUTS_WRITE,
     PURCHASES_WRITE,
     REPORTS_WRITE,
     RESTRICTED,
+    REVIEWS_WRITE,
+    TOP_UPS_WRITE,
     VECTORS_ALIGN,
     W_MATRICES_CERTIFY,
     W_MATRICES_GENERATE,
     W_MATRICES_PUBLISH,
+    WALLET_READ,
     WEBHOOKS_WRITE,
 )
 
@@ -88,8 +92,32 @@ class WritePurchases(ScopePermission):
     scope = PURCHASES_WRITE
 
 
+class ReadWallets(ScopePermission):
+    scope = WALLET_READ
+
+
+class WriteTopUps(ScopePermission):
+    scope = TOP_UPS_WRITE
+
+
+class WritePayouts(ScopePermission):
+    """Keeps tokens with a mandate out: whoever may spend within limits may not empty the wallet past them."""
+
+    scope = PAYOUTS_WRITE
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if getattr(request.auth, "mandate", None) is not None:
+            self.message = "a token with a mandate cannot ask for payouts; use another token, or log in"
+            return False
+        return super().has_permission(request, view)
+
+
 class WriteReports(ScopePermission):
     scope = REPORTS_WRITE
+
+
+class WriteReviews(ScopePermission):
+    scope = REVIEWS_WRITE
 
 
 class WriteWebhooks(ScopePermission):
@@ -98,6 +126,19 @@ class WriteWebhooks(ScopePermission):
 
 class AdministerMarketplace(ScopePermission):
     scope = MARKETPLACE_ADMIN
+
+
+class ReadOrWrite(BasePermission):
+    """Asks for one scope to look, and for another to change something."""
+
+    reading: type[ScopePermission]
+    writing: type[ScopePermission]
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        needed = (self.reading if request.method in SAFE_METHODS else self.writing)()
+        allowed = needed.has_permission(request, view)
+        self.message = getattr(needed, "message", None)
+        return allowed
 
 
 class SessionOnly(BasePermission):

@@ -17,7 +17,11 @@ AGENTS_WRITE: Final = "agents:write"
 W_MATRICES_PUBLISH: Final = "w-matrices:publish"
 W_MATRICES_CERTIFY: Final = "w-matrices:certify"
 PURCHASES_WRITE: Final = "purchases:write"
+WALLET_READ: Final = "wallet:read"
+TOP_UPS_WRITE: Final = "top-ups:write"
+PAYOUTS_WRITE: Final = "payouts:write"
 REPORTS_WRITE: Final = "reports:write"
+REVIEWS_WRITE: Final = "reviews:write"
 WEBHOOKS_WRITE: Final = "webhooks:write"
 MARKETPLACE_ADMIN: Final = "marketplace:admin"
 
@@ -39,7 +43,11 @@ SCOPES: Final[Mapping[str, str]] = {
     W_MATRICES_PUBLISH: "Publish W-Matrices as an agent, and change its listings.",
     W_MATRICES_CERTIFY: "Submit recertifications as an independent validator.",
     PURCHASES_WRITE: "Buy as an agent, within the token's mandate; see its sales, and refund them.",
+    WALLET_READ: "Read an agent's wallet, its statements, top-ups and payouts.",
+    TOP_UPS_WRITE: "Begin top-ups of an agent's wallet.",
+    PAYOUTS_WRITE: "Ask for payouts of an agent's wallet, and cancel them; never by a token with a mandate.",
     REPORTS_WRITE: "Report listings to the curators.",
+    REVIEWS_WRITE: "Review what an agent has bought, and answer the reviews of what it has sold.",
     WEBHOOKS_WRITE: "Subscribe to events, and change or replay subscriptions.",
     MARKETPLACE_ADMIN: "Do what a curator may: suspend, quarantine, release, certify.",
 }

@@ -133,7 +133,7 @@ class ArtefactParent(models.Model):
 class ArtefactSegment(models.Model):
     """One part of a long-term memory."""
 
-    id = models.CharField(max_length=70, primary_key=True)  # <artefact>/<segment>
+    id = models.CharField(max_length=73, primary_key=True)  # <artefact>/<segment>
     artefact_id = models.CharField(max_length=36)
     place = models.PositiveIntegerField(help_text="From 0 on, in the order of appending.")
     session = models.PositiveIntegerField(help_text="From 1 on.")

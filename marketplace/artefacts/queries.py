@@ -19,6 +19,7 @@ from marketplace.sales.goods import Kind
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 VERSION = re.compile(r"[0-9.]{5,32}", re.ASCII)
 ORDER = ("price_amount", "id")  # the cheapest first
+DETAILS = ("description", "texts", "withheld_reason")  # which a list does not show
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def on_sale(kind: Kind, filters: Filters) -> QuerySet[Artefact]:
         "tokens__lte": filters.tokens_max,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
-    return Artefact.objects.filter(kind=kind, version__isnull=False, **wanted).order_by(*ORDER)
+    rows = Artefact.objects.filter(kind=kind, version__isnull=False, **wanted).order_by(*ORDER)
+    return rows.defer(*DETAILS)
 
 
 def get_artefact(kind: Kind, artefact_id: str, viewer: Viewer = NOBODY) -> Artefact:

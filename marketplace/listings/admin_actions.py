@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from latentmas.admin_pages import confirmation
+from latentmas import admin_pages
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.certification_events import VersionCertified
 from marketplace.listings.commands import certify_version, request_certification, revoke_certificate
 from marketplace.listings.lifecycle_commands import (
@@ -53,29 +50,45 @@ def carry_out(
 
     `chosen` are the keys that were ticked in the list.
     """
-    action = ACTIONS[verb]
-    form = action.form(request.POST if "apply" in request.POST else None)
-    if "apply" in request.POST and form.is_valid():
-        try:
-            outcomes = _apply_all(request, rows, action, form.cleaned_data.get("reason", ""))
-        except LatentMASError as error:
-            form.add_error("reason" if error.facts.get("field") == "reason" else None, error.message)
-        else:
-            for outcome in outcomes:
-                messages.success(request, outcome)
-            return None
-    title = f"{verb.capitalize()} {len(rows)} {'version' if verb in OF_VERSIONS else 'listing'}{'s'[: len(rows) != 1]}"
-    context = {"title": title, "action": verb, "effect": action.effect, "rows": rows, "chosen": chosen}
-    return confirmation(page, request, TEMPLATE, form=form, **context)
+    noun = "version" if verb in OF_VERSIONS else "listing"
+    return ask(page, request, ACTIONS[verb], Asked(verb, noun, rows, chosen, TEMPLATE))
 
 
-def _apply_all(request: HttpRequest, rows: Sequence[Row], action: Action, reason: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an action is asked for: `rows` are what it concerns, `chosen` the keys that were ticked in the list."""
+
+    verb: str
+    noun: str
+    rows: Sequence[Any]
+    chosen: Sequence[str]
+    template: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.verb.capitalize()} {len(self.rows)} {self.noun}{'s'[: len(self.rows) != 1]}"
+
+
+def ask(page: "ModelAdmin[Any]", request: HttpRequest, action: Action, asked: Asked) -> HttpResponse | None:
+    """Show what an action would do, or do it to all rows or none; None leads back to the list."""
+
+    def apply(typed: dict[str, Any]) -> list[str]:
+        return _apply_all(request, asked.rows, action, typed.get("reason", ""))
+
+    context: dict[str, Any] = {"title": asked.title, "action": asked.verb, "effect": action.effect}
+    context |= {"rows": asked.rows, "chosen": asked.chosen}
+    return admin_pages.carry_out(page, request, asked.template, form=action.form, apply=apply, **context)
+
+
+def _apply_all(request: HttpRequest, rows: Sequence[Any], action: Action, reason: str) -> list[str]:
     metadata = Metadata(actor=f"user:{request.user.pk}")
-    with transaction.atomic():
-        return [
-            f"{each.source_model} to {each.target_model} {each.version or ''}: {action.apply(each, reason, metadata)}."
-            for each in rows
-        ]
+    return [f"{_name(each)}: {action.apply(each, reason, metadata)}." for each in rows]
+
+
+def _name(row: Any) -> str:
+    if isinstance(row, Listing | ListingVersion):
+        return f"{row.source_model} to {row.target_model} {row.version or ''}"
+    return str(row)
 
 
 def _certify(version: ListingVersion, reason: str, metadata: Metadata) -> str:

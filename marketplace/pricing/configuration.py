@@ -1,8 +1,6 @@
 """The figures that prices depend on, one set for each version of the configuration. Pure."""
 
-from dataclasses import dataclass, fields
-
-from latentmas.protocol.errors import InvalidInput
+from dataclasses import dataclass
 
 WHOLE = 10_000  # basis points
 
@@ -40,12 +38,3 @@ BOUNDS = {
     "quote_seconds": (10, 86_400),
     "hold_seconds": (10, 86_400),
 }
-SETTINGS = tuple(field.name for field in fields(Configuration))
-
-
-def check_configuration(configuration: Configuration) -> None:
-    """Raises InvalidInput that names the first setting outside its bounds."""
-    for name, (low, high) in BOUNDS.items():
-        value = getattr(configuration, name)
-        if not low <= value <= high:
-            raise InvalidInput(f"{name} is {value}; it must be {low} to {high}", field=name)

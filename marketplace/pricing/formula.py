@@ -4,15 +4,13 @@ Decimal arithmetic throughout. Each factor lies on [0, 1] and is rounded to six 
 anybody can compute the price again from what its breakdown shows; the price is rounded once, half a minor unit up.
 """
 
-import math
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.factors import EXACT, Term, factor, log_factor, term
 from marketplace.pricing.configuration import Configuration
 
-PLACES = Decimal("0.000001")
-EXACT = Context(prec=34)  # of every computation: the same digits on every machine
 # Of a registry model's price tier; a model without one adds nothing.
 TIER_FACTORS = {"compact": 0.0, "standard": 0.5, "large": 1.0}
 
@@ -40,19 +38,6 @@ class PriceFactors:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """One summand of the formula: `adds` is weight times factor."""
-
-    name: str
-    weight: Decimal
-    factor: Decimal
-
-    @property
-    def adds(self) -> Decimal:
-        return EXACT.multiply(self.weight, self.factor)
-
-
-@dataclass(frozen=True, slots=True)
 class Breakdown:
     """A price with how it came about; amounts in minor units."""
 
@@ -67,16 +52,16 @@ class Breakdown:
 def price_of(asked: Asked, factors: PriceFactors, configuration: Configuration) -> Breakdown:
     """Return the price. A floor and a discount count up to the configuration's bounds. Raises InvalidInput."""
     terms = (
-        _term("tokens", configuration.tokens_weight, token_factor(factors.tokens, configuration.token_ceiling)),
-        _term("tier", configuration.tier_weight, _factor("tier", factors.tier)),
-        _term("quality", configuration.quality_weight, _factor("quality", factors.quality or 0.0)),
-        _term("uniqueness", configuration.uniqueness_weight, _factor("uniqueness", factors.uniqueness)),
+        term("tokens", configuration.tokens_weight, log_factor("tokens", factors.tokens, configuration.token_ceiling)),
+        term("tier", configuration.tier_weight, factor("tier", factors.tier)),
+        term("quality", configuration.quality_weight, factor("quality", factors.quality or 0.0)),
+        term("uniqueness", configuration.uniqueness_weight, factor("uniqueness", factors.uniqueness)),
     )
     if asked.base < 0:
         raise InvalidInput(f"a base price of {asked.base} minor units is below zero", field="price")
     sum_of_terms = Decimal(1)
-    for term in terms:
-        sum_of_terms = EXACT.add(sum_of_terms, term.adds)
+    for each in terms:
+        sum_of_terms = EXACT.add(sum_of_terms, each.adds)
     full = EXACT.multiply(Decimal(asked.base), sum_of_terms)
     discount = max(0, min(asked.discount, configuration.discount_percent))
     reduced = EXACT.divide(EXACT.multiply(full, Decimal(100 - discount)), Decimal(100))
@@ -86,23 +71,3 @@ def price_of(asked: Asked, factors: PriceFactors, configuration: Configuration) 
         floor = max(0, min(floor, asked.base * configuration.floor_percent // 100))
         price = max(price, floor)
     return Breakdown(asked.base, terms, full, discount, floor, price)
-
-
-def token_factor(tokens: int, ceiling: int) -> Decimal:
-    """Return ln(1 + tokens) / ln(1 + ceiling), at most 1. Raises InvalidInput for fewer than no tokens."""
-    if tokens < 0:
-        raise InvalidInput(f"{tokens} tokens are fewer than none", field="tokens")
-    if tokens >= ceiling:
-        return Decimal(1).quantize(PLACES)
-    share = EXACT.divide(EXACT.ln(Decimal(1 + tokens)), EXACT.ln(Decimal(1 + ceiling)))
-    return share.quantize(PLACES, rounding=ROUND_HALF_EVEN, context=EXACT)
-
-
-def _factor(name: str, value: float) -> Decimal:
-    if not (math.isfinite(value) and 0 <= value <= 1):
-        raise InvalidInput(f"the factor {name} is {value}; it must lie on [0, 1]", field=name)
-    return Decimal(repr(float(value))).quantize(PLACES, rounding=ROUND_HALF_EVEN, context=EXACT)
-
-
-def _term(name: str, percent: int, factor: Decimal) -> Term:
-    return Term(name, EXACT.divide(Decimal(percent), Decimal(100)), factor)

@@ -1,19 +1,10 @@
 """The projection of the price configuration's versions."""
 
-from django.db import models
+from marketplace.configurations.rows import ConfigurationRow
 
 
-class ConfigurationVersion(models.Model):
-    """One version of the price configuration, written only by projectors.py."""
+class ConfigurationVersion(ConfigurationRow):
+    """One version of the price configuration."""
 
-    version = models.PositiveIntegerField(primary_key=True)
-    settings = models.JSONField()
-    actor = models.CharField(max_length=100, help_text="Who configured it.")
-    at = models.DateTimeField()
-
-    class Meta:
-        ordering = ("-version",)
+    class Meta(ConfigurationRow.Meta):
         verbose_name = "price configuration"
-
-    def __str__(self) -> str:
-        return f"version {self.version}"

@@ -7,6 +7,7 @@ import msgspec
 from rest_framework import serializers
 
 from latentmas import blobs
+from latentmas.protocol.factors import Term
 from latentmas.rest.money import MoneyOutput, shown_money
 from marketplace.ledger.accounts import agent_of
 from marketplace.pricing.formula import Breakdown
@@ -147,15 +148,19 @@ def report_of(row: Sale) -> Json | None:
 
 
 def _breakdown(breakdown: Breakdown) -> Json:
-    terms = [
-        {"name": term.name, "weight": str(term.weight), "factor": str(term.factor), "adds": str(term.adds)}
-        for term in breakdown.terms
-    ]
     same = ("base", "discount", "floor")
     return {name: getattr(breakdown, name) for name in same} | {
-        "terms": terms,
+        "terms": terms_document(breakdown.terms),
         "before_discount": str(breakdown.before_discount),
     }
+
+
+def terms_document(terms: Sequence[Term]) -> list[Json]:
+    """Return the summands of a price or a score as `TermOutput` shows them."""
+    return [
+        {"name": each.name, "weight": str(each.weight), "factor": str(each.factor), "adds": str(each.adds)}
+        for each in terms
+    ]
 
 
 def _shares(shares: Sequence[Share]) -> list[Json]:

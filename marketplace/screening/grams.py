@@ -6,6 +6,7 @@ some codings keep those better. So several layers count, all of them early ones.
 becomes a symbol: which of some random directions it is nearest to (a cross-polytope hash), which noise seldom changes.
 """
 
+import functools as ft
 import hashlib
 from collections.abc import Iterator
 from typing import Literal
@@ -31,7 +32,7 @@ def grams_of(snapshot: KVSnapshot, basis: Basis, *, key: bytes) -> set[bytes]:
     for layer, symbols, positions in _symbols(snapshot, basis, key):
         length = GRAM if basis == "tokens" else GRAM - 1  # a step needs two tokens
         scope = f"{snapshot.frame.model}/{basis}/{layer}/".encode()
-        found.update(scope + gram.tobytes() for gram in _windows(symbols, positions, length))
+        found.update(scope + gram for gram in _runs(symbols, positions, length))
     return found
 
 
@@ -57,14 +58,14 @@ def _symbols(snapshot: KVSnapshot, basis: Basis, key: bytes) -> Iterator[tuple[i
         yield layer, _nearest(steps, _directions(steps.shape[1], layer, key)), frame.positions[start:-1][consecutive]
 
 
-def _windows(symbols: Array, positions: Array, length: int) -> Array:
-    """Return the distinct runs of so many symbols at consecutive positions `[runs, length]`."""
+def _runs(symbols: Array, positions: Array, length: int) -> Iterator[bytes]:
+    """Yield the runs of so many symbols at consecutive positions, as bytes."""
     if len(symbols) < length:
-        return np.empty((0, length), symbols.dtype)
+        return
     runs = np.lib.stride_tricks.sliding_window_view(symbols, length)
     unbroken = positions[length - 1 :] - positions[: len(runs)] == length - 1
-    distinct: Array = np.unique(runs[unbroken], axis=0)
-    return distinct
+    data, size = runs[unbroken].tobytes(), length * symbols.itemsize
+    yield from (data[at : at + size] for at in range(0, len(data), size))
 
 
 def _nearest(steps: Array, directions: Array) -> Array:
@@ -76,6 +77,7 @@ def _nearest(steps: Array, directions: Array) -> Array:
     return symbols
 
 
+@ft.lru_cache(maxsize=32)
 def _directions(width: int, layer: int, key: bytes) -> Array:
     """Return keyed random signs `[width, DIRECTIONS]`, the same ones on every machine."""
     seed = key + f"/{layer}/{width}".encode()

@@ -13,7 +13,7 @@ from django.db.models import Count
 from marketplace.screening.fingerprints import BASES, Fingerprint, key_id, similarity
 from marketplace.screening.models import FingerprintBand, StoredFingerprint
 
-CANDIDATES = 1000  # compared at most: those with the most bands in common
+CANDIDATES = 300  # compared at most: those with the most bands in common
 LOCK = "SELECT pg_advisory_xact_lock(5190362)"
 
 
@@ -71,19 +71,18 @@ def matches(fingerprint: Fingerprint, *, but: str) -> list[Match]:
     shared = (
         FingerprintBand.objects.filter(value__in=values)
         .values("fingerprint")
-        .annotate(bands=Count("pk"))
+        .annotate(bands=Count("fingerprint"))  # of the index alone, the rows are not read
         .order_by("-bands", "fingerprint")
         .values_list("fingerprint", flat=True)[:CANDIDATES]
     )
-    rows = list(
-        StoredFingerprint.objects.filter(pk__in=list(shared), key_id=key_id()).exclude(artefact_id=but).order_by("pk")
-    )
+    candidates = StoredFingerprint.objects.filter(pk__in=list(shared), key_id=key_id()).exclude(artefact_id=but)
+    rows = list(candidates.order_by("pk").values_list("artefact_id", "version", *BASES))
     if not rows:
         return []
-    by_basis = [similarity(fingerprint.of(basis), (_bytes(getattr(row, basis)) for row in rows)) for basis in BASES]
-    found = np.max(by_basis, axis=0).tolist()
-    best = sorted(zip(rows, found, strict=True), key=lambda each: (-each[1], each[0].pk))
-    return [Match(row.artefact_id, row.version, share) for row, share in best]
+    names, versions, *stored = zip(*rows, strict=True)
+    by_basis = [similarity(fingerprint.of(basis), map(_bytes, each)) for basis, each in zip(BASES, stored, strict=True)]
+    found = [Match(*each) for each in zip(names, versions, np.max(by_basis, axis=0).tolist(), strict=True)]
+    return sorted(found, key=lambda each: -each.similarity)
 
 
 def _bytes(stored: bytes | memoryview | None) -> bytes | None:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from kvcache.server.payloads import Given, to_file
 from latentmas.events.types import Metadata
 from latentmas.jobs.commands import start
+from latentmas.protocol.money import Money
 from latentmas.protocol.vectors import write_vectors
 from latentmas.registry import data_file
 from latentmas.rest.answers import CONTENT_TYPE
@@ -31,16 +32,20 @@ from latentmas.rest.scopes import SCOPES
 from latentmas.transparency.tasks import seal_log
 from marketplace.accounts.commands import create_token
 from marketplace.agents.commands import Profile, register_agent
+from marketplace.agents.queries import get_agent
 from marketplace.artefacts.commands import withdraw
 from marketplace.artefacts.outputs import PATHS
 from marketplace.certification.commands import open_rotation
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.listings.lifecycle_events import Access
+from marketplace.payments.by_hand import top_up_by_hand
+from marketplace.reputation.review_commands import write_review
 from marketplace.sales.commands import Buyer
 from marketplace.sales.goods import Delivery, Kind
 from marketplace.sales.purchasing import buy
 from marketplace.sales.quotes import quote as quoted
+from marketplace.sales.quotes import sealed
 from tests.marketplace import sample
 from tests.marketplace.artefacts.sample import on_sale, screen
 from tests.marketplace.artefacts.selling import OFFER, uploaded
@@ -57,16 +62,21 @@ MODELS = (sample.SOURCE, sample.TARGET, "gpt-4", "qwen-7b")
 BY = Metadata(actor="command:fuzz")
 WEBHOOK = {"url": "https://hooks.example/latentmas", "types": ["agent.registered"]}
 LOCAL: dict[str, Any] = {"SERVER_NAME": "localhost"}  # allowed outside tests, too
+PAYOUT = {"amount": 10, "currency": "USD", "destination": "DE02 1203 0000 0000 2020 51"}
+TOP_UP = {"amount": 10, "currency": "USD", "gateway": "manual"}
 UPLOADED = b"a file that is no W-Matrix"
 # Where the version is that `If-Match` is about, by how its address begins.
 VERSIONED = (
     "/api/agents/{agent_id}",
+    "/api/payouts/{payout_id}",
     "/api/w-matrices/{listing_id}",
     "/api/webhooks/{webhook_id}",
     "/api/purchases/{sale_id}",
+    "/api/reviews/{review_id}",
     *(f"/api/{path}/{{artefact_id}}" for path in PATHS.values()),
 )
 SOLD = "1f0b1b5e-0000-4000-8000-000000000001"  # the listing in the example of a quote, of somebody else
+PURCHASE = "7d0c2a4e-0000-4000-8000-000000000001"  # the one in the example of a review
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +101,11 @@ def stocked() -> Stock:
     headers = {"Authorization": f"Bearer {secret}"}
     file, snapshot = io.BytesIO(), to_file(Given(memory(3)))
     w_matrix().write(file)
+    top_up_by_hand(get_agent(agent), Money(1000, "USD"), reason="a test", metadata=BY)
     places = _places(Client(headers=headers, **LOCAL), agent, file.getvalue(), snapshot)
-    places |= {"token_id": (token.id,), "agent_id": (agent, guest), "sale_id": _sales(agent, guest, file.getvalue())}
+    places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
+    places["sale_id"] = _sales(agent, guest, file.getvalue())
+    places["review_id"] = _reviewed(places["sale_id"][1], guest)
     fields = {
         "source_model": (sample.SOURCE, "gpt-4"),
         "target_model": (sample.TARGET, "qwen-7b"),
@@ -102,6 +115,8 @@ def stocked() -> Stock:
         "memory": places["memory_id"],
         "domain": ("publisher.example",),
         "public_key": (base64.b64encode(bytes(32)).decode(),),
+        "currency": ("USD",),
+        "gateway": ("manual",),
         "after": (0, 1),
         "from": (1,),
         "to": (2,),
@@ -111,6 +126,8 @@ def stocked() -> Stock:
         "required": ("1.0.0",),
         "successor": ("1.0.0",),
         "item": (SOLD,),
+        "purchase": (PURCHASE,),
+        "seller": (agent, guest),
         "quote": (_quote(agent),),
         **{name: (value,) for name, value in WEBHOOK.items()},
     }
@@ -140,6 +157,8 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
         "webhook_id": (_made(client, "/api/webhooks", WEBHOOK),),
         "upload_id": (_made(client, "/api/uploads", {"size": len(UPLOADED), "digest": digest}),),
         "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
+        "top_up_id": (_made(client, "/api/top-ups", TOP_UP),),
+        "payout_id": (_made(client, "/api/payouts", PAYOUT),),
         "memory_id": (memory_id,),
         "artefact_id": tuple(_artefacts(client, agent, memory_id)),
     }
@@ -149,12 +168,17 @@ def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
     """Let the agent buy from the guest, and the guest from the agent; return the sales."""
     mine = _listing(agent, file)
     _listing(guest, file, listing_id=SOLD)
-    return _bought(SOLD, agent), _bought(mine, guest)
+    return _bought(SOLD, agent, sale=PURCHASE), _bought(mine, guest, sale=str(uuid4()))
 
 
-def _bought(listing: str, buyer: str) -> str:
+def _bought(listing: str, buyer: str, *, sale: str) -> str:
     made = quoted(Kind.W_MATRIX, listing, delivery=Delivery(), buyer=buyer)
-    return buy(made.token, buyer=Buyer(buyer), metadata=BY)[0]
+    return buy(sealed(replace(made.quote, id=sale)), buyer=Buyer(buyer), metadata=BY)[0]
+
+
+def _reviewed(sale: str, buyer: str) -> tuple[str, ...]:
+    write_review(sale, agent=buyer, rating=3, text="as it says", metadata=BY)
+    return (sale,)
 
 
 def _quote(buyer: str) -> str:

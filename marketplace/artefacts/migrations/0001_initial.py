@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='ArtefactSegment',
             fields=[
-                ('id', models.CharField(max_length=70, primary_key=True, serialize=False)),
+                ('id', models.CharField(max_length=73, primary_key=True, serialize=False)),
                 ('artefact_id', models.CharField(max_length=36)),
                 ('place', models.PositiveIntegerField(help_text='From 0 on, in the order of appending.')),
                 ('session', models.PositiveIntegerField(help_text='From 1 on.')),

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.factors import log_factor
 from marketplace.pricing.configuration import Configuration
-from marketplace.pricing.formula import Asked, PriceFactors, price_of, token_factor
+from marketplace.pricing.formula import Asked, PriceFactors, price_of
 
 USUAL = Configuration()
 NOTHING, ALL = PriceFactors(0, 0.0, 0.0, 0.0), PriceFactors(131_072, 1.0, 1.0, 1.0)
@@ -58,7 +59,7 @@ def test_the_price_can_be_computed_again_from_its_breakdown(
 @given(st.integers(0, 10**7), st.integers(0, 10**7), st.integers(1, 10**7))
 def test_more_tokens_never_cost_less(one: int, other: int, ceiling: int) -> None:
     few, many = sorted((one, other))
-    assert 0 <= token_factor(few, ceiling) <= token_factor(many, ceiling) <= 1
+    assert 0 <= log_factor("tokens", few, ceiling) <= log_factor("tokens", many, ceiling) <= 1
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -0.01, 1.01])
