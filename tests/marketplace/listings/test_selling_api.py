@@ -90,7 +90,7 @@ def test_a_file_is_listed_scanned_and_then_offered(publisher, seller, client, da
     assert (job.state, job.result["offered"], job.result["reasons"]) == ("done", True, [])
     shown = client.get(made["Location"]).json()
     assert (shown["version"], shown["basis"], shown["certification"]) == ("1.0.0", "declared", None)
-    assert client.get(f"{made['Location']}/versions/1.0.0/file").getvalue() == data
+    assert publisher.get(f"{made['Location']}/versions/1.0.0/file").getvalue() == data
     assert [row["title"] for row in client.get(W_MATRICES).json()["results"]] == ["Mine"]
     assert [each.licences[0]["model"] for each in Listing.objects.all()] == [SOURCE]
 
