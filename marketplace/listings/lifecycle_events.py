@@ -1,6 +1,6 @@
 """Events of a listing's life after its publication, in its stream `listing/<id>`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 
 from latentmas.events.types import event
@@ -150,3 +150,11 @@ class TextsErased:
     """What these commitments are of is gone, and with it the salts that open them."""
 
     commitments: tuple[str, ...]
+
+
+def _is_event(kind: object) -> bool:
+    return isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == __name__
+
+
+# Every event of this module: all of them move the listing's stream on, those about its members too.
+LIFECYCLE: tuple[type, ...] = tuple(filter(_is_event, list(globals().values())))

@@ -22,8 +22,8 @@ from marketplace.listings.certification_events import (
 )
 from marketplace.listings.certified_rows import certify, figures
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
-from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.lifecycle_projection import LIFECYCLE, Texts, apply_lifecycle, is_offered, show
+from marketplace.listings.lifecycle_events import LIFECYCLE, Access
+from marketplace.listings.lifecycle_projection import Texts, apply_lifecycle, is_offered, show
 from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.texts import read_of
