@@ -26,7 +26,7 @@ EVENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 # recorded_at as text: the drivers would raise for a damaged one.
 ROWS = (
     "SELECT position, event_id, stream, version, type, schema, payload, metadata, CAST(recorded_at AS TEXT), "
-    "body, salt, leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position"
+    "body, salt, leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
 )
 NEXT = "SELECT MIN(position) FROM events_event WHERE position > %s"
 ENDS = "SELECT (SELECT position FROM events_loghead WHERE id = 1), (SELECT MAX(position) FROM events_event)"
@@ -211,15 +211,15 @@ def _rows(*, until: int, after: int = -(1 << 63)) -> Iterator[Row]:
 
 
 def read_by_position(sql: str, *, after: int, until: int, page: int) -> Iterator[Any]:
-    """Yield the rows after one position up to another, so many positions a query; `sql` takes the two.
+    """Yield the rows after one position up to another, so many positions a query; `sql` takes the two and a limit.
 
-    With a LIMIT instead, PostgreSQL may sort all that is left of the table for every page: it does so where the table
-    has grown since its statistics were taken.
+    Both, because PostgreSQL plans by statistics, which are old where the table has grown. With the limit alone it may
+    sort all that is left of the table for every page; with the range alone it may start two workers for each.
     """
     with connection.cursor() as cursor:
         while after < until:
             end = min(after + page, until)
-            cursor.execute(sql, [after, end])
+            cursor.execute(sql, [after, end, page])
             rows = cursor.fetchall()
             yield from rows
             if not rows:  # a gap, which may be of any length

@@ -18,7 +18,7 @@ from latentmas.events.verification import Fault, as_bytes, read_by_position
 from latentmas.protocol.verification.errors import VerificationFailed
 from latentmas.protocol.verification.notes import ED25519, VerifierKey, read_note, read_tree_head, verified
 
-LEAVES = "SELECT leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position"
+LEAVES = "SELECT leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
 PAGE = 10_000
 TILE_SIZE = "SELECT position FROM events_followercursor WHERE name = 'merkle tree'"
 TILE = 'SELECT hashes FROM transparency_tile WHERE level = %s AND "index" = %s'
