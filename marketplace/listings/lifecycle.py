@@ -36,9 +36,8 @@ class Right(Enum):
 def require_right(state: ListingState, agent: str | None, right: Right) -> None:
     """Raise NotFound where there is no such listing for the agent, NotAllowed where it lacks the right."""
     lifecycle = state.lifecycle
-    if state.created is None or (
-        agent is not None and lifecycle.access is Access.PRIVATE and not lifecycle.is_member(agent)
-    ):
+    hidden = agent is not None and lifecycle.access is Access.PRIVATE and not lifecycle.is_member(agent)
+    if state.created is None or hidden:
         raise NotFound("there is no such listing", resolution="Browse GET /api/w-matrices.")
     if agent is None or agent == lifecycle.owner or lifecycle.collaborators.get(agent) in right.value:
         return

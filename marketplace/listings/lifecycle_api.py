@@ -1,6 +1,7 @@
 """REST for what may happen to a listing after its publication. Every change says by `If-Match` which version it saw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.http.response import HttpResponseBase
@@ -20,7 +21,7 @@ from latentmas.rest.endpoints import problems
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import AdministerMarketplace, PublishWMatrices, requester
 from latentmas.rest.uploads import BoundedJSONParser
-from marketplace.agents.queries import acting_agent, get_agent
+from marketplace.agents.queries import acting_agent
 from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings import outputs, queries
 from marketplace.listings.lifecycle_commands import By
@@ -60,14 +61,13 @@ class AccessInput(StrictSerializer):
     access = serializers.ChoiceField([each.value for each in Access])
 
 
-class TransferInput(StrictSerializer):
-    agent = serializers.CharField(max_length=36, help_text="The agent that owns the listing from then on.")
-
-
 def changing(
-    *, by: type[BasePermission] = PublishWMatrices, **operations: tuple[str, type[StrictSerializer] | None]
+    *,
+    by: type[BasePermission] = PublishWMatrices,
+    answers: Mapping[int, Any] = MappingProxyType({200: outputs.ListingOutput}),
+    **operations: tuple[str, type[StrictSerializer] | None],
 ) -> Callable[[Any], Any]:
-    """Decorate a view as changes of a listing that exists, by method; it answers with the listing."""
+    """Decorate a view as changes of a listing that exists, by method; it answers with the listing, if nothing else."""
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Any:
         limited = permission_classes([by])(parser_classes([BoundedJSONParser])(idempotent()(view)))
@@ -78,7 +78,7 @@ def changing(
                 operation_id=operation,
                 parameters=[IF_MATCH, *([PARAMETER] if method == "POST" else [])],
                 request=shape,
-                responses={200: outputs.ListingOutput} | problems(410),
+                responses={**answers, **problems(410)},
             )(described)
         return described
 
@@ -141,14 +141,6 @@ def access(request: Request, listing_id: str) -> Response:
     """Make a listing public, gated or private."""
     wanted = Access(read(object_in(request), AccessInput)["access"])
     commands.change_access(listing_id, access=wanted, by=as_agent(request))
-    return answer(listing_id)
-
-
-@changing(POST=("w_matrices_transfer", TransferInput))
-def transfer(request: Request, listing_id: str) -> Response:
-    """Hand a listing over to another agent; the former owner keeps no right in it."""
-    to = get_agent(read(object_in(request), TransferInput)["agent"]).id
-    commands.transfer_listing(listing_id, to=to, by=as_agent(request))
     return answer(listing_id)
 
 

@@ -73,9 +73,31 @@ class SplitChanged:
     split: Split
 
 
+@event("listing.transfer_offered")
+@dataclass(frozen=True, slots=True)
+class TransferOffered:
+    """The owner would hand the listing over; it remains the owner's until the agent accepts."""
+
+    to: str  # the agent
+
+
+@event("listing.transfer_withdrawn")
+@dataclass(frozen=True, slots=True)
+class TransferWithdrawn:
+    to: str  # to whom it was offered
+
+
+@event("listing.transfer_declined")
+@dataclass(frozen=True, slots=True)
+class TransferDeclined:
+    to: str  # the agent, which declines
+
+
 @event("listing.transferred")
 @dataclass(frozen=True, slots=True)
 class ListingTransferred:
+    """The agent has accepted."""
+
     seller: str  # the agent that owns it from now on
 
 

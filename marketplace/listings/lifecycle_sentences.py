@@ -39,6 +39,12 @@ def _about_members(data: object) -> str | None:
     match data:
         case life.ListingTransferred():
             return f"Handed over to {data.seller}."
+        case life.TransferOffered():
+            return f"Offered to {data.to}, which may take it over."
+        case life.TransferWithdrawn():
+            return f"No longer offered to {data.to}."
+        case life.TransferDeclined():
+            return f"Declined by {data.to}."
         case life.CollaboratorAdded():
             return f"{data.agent} works on it as {data.role.value}."
         case life.CollaboratorRemoved():

@@ -17,6 +17,7 @@ class Lifecycle:
     price: Money | None = None
     split: Split = DEFAULT_SPLIT
     access: Access = Access.PUBLIC
+    offered_to: str | None = None  # the agent that may take the listing over
     collaborators: Mapping[str, Role] = field(default_factory=dict)
     granted: frozenset[str] = frozenset()
     asking: frozenset[str] = frozenset()  # agents whose access request is open
@@ -64,7 +65,11 @@ def _members(state: Lifecycle, data: object) -> Lifecycle:
     match data:
         case life.ListingTransferred(seller=seller):
             others = {agent: role for agent, role in state.collaborators.items() if agent != seller}
-            return replace(state, owner=seller, collaborators=others)
+            return replace(state, owner=seller, offered_to=None, collaborators=others)
+        case life.TransferOffered(to=to):
+            return replace(state, offered_to=to)
+        case life.TransferWithdrawn() | life.TransferDeclined():
+            return replace(state, offered_to=None)
         case life.CollaboratorAdded(agent=agent, role=role):
             return replace(state, collaborators={**state.collaborators, agent: role})
         case life.CollaboratorRemoved(agent=agent):

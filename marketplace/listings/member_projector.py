@@ -19,6 +19,9 @@ Members = dict[str, ListingMember]
     writes=[ListingMember],
     handles=[
         ListingCreated,
+        life.TransferOffered,
+        life.TransferWithdrawn,
+        life.TransferDeclined,
         life.ListingTransferred,
         life.CollaboratorAdded,
         life.CollaboratorRemoved,
@@ -43,11 +46,16 @@ def _apply(event: Envelope, members: Members, texts: Texts) -> None:
         case ListingCreated(seller=seller):
             _member(event, members, seller).owner = True
         case life.ListingTransferred(seller=seller):
-            for row in members.values():
-                if row.listing_id == listing_id_of(event) and row.owner:
-                    row.owner = False
+            for row in _of_listing(event, members):
+                row.owner, row.offered_at = False, None
             owner = _member(event, members, seller)
             owner.owner, owner.role = True, None
+        case life.TransferOffered(to=to):
+            for row in _of_listing(event, members):
+                row.offered_at = None
+            _member(event, members, to).offered_at = event.recorded_at
+        case life.TransferWithdrawn(to=to) | life.TransferDeclined(to=to):
+            _member(event, members, to).offered_at = None
         case life.CollaboratorAdded(agent=agent, role=role):
             _member(event, members, agent).role = role.value
         case life.CollaboratorRemoved(agent=agent):
@@ -59,7 +67,11 @@ def _apply(event: Envelope, members: Members, texts: Texts) -> None:
         case life.AccessRefused(agent=agent, reason=reason):
             _set(_member(event, members, agent), Request.REFUSED, reason, texts)
         case life.TextsErased(commitments=commitments):
-            erase((row for row in members.values() if row.listing_id == listing_id_of(event)), commitments)
+            erase(_of_listing(event, members), commitments)
+
+
+def _of_listing(event: Envelope, members: Members) -> list[ListingMember]:
+    return [row for row in members.values() if row.listing_id == listing_id_of(event)]
 
 
 def _member(event: Envelope, members: Members, agent: str) -> ListingMember:

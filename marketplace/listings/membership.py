@@ -1,4 +1,4 @@
-"""Who owns a listing, who works on it, and who sees it or gets its files: state + command -> events. Pure."""
+"""Who works on a listing, and who sees it or gets its files: state + command -> events. Pure."""
 
 import re
 
@@ -15,19 +15,12 @@ GRANTED = 1000
 ASKING = 1000
 
 
-def decide_transfer(state: ListingState, agent: str | None, *, to: str) -> Events:
-    """Hand the listing over; the former owner keeps no right in it. Raises NotFound, NotAllowed or InvalidInput."""
-    require_right(state, agent, Right.OWN)
-    require_open(state)
-    return () if _agent(to) == state.lifecycle.owner else (life.ListingTransferred(to),)
-
-
 def decide_collaborator(state: ListingState, agent: str | None, *, who: str, role: Role) -> Events:
     """Give an agent a role. Raises NotFound, NotAllowed, InvalidInput or Conflict."""
     require_right(state, agent, Right.OWN)
     require_open(state)
     collaborators = state.lifecycle.collaborators
-    if _agent(who) == state.lifecycle.owner:
+    if check_agent(who) == state.lifecycle.owner:
         raise Conflict("the owner may do everything already")
     if who not in collaborators and len(collaborators) >= COLLABORATORS:
         raise Conflict(f"the listing has {COLLABORATORS} collaborators, the limit", resolution="Remove one first.")
@@ -75,7 +68,7 @@ def decide_grant(state: ListingState, agent: str | None, *, who: str) -> Events:
     require_open(state)
     if len(state.lifecycle.granted) >= GRANTED:
         raise Conflict(f"{GRANTED} agents have access, the limit", resolution="Make the listing public.")
-    return () if _agent(who) in state.lifecycle.granted else (life.AccessGranted(who),)
+    return () if check_agent(who) in state.lifecycle.granted else (life.AccessGranted(who),)
 
 
 def decide_refuse(state: ListingState, agent: str | None, *, who: str, reason: str) -> Events:
@@ -87,7 +80,8 @@ def decide_refuse(state: ListingState, agent: str | None, *, who: str, reason: s
     return (life.AccessRefused(who, check_reason(reason)),)
 
 
-def _agent(text: str) -> str:
+def check_agent(text: str) -> str:
+    """Return the id of an agent. Raises InvalidInput."""
     if AGENT.fullmatch(text) is None:
         raise InvalidInput(f"{text[:100]!r} is not the id of an agent", field="agent")
     return text

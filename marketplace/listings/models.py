@@ -208,6 +208,7 @@ class ListingMember(models.Model):
     role = models.CharField(max_length=20, choices=ROLES, null=True)  # noqa: DJ001 - null: no collaborator
     request = models.CharField(max_length=10, choices=Request.choices, null=True)  # noqa: DJ001 - null: none
     message = models.TextField(blank=True, help_text="Of the request, or the reason of its refusal.")
+    offered_at = models.DateTimeField(null=True, help_text="Since when it may take the listing over; null: it may not.")
     texts = models.JSONField(default=dict)
     changed_at = models.DateTimeField()
 
