@@ -46,6 +46,7 @@ class Listing(models.Model):
     id = models.CharField(max_length=36, primary_key=True)
     title = models.CharField(max_length=200)
     description = models.TextField()
+    seller_statement = models.TextField(null=True, help_text="By what right the seller offers it.")  # noqa: DJ001
     source_model = models.CharField(max_length=100)
     target_model = models.CharField(max_length=100)
     space = models.CharField(max_length=20, choices=SPACES)

@@ -176,6 +176,9 @@ class SplitOutput(serializers.Serializer[Any]):
 
 class ListingOutput(SummaryOutput):
     description = serializers.CharField()
+    seller_statement = serializers.CharField(
+        allow_null=True, help_text="By what right the seller offers it, in his own words; nobody has checked it."
+    )
     licences = LicenceOutput(many=True)
     tags = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
@@ -241,6 +244,7 @@ LIFE = ("created_at", "split", "aliases", "quarantined_at", "delisted_at", "with
 def detail(row: Listing, versions: list[ListingVersion], *, at: datetime) -> Json:
     return summary(row, at=at) | {
         "description": row.description,
+        "seller_statement": row.seller_statement,
         "licences": row.licences,
         "tags": row.tags,
         **{name: getattr(row, name) for name in LIFE},

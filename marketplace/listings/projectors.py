@@ -61,6 +61,8 @@ def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, Li
         case ListingCreated() as created:
             listings[identifier] = _listing(event, created)
             show(listings[identifier], texts, title=created.title, description=created.description)
+            if created.statement is not None:
+                show(listings[identifier], texts, seller_statement=created.statement)
         case VersionPublished() as published:
             row = _version(event, listings[identifier], published)
             versions[row.id] = row

@@ -86,7 +86,8 @@ def w_matrices(request: Request) -> HttpResponseBase:
 
     def create() -> Response:
         published = _published(wanted, file, agent, wanted["source_model"], wanted["target_model"])
-        offer = publication.Offer(**{name: wanted[name] for name in OFFERED}, access=Access(wanted["access"]))
+        said = {name: wanted[name] for name in OFFERED} | {"seller_statement": wanted.get("seller_statement")}
+        offer = publication.Offer(**said, access=Access(wanted["access"]))
         by = By(agent, metadata_of(request))
         listing_id = publication.open_listing(offer, published, signature=_signature(wanted, agent, published), by=by)
         _used(wanted, agent)

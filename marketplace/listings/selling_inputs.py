@@ -12,6 +12,7 @@ from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.validation import (
     DESCRIPTION_CHARACTERS,
     MAX_PRICE,
+    STATEMENT_CHARACTERS,
     TAG_CHARACTERS,
     TAGS,
     TITLE_CHARACTERS,
@@ -111,6 +112,9 @@ class ListingFields(serializers.Serializer[Any]):
     price = PriceField(help_text=f"Minor units, at most {MAX_PRICE}.")
     tags = TagsField(
         required=False, default=(), help_text=f"At most {TAGS} of {TAG_CHARACTERS} characters each, without markup."
+    )
+    seller_statement = serializers.CharField(
+        max_length=STATEMENT_CHARACTERS, required=False, help_text="By what right you offer it; shown, not checked."
     )
     access = serializers.ChoiceField([each.value for each in Access], default=Access.PUBLIC.value)
 

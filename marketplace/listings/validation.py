@@ -16,6 +16,7 @@ METHODS = tuple(method.value for method in Method)
 MAX_PRICE = 10**12  # minor units
 TITLE_CHARACTERS = 200
 DESCRIPTION_CHARACTERS = 4000
+STATEMENT_CHARACTERS = 2000
 REASON_CHARACTERS = 500
 MODEL_CHARACTERS = 100
 SELLER_CHARACTERS = 100
@@ -32,6 +33,8 @@ def check_listing(listing: ListingCreated) -> None:
     _text(listing.source_model, "source_model", MODEL_CHARACTERS)
     _text(listing.target_model, "target_model", MODEL_CHARACTERS)
     _at_most(listing.description.plain or "", "description", DESCRIPTION_CHARACTERS)
+    if listing.statement is not None:
+        _text(listing.statement.plain or "", "seller_statement", STATEMENT_CHARACTERS)
     if listing.source_model == listing.target_model:
         raise InvalidInput(f"source and target are the same model, {listing.source_model!r}", field="target_model")
     check_price(listing.price)

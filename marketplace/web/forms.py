@@ -14,7 +14,13 @@ from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.publication import Declared, Offer
 from marketplace.listings.selling_inputs import CURRENCY, MAX_SAMPLES
-from marketplace.listings.validation import DESCRIPTION_CHARACTERS, MAX_PRICE, REASON_CHARACTERS, TITLE_CHARACTERS
+from marketplace.listings.validation import (
+    DESCRIPTION_CHARACTERS,
+    MAX_PRICE,
+    REASON_CHARACTERS,
+    STATEMENT_CHARACTERS,
+    TITLE_CHARACTERS,
+)
 
 LINES = forms.Textarea(attrs={"rows": 4})
 
@@ -72,6 +78,9 @@ class PublishForm(VersionForm):
     )
     tags = forms.CharField(max_length=1000, required=False, help_text="With commas between them.")
     access = forms.ChoiceField(choices=[(each.value, each.value) for each in Access])
+    seller_statement = forms.CharField(
+        max_length=STATEMENT_CHARACTERS, required=False, widget=LINES, help_text="By what right you offer it."
+    )
     field_order = ("agent", "title", "description", "source_model", "target_model", "price", "tags", "access")
 
     def offer(self) -> Offer:
@@ -82,6 +91,7 @@ class PublishForm(VersionForm):
             price=Money(typed["price"], CURRENCY),
             tags=tuple(word for word in words if word),
             access=Access(typed["access"]),
+            seller_statement=typed["seller_statement"].strip() or None,
         )
 
 
