@@ -5,6 +5,9 @@ BIN := .venv/bin
 export ADDRESS ?= 127.0.0.1:8000
 # Where the second run of the database tests finds a PostgreSQL; CI must have one.
 TEST_POSTGRES_URL ?= postgres://postgres@127.0.0.1:5432/postgres
+# Tests run in so many processes, a file in one; those of real models in one alone, which takes every core.
+WORKERS ?= 2
+SHARED := --numprocesses $(WORKERS) --dist loadfile
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export TRANSFORMERS_VERBOSITY ?= error
@@ -50,11 +53,12 @@ layers: setup
 	$(BIN)/lint-imports
 
 tests-sqlite: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not models" $(SHARED)
+	$(BIN)/pytest -m models
 
 tests-postgres: setup
 	@if $(BIN)/python -c "import psycopg; psycopg.connect('$(TEST_POSTGRES_URL)', connect_timeout=5).close()" 2>/dev/null; then \
-		DATABASE_URL=$(TEST_POSTGRES_URL) $(BIN)/pytest -m "database and not models"; \
+		DATABASE_URL=$(TEST_POSTGRES_URL) $(BIN)/pytest -m "database and not models" $(SHARED); \
 	elif [ -n "$$CI" ]; then \
 		echo "No PostgreSQL at $(TEST_POSTGRES_URL): in CI that is a failure."; exit 1; \
 	else \

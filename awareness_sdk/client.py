@@ -1,15 +1,19 @@
 """`AwarenessClient`: one object per server, with an attribute for each part of its API."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from awareness_sdk import exchange, vectors
+from awareness_sdk import exchange, market, vectors
 from awareness_sdk.calibration_packs import CalibrationPacksClient
 from awareness_sdk.jobs import JobsClient, Progress
 from awareness_sdk.kv_cache import KVCacheClient
+from awareness_sdk.market import UsedChain, UsedEmbeddings, UsedMemory, UsedSegments
 from awareness_sdk.memories import MemoriesClient
 from awareness_sdk.transport import Transport
 from awareness_sdk.w_matrices import WMatricesClient
+from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.w_matrix import PROTOCOL
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
@@ -96,6 +100,61 @@ class AwarenessClient:
         if response.status_code != ACCEPTED:
             return answer
         return self.jobs.wait(answer, progress=progress, timeout=timeout)
+
+    def publish_memory(
+        self,
+        memory: KVSnapshot | bytes | Path | str,
+        *,
+        title: str,
+        price: int | dict[str, Any],
+        rights: str,
+        invertible: bool,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """List a memory for sale and return its card; it is offered after a screening.
+
+        `memory` is a snapshot, a raw or .kvz file, or the id of a stored memory. `invertible` must be True: you know
+        that the text which the model has read can be won back. Options are the server's: description, version, canary,
+        floor, discount, parents. Raises AwarenessError.
+        """
+        stored = memory if isinstance(memory, str) else self.memories.upload(memory)["id"]
+        body = {"memory": stored, "title": title, "price": price, "rights": rights, "invertible": invertible}
+        return dict(self._transport.json("POST", "/api/memories", body=body | options))
+
+    def memories_on_sale(self, kind: str = market.MEMORIES, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Yield what is on sale, the cheapest first. Filters are the server's: model, seller, price_max, tokens_min.
+
+        `kind` is "memories", "reasoning-chains", "long-term-memories" or "embeddings". Needs no API key.
+        """
+        return market.on_sale(self._transport, kind, filters)
+
+    def use_memory(self, memory_id: str, model: str | None = None, **wanted: Any) -> UsedMemory:
+        """Buy one use of a memory for a model, by default its own; returns it ready for the model.
+
+        Wanted may be: max_price in minor units, above which nothing is bought; version, minimum_retention,
+        target_weights. Raises PriceTooHigh or AwarenessError; where the memory cannot be aligned well enough to the
+        model nothing is charged.
+        """
+        return market.use_memory(self._transport, memory_id, model, wanted)
+
+    def use_reasoning_chain(self, chain_id: str, model: str | None = None, **wanted: Any) -> UsedChain:
+        """Buy one use of a reasoning chain for a model: its memory, from which the model goes on, and its steps.
+
+        `after_step` ends it earlier than the last step. Otherwise as `use_memory`.
+        """
+        return market.use_chain(self._transport, chain_id, model, wanted)
+
+    def select_long_term_memory(self, memory_id: str, **wanted: Any) -> dict[str, Any]:
+        """Return which segments a `query` would choose within a `token_budget`: ids, tokens, relevance; free."""
+        return dict(self._transport.json("POST", f"/api/{market.LONG_TERM}/{memory_id}/select", body=wanted))
+
+    def use_long_term_memory(self, memory_id: str, model: str | None = None, **wanted: Any) -> UsedSegments:
+        """Buy the segments that a `query` chooses within a `token_budget`. Otherwise as `use_memory`."""
+        return market.use_segments(self._transport, memory_id, model, wanted)
+
+    def buy_embeddings(self, embeddings_id: str, **wanted: Any) -> UsedEmbeddings:
+        """Buy a file of embeddings. Wanted may be: max_price in minor units, version."""
+        return market.buy_embeddings(self._transport, embeddings_id, wanted)
 
     def close(self) -> None:
         self._transport.close()

@@ -7,7 +7,7 @@ from awareness_sdk.transport import Transport
 from latentmas.protocol.snapshot import KVSnapshot, write_snapshot
 
 Result = dict[str, Any]
-BASE = "/api/memories"
+BASE = "/api/stored-memories"
 
 
 class MemoriesClient:

@@ -1,6 +1,5 @@
 """Align vectors to another model's space: `client.align_vector(vector, "all-minilm-l6-v2", "smollm2-135m")`."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,12 +8,11 @@ import numpy as np
 from awareness_sdk import snapshots
 from awareness_sdk.metrics import RESULT_HEADER, result_of
 from awareness_sdk.transport import SAFETENSORS, Transport
-from latentmas.protocol import tensors
+from latentmas.protocol.vectors import read_vectors, write_vectors
 from latentmas.protocol.w_matrix import PROTOCOL
 
 Result = dict[str, Any]
 ALIGN = "/api/latentmas/vectors/align"
-KIND = "vectors"
 
 
 def align_vectors(transport: Transport, vectors: Any, *, options: Mapping[str, Any]) -> Result:
@@ -32,9 +30,8 @@ def align_vectors(transport: Transport, vectors: Any, *, options: Mapping[str, A
         answer = dict(transport.json("POST", ALIGN, body=body))
         name = "aligned_vector" if single else "aligned_vectors"
         return answer | {name: np.asarray(answer[name], np.float32)}
-    file = io.BytesIO()
-    tensors.write(file, {KIND: np.atleast_2d(array)}, {"kind": KIND, "version": 1})
-    response = transport.send("POST", ALIGN, content=file.getvalue(), params=params, accept=SAFETENSORS)
-    aligned = tensors.parse_tensors(response.content, max_bytes=len(response.content)).read(KIND)
+    file = write_vectors(np.atleast_2d(array))
+    response = transport.send("POST", ALIGN, content=file, params=params, accept=SAFETENSORS)
+    aligned = read_vectors(response.content).array
     result = result_of(response.headers[RESULT_HEADER])
     return result | ({"aligned_vector": aligned[0]} if single else {"aligned_vectors": aligned})

@@ -99,7 +99,7 @@ def measure(pack: Path, data: Path, variables: dict[str, str]) -> dict[str, Any]
     figures: dict[str, Any] = {}
     with web_process(environment) as (address, pid), httpx.Client(base_url=address, timeout=None) as client:
         key = {"Authorization": f"Bearer {token}"}
-        for path in ("/healthz", "/api/calibration-packs", "/api/memories"):
+        for path in ("/healthz", "/api/calibration-packs", "/api/stored-memories"):
             client.get(path, headers=key).raise_for_status()
         at_rest = memory(pid, "VmRSS")
         figures["at_rest_megabytes"] = round(at_rest)

@@ -20,6 +20,7 @@ from factory.certifying import jobs as _certifier  # noqa: F401 - registers its 
 from factory.cold_start import jobs as _catalogue  # noqa: F401 - registers its handlers
 from factory.contributed import basis_of, require_genuine, runnable, text_of
 from factory.generation import GenerationRequest, made_before, result_of
+from factory.memories import jobs as _memories  # noqa: F401 - registers its handler
 from factory.recipes import results
 from factory.recipes.results import Generated
 from factory.session import FactorySession

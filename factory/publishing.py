@@ -19,8 +19,8 @@ from marketplace.listings.aggregate import CertificationDecision, listing_id_for
 from marketplace.listings.certification_events import VersionCertified, VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
-from marketplace.listings.free_text import FreeText
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.texts.free_text import FreeText
 
 SELLER = "latentmas"
 FREE = Money(0, "USD")  # until purchases exist

@@ -1,6 +1,5 @@
 """What admin pages share: rows that cannot be edited, their export, and the page that asks before an action is done."""
 
-import csv
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,8 @@ from django.template.response import TemplateResponse
 from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a cell for a formula
+from latentmas.csv_text import CONTENT_TYPE, csv_lines
+
 ROWS_AT_ONCE = 1000
 
 
@@ -40,30 +40,20 @@ class ReadOnlyAdmin(UneditableAdmin):
         """Answer with the columns of the list; row by row, so that the log fits too."""
         name = f"{self.opts.model_name}.csv"
         return StreamingHttpResponse(
-            _csv_lines(self, queryset, list(self.get_list_display(request))),
-            content_type="text/csv; charset=utf-8",
+            csv_lines(_rows(self, queryset, list(self.get_list_display(request)))),
+            content_type=CONTENT_TYPE,
             headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-store"},
         )
 
 
-class _Line:
-    """A file that hands back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv_lines(page: "admin.ModelAdmin[Any]", rows: QuerySet[Any], columns: list[Any]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield writer.writerow([label_for_field(name, page.model, page) for name in columns])
+def _rows(page: "admin.ModelAdmin[Any]", rows: QuerySet[Any], columns: list[Any]) -> Iterator[list[object]]:
+    yield [label_for_field(name, page.model, page) for name in columns]
     for row in rows.iterator(chunk_size=ROWS_AT_ONCE):
-        yield writer.writerow([_cell(lookup_field(name, row, page)[2]) for name in columns])
+        yield [_cell(lookup_field(name, row, page)[2]) for name in columns]
 
 
 def _cell(value: object) -> object:
-    """Return a value as a cell; text that a spreadsheet would carry out begins with an apostrophe."""
-    text = strip_tags(value) if isinstance(value, SafeString) else value
-    return f"'{text}" if isinstance(text, str) and text.startswith(FORMULA) else text
+    return strip_tags(value) if isinstance(value, SafeString) else value
 
 
 def confirmation(

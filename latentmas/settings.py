@@ -28,6 +28,10 @@ LOG_SIGNING_KEY = env.signing_key("LOG_SIGNING_KEY", fallback_file=None if PRODU
 CERTIFICATE_SIGNING_KEY = env.signing_key(
     "CERTIFICATE_SIGNING_KEY", fallback_file=None if PRODUCTION else DATA_DIR / "certificate_signing_key"
 )
+# The web processes' own: receipts are signed when they are asked for.
+RECEIPT_SIGNING_KEY = env.signing_key(
+    "RECEIPT_SIGNING_KEY", fallback_file=None if PRODUCTION else DATA_DIR / "receipt_signing_key"
+)
 LOG_ORIGIN = env.key_name("LOG_ORIGIN", "localhost/latentmas")
 LOG_WITNESSES = env.verifier_keys("LOG_WITNESSES")
 
@@ -67,6 +71,7 @@ INSTALLED_APPS = [
     "marketplace.pricing",
     "marketplace.reputation",
     "marketplace.sales",
+    "marketplace.screening",
     "marketplace.uploads",
     "marketplace.webhooks",
     "marketplace.web",
@@ -241,6 +246,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "void purchases whose hold has run out": {
+        "task": "marketplace.sales.reconcile",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "seal the log": {"task": "latentmas.transparency.seal", "schedule": 60.0, "options": {"expires": 60}},
     "run the factory": {"task": "factory.weekly_run", "schedule": crontab(day_of_week="sun", hour="2", minute="0")},
     "delete old jobs": {"task": "latentmas.jobs.delete_old", "schedule": crontab(hour="3", minute="10")},
@@ -263,6 +273,10 @@ CELERY_BEAT_SCHEDULE = {
     "ask the domains of verified publishers again": {
         "task": "marketplace.agents.verify_again",
         "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
+    },
+    "grant the bonuses of the last month": {
+        "task": "marketplace.reputation.grant_bonuses",
+        "schedule": crontab(hour="4", minute="30"),
     },
     "delete old idempotency keys": {
         "task": "latentmas.idempotency.delete_old",
@@ -328,6 +342,7 @@ SPECTACULAR_SETTINGS = {
     # Of fields that share a name but not their choices.
     "ENUM_NAME_OVERRIDES": {
         "CompressionMethodEnum": "kvcache.compression.plan.METHODS",
+        "GoodsKindEnum": "marketplace.sales.models.KINDS",
         "FitMethodEnum": [method.value for method in Method],
         "ListingReportKindEnum": "marketplace.curation.models.Kind",
         "ProtocolEnum": [PROTOCOL],

@@ -9,9 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import User
+from django.apps import apps
+from django.contrib.auth.models import Group, Permission, User
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test import Client
 from pytest_django import Settings
 
@@ -51,6 +53,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if torch := sys.modules.get("torch"):
         threads = item.config.stash.setdefault(THREADS, torch.get_num_threads())
         torch.set_num_threads(threads if item.get_closest_marker("models") else 1)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Let the groups that a migration makes outlive the flush that ends a test with real transactions."""
+    with django_db_blocker.unblock():
+        rows = Permission.objects.exclude(group=None).values_list("group__name", "content_type__app_label", "codename")
+        granted = list(rows)
+
+    def restore(**_: Any) -> None:
+        for name, app, codename in granted:
+            group, _new = Group.objects.get_or_create(name=name)
+            group.permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+
+    # The last app's: all others have their permissions again by then.
+    post_migrate.connect(restore, sender=list(apps.get_app_configs())[-1], weak=False)
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt32, UInt64
 
+from latentmas.protocol.minhash import mixed, odd, signature
+
 WORDS = re.compile(r"\w+")
 GRAM = 5  # words
 PERMUTATIONS = 128
 SHARED_OF_BOTH = 0.25  # Jaccard: near duplicates share this much of the 5-grams of the two
 SHARED_OF_SHORTER = 0.5  # containment: or this much of the shorter's
 LEAST_MATCHES = 3  # of the permutations: from here on two documents are compared
-CHUNK = 512  # 5-grams under all permutations at a time, so that they stay in the processor's cache
 GROUPS = Path(__file__).parents[1] / "data" / "groups.json"
 
 Hashes = UInt64[np.ndarray, " grams"]
@@ -59,19 +60,14 @@ def _grams(text: str, known: dict[str, int]) -> Hashes:
     words = np.fromiter(map(known.__getitem__, found), dtype=np.uint64, count=len(found))
     words = np.resize(words, max(GRAM, len(words)))
     sums = np.zeros(len(words) - GRAM + 1, dtype=np.uint64)
-    for place, factor in enumerate(_odd(GRAM, seed=1)):
+    for place, factor in enumerate(odd(GRAM, seed=1)):
         sums += words[place : place + len(sums)] * factor
-    return np.unique(_mixed(sums))
+    return np.unique(mixed(sums))
 
 
 def _signatures(grams: Sequence[Hashes]) -> Signatures:
-    """Return the least hash of each document's grams under each permutation: multiply, add, keep the high half."""
-    factors, offsets = _odd(PERMUTATIONS, seed=2), _odd(PERMUTATIONS, seed=3)
-    least = np.empty((len(grams), PERMUTATIONS), dtype=np.uint32)
-    for number, hashes in enumerate(grams):
-        parts = [hashes[at : at + CHUNK, None] * factors + offsets for at in range(0, len(hashes), CHUNK)]
-        least[number] = np.min([part.min(axis=0) for part in parts], axis=0) >> np.uint64(32)
-    return least
+    """Return the signature of each document's grams."""
+    return np.array([signature(hashes, permutations=PERMUTATIONS) for hashes in grams])
 
 
 def _candidates(signatures: Signatures) -> Iterator[tuple[int, int]]:
@@ -107,16 +103,3 @@ def _root(parents: list[int], index: int) -> int:
         parents[index] = parents[parents[index]]
         index = parents[index]
     return index
-
-
-@ft.cache
-def _odd(count: int, *, seed: int) -> UInt64[np.ndarray, " count"]:
-    return np.random.default_rng(seed).integers(1 << 64, size=count, dtype=np.uint64) | np.uint64(1)
-
-
-def _mixed(values: Hashes) -> Hashes:
-    """Return the values with their bits mixed (the finaliser of SplitMix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values

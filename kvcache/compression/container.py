@@ -17,6 +17,7 @@ from kvcache.coding.frame import FRAME_PREFIX, compact_frame, expand_frame
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import canonical
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.marks import MARK
 from latentmas.protocol.snapshot import MAX_BYTES, KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array, TensorFile
 
@@ -119,7 +120,8 @@ def _require_profile(container: Container, profile: "OpenedProfile | None") -> N
 
 
 def _checked_document(document: dict[str, Any]) -> dict[str, Any]:
-    """Return a document whose digest and types are right."""
+    """Return a document whose digest and types are right; the mark of a delivery is no part of what it states."""
+    document = {key: value for key, value in document.items() if key != MARK}
     if document.get("kind") != KIND or document.get("version") != VERSION:
         raise InvalidInput(
             f"this is {document.get('kind')!r}, version {document.get('version')!r}; it must be {KIND!r}, "

@@ -34,6 +34,16 @@ class SafetensorsRenderer(BaseRenderer):
         return data
 
 
+class CSVRenderer(BaseRenderer):
+    """The same for CSV, by `Accept` or `?format=csv`."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
+        return data
+
+
 def wants_file(request: Request) -> bool:
     return bool(request.accepted_renderer.media_type == CONTENT_TYPE)
 

@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -26,15 +27,16 @@ class Page(Generic[Row]):
 
 
 def page_of(rows: QuerySet[Any, Row], *, order: Sequence[str], limit: int, cursor: str | None = None) -> Page[Row]:
-    """Return at most `limit` rows after the cursor, ascending by the columns of `order`.
+    """Return at most `limit` rows after the cursor, by the columns of `order`: ascending, or descending after a `-`.
 
     The columns must hold no null and together be unique. Raises InvalidInput for a cursor that does not fit them.
     """
+    names = [name.removeprefix("-") for name in order]
     if cursor:
         columns = {field.name: field for field in rows.model._meta.concrete_fields}
-        rows = rows.filter(_after(order, _decode(cursor, [columns[name] for name in order])))
+        rows = rows.filter(_after(order, _decode(cursor, [columns[name] for name in names])))
     found = list(rows.order_by(*order)[: limit + 1])
-    return Page(found[:limit], _encode(found[limit - 1], order) if len(found) > limit else None)
+    return Page(found[:limit], _encode(found[limit - 1], names) if len(found) > limit else None)
 
 
 def page_document(request: Request, page: Page[Row], show: Callable[[Row], dict[str, Any]]) -> dict[str, Any]:
@@ -42,21 +44,23 @@ def page_document(request: Request, page: Page[Row], show: Callable[[Row], dict[
     return {
         "results": [show(row) for row in page.rows],
         "next_cursor": page.next_cursor,
-        "next": None if page.next_cursor is None else _address_of(request, page.next_cursor),
+        "next": None if page.next_cursor is None else address_of(request, page.next_cursor),
     }
 
 
 def _after(order: Sequence[str], place: Sequence[Any]) -> Q:
-    """Return the condition that (a, b, ...) > place: a is greater, or a is the same and b is greater, ..."""
+    """Return the condition that (a, b, ...) is after place: a is beyond, or a is the same and b is beyond, ..."""
     after, same = Q(), Q()
-    for name, value in zip(order, place, strict=True):
-        after |= same & Q(**{f"{name}__gt": value})
+    for column, value in zip(order, place, strict=True):
+        name = column.removeprefix("-")
+        beyond = "gt" if name == column else "lt"
+        after |= same & Q(**{f"{name}__{beyond}": value})
         same &= Q(**{name: value})
     return after
 
 
 def _encode(row: object, order: Sequence[str]) -> str:
-    place = json.dumps([getattr(row, name) for name in order], separators=(",", ":"))
+    place = json.dumps([_plain(getattr(row, name)) for name in order], separators=(",", ":"))
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
@@ -74,10 +78,18 @@ def _can_hold(column: "Field[Any, Any]", value: Any) -> bool:
     """Return whether the column can hold exactly this value; may raise ValidationError or ValueError instead."""
     if isinstance(value, str):
         value.encode()  # JSON can escape half a character, which no database takes
-    return bool(column.clean(value, None) == value) and not (isinstance(value, str) and NUL in value)
+    held = column.clean(value, None)
+    if isinstance(held, datetime) and held.utcoffset() != timedelta(0):  # the columns have UTC
+        return False
+    return bool(_plain(held) == value) and not (isinstance(value, str) and NUL in value)
 
 
-def _address_of(request: Request, cursor: str) -> str:
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def address_of(request: Request, cursor: str) -> str:
+    """Return the address of the page that begins after a cursor, with the request's other parameters."""
     query = request.query_params.copy()
     query["cursor"] = cursor
     return request.build_absolute_uri(f"{request.path}?{query.urlencode()}")

@@ -10,15 +10,20 @@ from latentmas.rest.scopes import (
     CALIBRATION_PACKS_WRITE,
     KV_CACHE_COMPUTE,
     MARKETPLACE_ADMIN,
+    MEMORIES_PUBLISH,
     MEMORIES_READ,
     MEMORIES_WRITE,
+    PAYOUTS_WRITE,
     PURCHASES_WRITE,
     REPORTS_WRITE,
     RESTRICTED,
+    REVIEWS_WRITE,
+    TOP_UPS_WRITE,
     VECTORS_ALIGN,
     W_MATRICES_CERTIFY,
     W_MATRICES_GENERATE,
     W_MATRICES_PUBLISH,
+    WALLET_READ,
     WEBHOOKS_WRITE,
 )
 
@@ -63,6 +68,10 @@ class WriteMemories(ScopePermission):
     scope = MEMORIES_WRITE
 
 
+class PublishMemories(ScopePermission):
+    scope = MEMORIES_PUBLISH
+
+
 class AlignVectors(ScopePermission):
     scope = VECTORS_ALIGN
 
@@ -83,8 +92,32 @@ class WritePurchases(ScopePermission):
     scope = PURCHASES_WRITE
 
 
+class ReadWallets(ScopePermission):
+    scope = WALLET_READ
+
+
+class WriteTopUps(ScopePermission):
+    scope = TOP_UPS_WRITE
+
+
+class WritePayouts(ScopePermission):
+    """Keeps tokens with a mandate out: whoever may spend within limits may not empty the wallet past them."""
+
+    scope = PAYOUTS_WRITE
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if getattr(request.auth, "mandate", None) is not None:
+            self.message = "a token with a mandate cannot ask for payouts; use another token, or log in"
+            return False
+        return super().has_permission(request, view)
+
+
 class WriteReports(ScopePermission):
     scope = REPORTS_WRITE
+
+
+class WriteReviews(ScopePermission):
+    scope = REVIEWS_WRITE
 
 
 class WriteWebhooks(ScopePermission):

@@ -9,6 +9,7 @@ from latentmas.events.types import event
 class Purpose(StrEnum):
     LOG = "log"  # signs checkpoints
     CERTIFICATE = "certificate"  # signs certificates
+    RECEIPT = "receipt"  # signs receipts of sales
 
 
 class RevocationReason(StrEnum):

@@ -16,7 +16,11 @@ from latentmas.transparency.errors import SigningKeyMissing, SigningKeyNotUsable
 from latentmas.transparency.events import KeyCreated, KeyRetired, KeyRevoked, Purpose, RevocationReason
 from latentmas.transparency.models import SigningKey
 
-SETTINGS = {Purpose.LOG: "LOG_SIGNING_KEY", Purpose.CERTIFICATE: "CERTIFICATE_SIGNING_KEY"}
+SETTINGS = {
+    Purpose.LOG: "LOG_SIGNING_KEY",
+    Purpose.CERTIFICATE: "CERTIFICATE_SIGNING_KEY",
+    Purpose.RECEIPT: "RECEIPT_SIGNING_KEY",
+}
 
 
 @dataclass(frozen=True, slots=True)

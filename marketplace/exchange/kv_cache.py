@@ -22,7 +22,7 @@ from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported, TooLarge
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.w_matrix import read_w_matrix
-from latentmas.runners.weights import find_weights
+from marketplace.exchange.encoder import sentence_encoder
 from marketplace.listings.certificates import certificate_of, quality_of, reasons_of
 from marketplace.listings.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
@@ -31,9 +31,8 @@ from marketplace.listings.visibility import NOBODY, Viewer
 if TYPE_CHECKING:
     from kvcache.exchange.exchange import Exchanged
     from kvcache.exchange.mapping import OpenedWMatrix
-    from latentmas.runners.embedding import EmbeddingModel
 
-ENCODER, BY_MEANING = "all-minilm-l6-v2", "meaning"
+BY_MEANING = "meaning"
 OPEN_W_MATRICES = 2  # kept in memory by each process; one is some ninety megabytes in float32
 WORKING_BYTES = 4  # of a number, which is float32 while it is mapped
 OTHERS = (
@@ -67,7 +66,8 @@ class KVCacheOrder:
 
     `target_weights` is the digest of the receiver's own weights, where it states them. `reading` chooses here what the
     target will read itself; it may have chosen already (`TargetTokens.reread`). A W-Matrix that is not public is
-    applied where it is named and `viewer` may have its file.
+    applied where it is named and `viewer` may have its file; one with a price where the viewer has bought it. `paid`
+    says that its owner is paid in another way: as the helper of a sale.
     """
 
     target_model: str
@@ -77,6 +77,7 @@ class KVCacheOrder:
     target_weights: str | None = None
     reading: ReadingOrder | None = None
     viewer: Viewer = NOBODY
+    paid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     """Return the source's KV-cache as one of the target model, and record the run.
 
     Raises what `kvcache.exchange.exchange` does, ModelNotSupported for a model without a cache, WMatrixNotFound,
-    VersionYankedError, and TooLarge for a memory that is more than KV_CACHE_MAX_BYTES on the target's side.
+    VersionYankedError, PaymentRequired, and TooLarge for a memory that is more than KV_CACHE_MAX_BYTES on the
+    target's side.
     """
     from kvcache.exchange.compatibility import require_unrotated
     from kvcache.exchange.exchange import exchange
@@ -102,12 +104,14 @@ def align(handed: Handed, order: KVCacheOrder, *, at: datetime) -> KVCacheAlignm
     tokens_known, reading = _with_reading(handed.target_tokens, order.reading)
     frame, policy = handed.snapshot.frame, order.policy
     pair = {"source_model": handed.source.model, "target_model": target.model}
-    row = named_for_cache(order.listing, order.version, **pair, viewer=order.viewer) or best_for_cache(
+    payer = None if order.paid else order.viewer
+    row = named_for_cache(order.listing, order.version, **pair, viewer=order.viewer, payer=payer) or best_for_cache(
         source_model=handed.source.model,
         target_model=target.model,
         weights=frame.weights,
         at=at,
         require_certificate=policy.require_certificate,
+        payer=payer,
         context_tokens=context_tokens(frame, handed.target_tokens),
     )
     tokens = frame.tokens if handed.target_tokens is None else len(handed.target_tokens.spans)
@@ -154,7 +158,7 @@ def _with_reading(
         raise InvalidInput(
             "reread_positions were given, and a budget to choose others, too; give one of them", field="reread"
         )
-    embed = _encoder().embed if order.chooser == BY_MEANING else None
+    embed = sentence_encoder().embed if order.chooser == BY_MEANING else None
     context = Context(tokens.text_spans, text=order.text, question=order.question, embed=embed)
     reading = choose(context, order.budget, chooser=order.chooser)
     return replace(tokens, reread=reading.positions), reading
@@ -201,14 +205,6 @@ def _check_size(row: ListingVersion, tokens: int) -> None:
             limit=limit,
             size=size,
         )
-
-
-@lru_cache(maxsize=1)
-def _encoder() -> "EmbeddingModel":
-    """Return the packaged sentence encoder. Raises ModelNotSupported where models cannot be run here."""
-    from latentmas.runners.embedding import load_embedding_model
-
-    return load_embedding_model(find_weights(ENCODER, cache=settings.CACHE_DIR))
 
 
 @lru_cache(maxsize=OPEN_W_MATRICES)

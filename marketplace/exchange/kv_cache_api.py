@@ -34,7 +34,7 @@ from marketplace.memories.queries import file_of, get_memory
     query=inputs.AlignOptions,
     answer=outputs.AlignmentOutput,
     renderers=(JSONRenderer, answers.SafetensorsRenderer),
-    statuses=(410,),  # a version that is named may have been withdrawn
+    statuses=(402, 410),  # a version may have a price, and one that is named may have been withdrawn
 )
 def align_kv_cache(request: Request) -> HttpResponseBase:
     """Align a memory to another model: arrays or a stored memory's id as JSON, a raw snapshot or .kvz file as body.

@@ -1,6 +1,5 @@
 """Answers of `kv-cache/align` and `vectors/align`: each serializer beside the function that fills it."""
 
-import io
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,6 @@ from kvcache.exchange.policy import Decision, quality_facts
 from kvcache.exchange.rereading.choosing import Reading
 from kvcache.server.outputs import MAX_JSON_NUMBERS
 from kvcache.server.recording import timing
-from latentmas.protocol import tensors
 from latentmas.protocol.errors import TooLarge
 from latentmas.protocol.quality import Basis, Interval, TokenMode
 from latentmas.protocol.snapshot import KVSnapshot
@@ -23,7 +21,6 @@ from marketplace.exchange.vectors import VectorAlignment
 from marketplace.listings import outputs as listings
 
 Json = dict[str, Any]
-VECTORS = "vectors"  # the kind of a file of vectors, and the name of its tensor
 
 
 class RegisterRetentionOutput(serializers.Serializer[Any]):
@@ -197,13 +194,6 @@ def vector_rows(vectors: Array) -> list[list[float]]:
         )
     rows: list[list[float]] = vectors.tolist()
     return rows
-
-
-def vector_file(vectors: Array) -> bytes:
-    """Return vectors as a safetensors file, of the same format as in a request."""
-    file = io.BytesIO()
-    tensors.write(file, {VECTORS: vectors}, {"kind": VECTORS, "version": 1})
-    return file.getvalue()
 
 
 def _reading(reading: Reading) -> Json:

@@ -17,6 +17,7 @@ from latentmas.registry.queries import get_model
 from marketplace.listings.certificates import quality_of
 from marketplace.listings.choice import for_vectors
 from marketplace.listings.models import ListingVersion
+from marketplace.listings.visibility import Viewer
 
 OPEN_W_MATRICES = 16  # kept in memory by each process; one is a megabyte or two
 WORKING_BYTES = 4  # of a number, which is float32 while it is mapped
@@ -32,6 +33,7 @@ class VectorOrder:
     minimum_quality: float | None = None
     require_certificate: bool = True
     normalise: bool = False
+    payer: Viewer | None = None  # who must not meet a price
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ class VectorAlignment:
 def align(vectors: Array, order: VectorOrder, *, at: datetime) -> VectorAlignment:
     """Return vectors `[count, ds]` of the source as vectors of the target.
 
-    Raises ModelNotSupported, WMatrixNotFound, DimensionMismatch for another width, QualityBelowThreshold for a map
-    that the policy rules out, InvalidInput for an aligned vector of zeros to normalise, or TooLarge.
+    Raises ModelNotSupported, WMatrixNotFound, PaymentRequired, DimensionMismatch for another width,
+    QualityBelowThreshold for a map that the policy rules out, InvalidInput for an aligned vector of zeros to
+    normalise, or TooLarge.
     """
     row = for_vectors(
         source_model=get_model(order.source_model).name,
@@ -55,6 +58,7 @@ def align(vectors: Array, order: VectorOrder, *, at: datetime) -> VectorAlignmen
         version=order.version,
         at=at,
         require_certificate=order.require_certificate,
+        payer=order.payer,
     )
     quality = quality_of(row)
     _require_quality(row, order.minimum_quality)

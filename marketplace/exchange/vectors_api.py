@@ -15,12 +15,12 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from latentmas.protocol import tensors
 from latentmas.protocol.errors import InvalidInput
-from latentmas.protocol.tensors import Array, numbers
+from latentmas.protocol.tensors import numbers
+from latentmas.protocol.vectors import read_vectors, write_vectors
 from latentmas.rest import answers
 from latentmas.rest.answers import CONTENT_TYPE
-from latentmas.rest.endpoints import PROBLEM
+from latentmas.rest.endpoints import problems
 from latentmas.rest.middleware import PROTOCOL
 from latentmas.rest.parameters import (
     ArrayField,
@@ -35,6 +35,7 @@ from latentmas.rest.permissions import AlignVectors
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.exchange import outputs
 from marketplace.exchange.vectors import VectorOrder, align
+from marketplace.listings.visibility import viewer_of
 
 PROTOCOLS = ("LatentMAS/1.0", PROTOCOL)
 ALIASES = {"source": "source_model", "target": "target_model", "version": "w_matrix_version"}
@@ -79,7 +80,7 @@ class AlignVectorsInput(AlignVectorsOptions):
     responses={
         200: outputs.VectorAlignmentOutput,
         (200, CONTENT_TYPE): OpenApiTypes.BINARY,
-        **PROBLEM,
+        **problems(400, 402),
     },
 )
 @api_view(["POST"])
@@ -92,7 +93,7 @@ def align_vectors(request: Request) -> HttpResponseBase:
     options = _options_in(request)
     single = "vector" in options
     if is_file(request):
-        vectors = _in_file(read_file(request, limit=settings.KV_CACHE_MAX_BYTES))
+        vectors = read_vectors(read_file(request, limit=settings.KV_CACHE_MAX_BYTES)).array
     elif single:
         vectors = numbers("vector", options["vector"], rank=1)[None]
     else:
@@ -104,6 +105,7 @@ def align_vectors(request: Request) -> HttpResponseBase:
         minimum_quality=options.get("minimum_quality"),
         require_certificate=options.get("require_certificate", True),
         normalise=options["normalise"],
+        payer=viewer_of(request),
     )
     done = align(vectors, order, at=now)
     document = outputs.vector_alignment(done, protocol=options["protocol"], at=now)
@@ -111,7 +113,7 @@ def align_vectors(request: Request) -> HttpResponseBase:
         # Through JSON, so that the header beside a file formats times as a JSON answer does.
         result = json.loads(json.dumps(document, cls=DjangoJSONEncoder))
         name = f"{done.w_matrix.target_model}.safetensors"
-        return answers.file_answer(outputs.vector_file(done.vectors), name=name, result=result)
+        return answers.file_answer(write_vectors(done.vectors), name=name, result=result)
     rows = outputs.vector_rows(done.vectors)
     return Response(document | ({"aligned_vector": rows[0]} if single else {"aligned_vectors": rows}))
 
@@ -126,15 +128,3 @@ def _options_in(request: Request) -> dict[str, Any]:
         raise InvalidInput("give either vector or vectors", field="vectors")
     policy: dict[str, Any] = options.pop("policy", {})
     return options | policy
-
-
-def _in_file(data: bytes) -> Array:
-    """Return the vectors `[count, width]` in a file, float32. Raises InvalidInput."""
-    file = tensors.parse_tensors(data, max_bytes=len(data))
-    if file.document.get("kind") != outputs.VECTORS or set(file.tensors) != {outputs.VECTORS}:
-        raise InvalidInput(
-            f"the file must say kind {outputs.VECTORS!r} and hold one tensor, {outputs.VECTORS!r}; it holds "
-            f"{', '.join(sorted(file.tensors)) or 'none'}",
-            field="body",
-        )
-    return numbers(outputs.VECTORS, file.read(outputs.VECTORS), rank=2)

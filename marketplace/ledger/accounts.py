@@ -46,6 +46,11 @@ def currency_of(account: str) -> str:
     return account.rpartition(":")[2]
 
 
+def kind_of(account: str) -> str:
+    """Return the first part of an account's name: all that a counterparty's statement may say of it."""
+    return account.partition(":")[0]
+
+
 def agent_of(account: str) -> str | None:
     """Return whose wallet an account is, None for any other account."""
     kind, _, rest = account.partition(":")

@@ -3,9 +3,10 @@
 from collections.abc import Collection
 
 from django.db import connection
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from marketplace.ledger.accounts import is_summed
+from marketplace.ledger.events import Purpose
 from marketplace.ledger.models import Balance, LedgerTransfer
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(account, 2907411)) FROM unnest(%s::text[]) AS account"
@@ -29,10 +30,21 @@ def balance_of(account: str) -> int:
     """Return what an account holds, in minor units."""
     if not is_summed(account):
         return Balance.objects.filter(account=account).values_list("amount", flat=True).first() or 0
-    both = LedgerTransfer.objects.aggregate(
+    return moved_by(LedgerTransfer.objects.all(), account)
+
+
+def moved_by(transfers: QuerySet[LedgerTransfer], account: str) -> int:
+    """Return what came to an account by these transfers, less what went."""
+    both = transfers.filter(Q(credit=account) | Q(debit=account)).aggregate(
         came=Sum("amount", filter=Q(credit=account)), went=Sum("amount", filter=Q(debit=account))
     )
     return (both["came"] or 0) - (both["went"] or 0)
+
+
+def set_aside(account: str, purpose: Purpose) -> int:
+    """Return what a wallet has put on other accounts for a purpose, such as a hold, and what still lies there."""
+    others = LedgerTransfer.objects.filter(debit=account, purpose=purpose.value).values("credit")
+    return Balance.objects.filter(account__in=others).aggregate(total=Sum("amount"))["total"] or 0
 
 
 def wallets_of(agent: str) -> list[Balance]:

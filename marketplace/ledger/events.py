@@ -14,6 +14,7 @@ class Purpose(StrEnum):
     VOID = "void"
     REFUND = "refund"
     TOP_UP = "top-up"
+    CHARGE_BACK = "charge-back"  # the payer took a top-up back, or a dispute about it was won
     PAYOUT = "payout"
     BONUS = "bonus"
 

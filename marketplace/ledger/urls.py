@@ -1,3 +1,10 @@
-from django.urls import URLPattern
+"""REST addresses of wallets, below /api/."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+
+from marketplace.ledger import api
+
+urlpatterns = [
+    path("wallet", api.wallets, name="wallet"),
+    path("wallet/statement", api.statement, name="wallet-statement"),
+]

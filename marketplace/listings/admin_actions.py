@@ -23,7 +23,7 @@ from marketplace.listings.lifecycle_commands import (
     yank_version,
 )
 from marketplace.listings.models import Listing, ListingVersion
-from marketplace.listings.validation import REASON_CHARACTERS
+from marketplace.texts.checks import REASON_CHARACTERS
 
 TEMPLATE = "admin/listings/confirm.html"
 Row: TypeAlias = Listing | ListingVersion
@@ -53,29 +53,51 @@ def carry_out(
 
     `chosen` are the keys that were ticked in the list.
     """
-    action = ACTIONS[verb]
+    noun = "version" if verb in OF_VERSIONS else "listing"
+    return ask(page, request, ACTIONS[verb], Asked(verb, noun, rows, chosen, TEMPLATE))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an action is asked for: `rows` are what it concerns, `chosen` the keys that were ticked in the list."""
+
+    verb: str
+    noun: str
+    rows: Sequence[Any]
+    chosen: Sequence[str]
+    template: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.verb.capitalize()} {len(self.rows)} {self.noun}{'s'[: len(self.rows) != 1]}"
+
+
+def ask(page: "ModelAdmin[Any]", request: HttpRequest, action: Action, asked: Asked) -> HttpResponse | None:
+    """Show what an action would do, or do it to all rows or none; None leads back to the list."""
     form = action.form(request.POST if "apply" in request.POST else None)
     if "apply" in request.POST and form.is_valid():
         try:
-            outcomes = _apply_all(request, rows, action, form.cleaned_data.get("reason", ""))
+            outcomes = _apply_all(request, asked.rows, action, form.cleaned_data.get("reason", ""))
         except LatentMASError as error:
             form.add_error("reason" if error.facts.get("field") == "reason" else None, error.message)
         else:
             for outcome in outcomes:
                 messages.success(request, outcome)
             return None
-    title = f"{verb.capitalize()} {len(rows)} {'version' if verb in OF_VERSIONS else 'listing'}{'s'[: len(rows) != 1]}"
-    context = {"title": title, "action": verb, "effect": action.effect, "rows": rows, "chosen": chosen}
-    return confirmation(page, request, TEMPLATE, form=form, **context)
+    context = {"title": asked.title, "action": asked.verb, "effect": action.effect, "rows": asked.rows}
+    return confirmation(page, request, asked.template, form=form, chosen=asked.chosen, **context)
 
 
-def _apply_all(request: HttpRequest, rows: Sequence[Row], action: Action, reason: str) -> list[str]:
+def _apply_all(request: HttpRequest, rows: Sequence[Any], action: Action, reason: str) -> list[str]:
     metadata = Metadata(actor=f"user:{request.user.pk}")
     with transaction.atomic():
-        return [
-            f"{each.source_model} to {each.target_model} {each.version or ''}: {action.apply(each, reason, metadata)}."
-            for each in rows
-        ]
+        return [f"{_name(each)}: {action.apply(each, reason, metadata)}." for each in rows]
+
+
+def _name(row: Any) -> str:
+    if isinstance(row, Listing | ListingVersion):
+        return f"{row.source_model} to {row.target_model} {row.version or ''}"
+    return str(row)
 
 
 def _certify(version: ListingVersion, reason: str, metadata: Metadata) -> str:

@@ -18,9 +18,9 @@ from marketplace.listings.certification_events import (
     VersionRefused,
 )
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
-from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_state import Lifecycle, evolve_lifecycle
 from marketplace.listings.validation import check_listing, check_publication
+from marketplace.texts.free_text import FreeText
 
 CertificationDecision = VersionCertified | VersionRefused
 NAMESPACE = uuid5(NAMESPACE_URL, "https://latentmas.org/listings")

@@ -6,5 +6,9 @@ class ListingsConfig(AppConfig):
     label = "listings"
 
     def ready(self) -> None:
-        """Register the second projector, and the signatures' event and what of it may be shown."""
+        """Register the second projector, the signatures' event and what of it may be shown, and the goods."""
         from marketplace.listings import member_projector, signing  # noqa: F401
+        from marketplace.listings.goods import WMatrices
+        from marketplace.sales.goods import Kind, sells
+
+        sells(Kind.W_MATRIX, WMatrices())

@@ -20,7 +20,8 @@ from marketplace.listings.certification_events import (
     VersionRefused,
 )
 from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.validation import check_digest, check_quality, check_reason
+from marketplace.listings.validation import check_digest, check_quality
+from marketplace.texts.checks import check_reason
 
 RENEWAL = timedelta(days=30)  # before its end a certificate is expiring, and may be renewed
 OLDER = (

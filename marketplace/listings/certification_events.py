@@ -11,7 +11,7 @@ from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.certification import Grade, Scope, Tier
 from latentmas.protocol.quality import Instrument, Interval, PrivateCells, Quality
 from marketplace.listings.events import StoredFile
-from marketplace.listings.free_text import FreeText
+from marketplace.texts.free_text import FreeText
 
 
 @event("listing.version_measured")

@@ -14,6 +14,7 @@ from latentmas.protocol.w_matrix import Space
 from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
+from marketplace.listings.paying import first_paid
 from marketplace.listings.queries import get_listing, obtainable_version, offered_version
 from marketplace.listings.ranking import ranked, suites_of, tier_for_context
 from marketplace.listings.visibility import NOBODY, Viewer, obtainable
@@ -25,7 +26,7 @@ COMPATIBLE = f"{BROWSE}/compatible"
 ANY = Wanted()
 ORDER = ("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")  # measured first
 # What a choice is made by; whole rows, with every figure of a suite, take many times as long to read.
-COLUMNS = ("id", "listing_id", "basis", "tier", "scope", "certified_until", "source_weights")
+COLUMNS = ("id", "listing_id", "basis", "tier", "scope", "certified_until", "source_weights", "version", "major")
 
 
 def best(
@@ -38,7 +39,8 @@ def best(
 ) -> ListingVersion:
     """Return the version with a valid certificate that ranks first among those that are wanted.
 
-    Raises WMatrixNotFound, whose resolution is the next call to make, and InvalidInput where both are the same model.
+    Raises WMatrixNotFound, whose resolution is the next call to make, InvalidInput where both are the same model, and
+    PaymentRequired where somebody is to pay.
     """
     _require_two(source_model, target_model)
     every = _offers(source_model, target_model, space, wanted.viewer)
@@ -46,8 +48,8 @@ def best(
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
     last_resort = simulated if wanted.simulated and wanted.floor is None else []
     certified = _certified(offers, at=at, floor=wanted.floor or Tier.BRONZE, tokens=wanted.context_tokens)
-    for offer in ranked(certified, suites_of(certified), tokens=wanted.context_tokens) + last_resort:
-        return ListingVersion.objects.get(id=offer.id)
+    if found := ranked(certified, suites_of(certified), tokens=wanted.context_tokens) + last_resort:
+        return _whole(first_paid(found, wanted.payer))
     if not offers and wanted.narrows and every.exists():
         raise WMatrixNotFound(
             f"no W-Matrix from {source_model} to {target_model} has {wanted.narrows}",
@@ -86,17 +88,24 @@ def reachable(
 
 
 def named_for_cache(
-    listing_id: str | None, version: str | None, *, source_model: str, target_model: str, viewer: Viewer = NOBODY
+    listing_id: str | None,
+    version: str | None,
+    *,
+    source_model: str,
+    target_model: str,
+    viewer: Viewer = NOBODY,
+    payer: Viewer | None = None,
 ) -> ListingVersion | None:
     """Return the version between KV-caches that a request names, wholly or in part; None where it names none.
 
-    A version named without a listing is taken from the pair's best listing that has it. Raises WMatrixNotFound for a
-    listing of another pair, what `obtainable_version` does, or InvalidInput for a malformed version.
+    A version named without a listing is taken from the pair's best listing that has it and asks the payer for nothing.
+    Raises WMatrixNotFound for a listing of another pair, what `obtainable_version` does, PaymentRequired, or
+    InvalidInput for a malformed version.
     """
     if version is not None:
         parse_version(version)
     if listing_id is None:
-        return None if version is None else _of_pair(version, source_model, target_model)
+        return None if version is None else _of_pair(version, source_model, target_model, payer=payer)
     wanted = version or get_listing(listing_id, viewer).version
     if wanted is None:
         raise WMatrixNotFound(
@@ -123,12 +132,14 @@ def best_for_cache(
     at: datetime,
     require_certificate: bool,
     context_tokens: int | None = None,
+    payer: Viewer | None = None,
 ) -> ListingVersion:
     """Return the best certified version between KV-caches, preferably one made from exactly these source `weights`.
 
     Those whose scope covers a context of `context_tokens` come before the other certified ones; where no certificate is
-    asked for, a measured version without one will do. Raises WMatrixNotFound with the next call, and InvalidInput where
-    both are the same model.
+    asked for, a measured version without one will do. A `payer` gets the best one that it may use. Raises
+    WMatrixNotFound with the next call, PaymentRequired where all have a price that the payer has not paid, and
+    InvalidInput where both are the same model.
     """
     _require_two(source_model, target_model)
     offers = list(_offers(source_model, target_model, Space.KV_CACHE).only(*COLUMNS))
@@ -136,17 +147,25 @@ def best_for_cache(
     measured = [] if require_certificate else [offer for offer in offers if Basis(offer.basis) in MEASURED]
     groups = (_certified(offers, at=at, tokens=context_tokens), _certified(offers, at=at), measured)
     found = [offer for group in groups for offer in ranked(group, suites, tokens=context_tokens)]
-    fitting = [offer for offer in found if weights is None or offer.source_weights in (None, weights)]
-    for offer in fitting + found:
-        return ListingVersion.objects.get(id=offer.id)
+    if found:
+        exact = [offer for offer in found if weights is None or offer.source_weights in (None, weights)]
+        return _whole(first_paid([*exact, *found], payer))
     error = _not_found(offers, source_model, target_model, at=at, space=Space.KV_CACHE)
     raise _with_generate(error)
 
 
 def for_vectors(
-    *, source_model: str, target_model: str, version: str | None, at: datetime, require_certificate: bool
+    *,
+    source_model: str,
+    target_model: str,
+    version: str | None,
+    at: datetime,
+    require_certificate: bool,
+    payer: Viewer | None = None,
 ) -> ListingVersion:
     """Return the pair's best version between embeddings with a valid certificate, or the one that is named.
+
+    A `payer` gets one that it may use, and else PaymentRequired.
 
     Where no certificate is asked for, a measured version without one will do; a simulated one never does. Raises
     WMatrixNotFound with the next call, QualityBelowThreshold for a named version without a certificate, and
@@ -155,13 +174,16 @@ def for_vectors(
     measured = _measured(_offers(source_model, target_model, Space.EMBEDDING))
     if version is None:
         try:
-            return best(source_model=source_model, target_model=target_model, at=at, space=Space.EMBEDDING)
+            wanted = Wanted(payer=payer)
+            return best(
+                source_model=source_model, target_model=target_model, at=at, space=Space.EMBEDDING, wanted=wanted
+            )
         except WMatrixNotFound:
-            if not require_certificate and (row := measured.first()):
-                return row
+            if not require_certificate and (rows := list(measured)):
+                return first_paid(rows, payer)
             raise
-    row = measured.filter(version=str(parse_version(version))).first()
-    if row is None:
+    rows = list(measured.filter(version=str(parse_version(version))))
+    if not rows:
         known = sorted({each.version for each in measured})
         raise WMatrixNotFound(
             f"no W-Matrix for the vectors of {source_model} and {target_model} has the version {version}; on offer "
@@ -170,6 +192,7 @@ def for_vectors(
             expected=version,
             came=known,
         )
+    row = first_paid(rows, payer)
     if require_certificate and row.tier_at(at) is None:
         raise QualityBelowThreshold(
             f"version {version} has no valid certificate",
@@ -177,6 +200,11 @@ def for_vectors(
             "w_matrix_version out, or send require_certificate false to use it all the same.",
         )
     return row
+
+
+def _whole(row: ListingVersion) -> ListingVersion:
+    """Return a row that was read in part with everything of it."""
+    return ListingVersion.objects.get(id=row.id)
 
 
 def _require_two(source_model: str, target_model: str) -> None:
@@ -216,11 +244,10 @@ def _measured(offers: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:
     return offers.filter(basis__in=[basis.value for basis in MEASURED])
 
 
-def _of_pair(version: str, source_model: str, target_model: str) -> ListingVersion:
+def _of_pair(version: str, source_model: str, target_model: str, *, payer: Viewer | None) -> ListingVersion:
     offers = _offers(source_model, target_model, Space.KV_CACHE)
-    row = offers.filter(version=version).first()
-    if row is not None:
-        return row
+    if found := list(offers.filter(version=version)):
+        return first_paid(found, payer)
     ever = ListingVersion.objects.filter(
         source_model=source_model, target_model=target_model, space=Space.KV_CACHE, version=version
     )

@@ -6,7 +6,7 @@ from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.money import Money
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.free_text import FreeText
+from marketplace.texts.free_text import FreeText
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, 
 from marketplace.listings import inputs, outputs, queries
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.obtaining import remember_obtained
+from marketplace.listings.paying import has_price
 from marketplace.listings.visibility import viewer_of
 
 
@@ -75,7 +76,7 @@ def verify(request: Request) -> Response:
 
 @extend_schema(
     operation_id="w_matrices_file",
-    responses=FILE | problems(403, 410),
+    responses=FILE | problems(402, 403, 410),
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([AllowAny])
@@ -87,8 +88,8 @@ def file(request: Request, listing_id: str, version: str) -> HttpResponseBase:
         request._request,
         digest=row.file_digest,
         size=row.file_size,
-        name=f"{row.source_model}--{row.target_model}--{row.version}.safetensors",
-        private=row.access != Access.PUBLIC,
+        name=row.file_name,
+        private=row.access != Access.PUBLIC or has_price(row),
         headers={"X-LatentMAS-Basis": row.basis},
     )
     if request.method == "GET" and answer.status_code < 400:

@@ -15,7 +15,8 @@ from marketplace.listings.aggregate import ListingState, VersionState
 from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed
 from marketplace.listings.events import VersionYanked
 from marketplace.listings.lifecycle_events import Access, Role
-from marketplace.listings.validation import check_price, check_reason
+from marketplace.listings.validation import check_price
+from marketplace.texts.checks import check_reason
 
 Events = Sequence[object]
 ALIAS = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)

@@ -1,7 +1,6 @@
 """REST for what may happen to a listing after its publication. Every change says by `If-Match` which version it saw."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 from django.http.response import HttpResponseBase
@@ -28,7 +27,7 @@ from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Listing
 from marketplace.listings.selling_inputs import PriceField
-from marketplace.listings.validation import REASON_CHARACTERS
+from marketplace.texts.checks import REASON_CHARACTERS
 
 PER_CENT: dict[str, Any] = {"min_value": 0, "max_value": 100, "help_text": "Per cent."}
 
@@ -64,10 +63,13 @@ class AccessInput(StrictSerializer):
 def changing(
     *,
     by: type[BasePermission] = PublishWMatrices,
-    answers: Mapping[int, Any] = MappingProxyType({200: outputs.ListingOutput}),
+    answer: type[serializers.Serializer[Any]] | None = outputs.ListingOutput,
     **operations: tuple[str, type[StrictSerializer] | None],
 ) -> Callable[[Any], Any]:
-    """Decorate a view as changes of a listing that exists, by method; it answers with the listing, if nothing else."""
+    """Decorate a view as changes of a listing that exists, or of something like it, by method; it answers with it.
+
+    `answer` None: with 204 and nothing.
+    """
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Any:
         limited = permission_classes([by])(parser_classes([BoundedJSONParser])(idempotent()(view)))
@@ -78,7 +80,7 @@ def changing(
                 operation_id=operation,
                 parameters=[IF_MATCH, *([PARAMETER] if method == "POST" else [])],
                 request=shape,
-                responses={**answers, **problems(410)},
+                responses={204 if answer is None else 200: answer} | problems(410),
             )(described)
         return described
 

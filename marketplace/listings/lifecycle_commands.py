@@ -15,8 +15,7 @@ from latentmas.protocol.money import Money, Split
 from marketplace.listings import lifecycle, membership, transfer
 from marketplace.listings.aggregate import LISTING, ListingState
 from marketplace.listings.lifecycle_events import Access, Role, TextsErased
-from marketplace.listings.models import ListingText
-from marketplace.listings.texts import seal
+from marketplace.listings.texts import TEXTS, seal
 
 ERASED_AT_ONCE = 200  # commitments in one event, which has at most 32 KiB
 
@@ -139,9 +138,7 @@ def erase_texts(listing_id: str, *, metadata: Metadata) -> list[Recorded]:
     """Erase everything that persons wrote about a listing, for good; the log stays verifiable."""
 
     def work() -> list[Recorded]:
-        rows = ListingText.objects.filter(listing_id=listing_id)
-        gone = list(rows.order_by("commitment").values_list("commitment", flat=True))
-        rows.delete()
+        gone = TEXTS.erase(listing_id)
         batches = [TextsErased(tuple(gone[at : at + ERASED_AT_ONCE])) for at in range(0, len(gone), ERASED_AT_ONCE)]
         return execute(LISTING, listing_id, lambda _: batches, metadata=metadata)
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from latentmas.events.types import event
 from latentmas.protocol.money import Money, Split
-from marketplace.listings.free_text import FreeText
+from marketplace.texts.free_text import FreeText
 
 
 class Role(StrEnum):

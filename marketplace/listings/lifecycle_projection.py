@@ -1,36 +1,18 @@
 """What the events of a listing's life change in the rows of the catalogue."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from latentmas.events.types import Envelope
 from marketplace.listings import lifecycle_events as life
-from marketplace.listings.free_text import FreeText
-from marketplace.listings.models import Listing, ListingMember, ListingVersion, Scan
-from marketplace.listings.texts import ERASED
+from marketplace.listings.models import Listing, ListingVersion, Scan
+from marketplace.texts.erasable import Shown, erase, show
 
-Texts = Mapping[FreeText, str]
 Versions = Mapping[str, ListingVersion]  # of one listing, by number
 
 
-def show(row: Listing | ListingVersion | ListingMember, texts: Texts, **columns: FreeText) -> None:
-    """Copy texts into columns of a row, and remember by what they are erased."""
-    for column, text in columns.items():
-        setattr(row, column, texts[text])
-    row.texts = row.texts | {column: text.commitment for column, text in columns.items() if text.commitment}
-
-
-def erase(rows: Iterable[Listing | ListingVersion | ListingMember], commitments: Iterable[str]) -> None:
-    """Take out of the rows what was erased."""
-    gone = set(commitments)
-    for row in rows:
-        for column, commitment in row.texts.items():
-            if commitment in gone:
-                setattr(row, column, ERASED)
-
-
-def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts: Texts) -> None:
+def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts: Shown) -> None:
     """Change a listing and its versions by one event of its life; any other changes nothing."""
     match event.data:
         case life.PriceChanged(price=price):
@@ -57,7 +39,7 @@ def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts
             _apply_to_version(event, versions, texts)
 
 
-def _apply_to_version(event: Envelope, versions: Versions, texts: Texts) -> None:
+def _apply_to_version(event: Envelope, versions: Versions, texts: Shown) -> None:
     match event.data:
         case life.ScanBegun(version=version, publisher=publisher):
             versions[version].scan, versions[version].publisher = Scan.SCANNING, publisher

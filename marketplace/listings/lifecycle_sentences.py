@@ -1,10 +1,10 @@
 """The events of a listing's life as sentences."""
 
 from marketplace.listings import lifecycle_events as life
-from marketplace.listings.lifecycle_projection import Texts
+from marketplace.texts.erasable import Shown
 
 
-def lifecycle_sentence(data: object, texts: Texts) -> str | None:
+def lifecycle_sentence(data: object, texts: Shown) -> str | None:
     """Return an event as a sentence; None for an event of another kind."""
     match data:
         case life.ScanBegun():

@@ -6,11 +6,11 @@ from latentmas.events.projections import projector
 from latentmas.events.types import Envelope
 from marketplace.listings import lifecycle_events as life
 from marketplace.listings.events import ListingCreated
-from marketplace.listings.free_text import FreeText
-from marketplace.listings.lifecycle_projection import Texts, erase, show
 from marketplace.listings.models import ListingMember, Request
 from marketplace.listings.projectors import listing_id_of, upsert
 from marketplace.listings.texts import read_of
+from marketplace.texts.erasable import Shown, erase, show
+from marketplace.texts.free_text import FreeText
 
 Members = dict[str, ListingMember]
 
@@ -41,7 +41,7 @@ def project_members(events: Sequence[Envelope]) -> None:
     upsert(ListingMember, members.values())
 
 
-def _apply(event: Envelope, members: Members, texts: Texts) -> None:
+def _apply(event: Envelope, members: Members, texts: Shown) -> None:
     match event.data:
         case ListingCreated(seller=seller):
             _member(event, members, seller).owner = True
@@ -83,7 +83,7 @@ def _member(event: Envelope, members: Members, agent: str) -> ListingMember:
     return row
 
 
-def _set(row: ListingMember, request: Request, text: FreeText | None, texts: Texts) -> None:
+def _set(row: ListingMember, request: Request, text: FreeText | None, texts: Shown) -> None:
     row.request, row.message = request, ""
     if text is not None:
         show(row, texts, message=text)

@@ -24,7 +24,7 @@ from marketplace.listings.lifecycle_events import Role
 from marketplace.listings.models import ListingMember
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.queries import managed_listing
-from marketplace.listings.validation import REASON_CHARACTERS
+from marketplace.texts.checks import REASON_CHARACTERS
 
 DECISIONS = [AccessRequest.GRANTED.value, AccessRequest.REFUSED.value]
 READ = problems(409)  # no agent, or several

@@ -12,6 +12,7 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.texts.erasable import ErasableText
 
 BASES = [(basis.value, basis.value) for basis in Basis]
 SPACES = [(space.value, space.value) for space in Space]
@@ -178,6 +179,10 @@ class ListingVersion(models.Model):
         ]
 
     @property
+    def file_name(self) -> str:
+        return f"{self.source_model}--{self.target_model}--{self.version}.safetensors"
+
+    @property
     def yanked(self) -> bool:
         return self.yanked_at is not None
 
@@ -227,13 +232,10 @@ class ListingMember(models.Model):
         return self.owner or self.role is not None or self.request == Request.GRANTED
 
 
-class ListingText(models.Model):
-    """What a person wrote about a listing: an ordinary table, so that it can be erased; `salt` opens the commitment."""
+class ListingText(ErasableText):
+    """What a person wrote about a listing."""
 
-    commitment = models.CharField(max_length=71, primary_key=True)
     listing_id = models.CharField(max_length=36, db_index=True)
-    text = models.TextField()
-    salt = models.CharField(max_length=32)
 
 
 class ObtainedVersion(models.Model):

@@ -11,6 +11,7 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis, TokenMode
 from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Space
+from latentmas.rest.money import MoneyOutput, shown_money
 from marketplace.listings.certificates import (
     Status,
     quality_of,
@@ -26,11 +27,6 @@ from marketplace.listings.models import Listing, ListingVersion, Scan, valid_tie
 
 Json = dict[str, Any]
 STATUSES = get_args(Status)
-
-
-class MoneyOutput(serializers.Serializer[Any]):
-    amount = serializers.IntegerField(help_text="Minor units.")
-    currency = serializers.CharField()
 
 
 class IntervalOutput(serializers.Serializer[Any]):
@@ -213,7 +209,7 @@ def summary(row: Listing, *, at: datetime) -> Json:
         "target_model": row.target_model,
         "space": row.space,
         "seller": row.seller,
-        "price": {"amount": row.price_amount, "currency": row.price_currency},
+        "price": shown_money(row.price_amount, row.price_currency),
         "access": row.access,
         "version": row.version,
         "method": row.method,

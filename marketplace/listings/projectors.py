@@ -23,10 +23,11 @@ from marketplace.listings.certification_events import (
 from marketplace.listings.certified_rows import certify, figures
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
 from marketplace.listings.lifecycle_events import LIFECYCLE, Access
-from marketplace.listings.lifecycle_projection import Texts, apply_lifecycle, is_offered, show
+from marketplace.listings.lifecycle_projection import apply_lifecycle, is_offered
 from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.texts import read_of
+from marketplace.texts.erasable import Shown, show
 
 M = TypeVar("M", bound=Model)
 STREAM_PREFIX = LISTING.stream("")
@@ -55,7 +56,7 @@ def project_listings(events: Sequence[Envelope]) -> None:
     upsert(ListingVersion, versions.values())
 
 
-def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, ListingVersion], texts: Texts) -> None:
+def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, ListingVersion], texts: Shown) -> None:
     identifier = listing_id_of(event)
     match event.data:
         case ListingCreated() as created:

@@ -25,7 +25,9 @@ from marketplace.listings.errors import (
 from marketplace.listings.estimates import MeasuredPair
 from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.listings.models import ON_OFFER, ORDER, UNSCANNED, Listing, ListingMember, ListingVersion, Scan
-from marketplace.listings.visibility import NOBODY, Viewer, belongs, has_obtained, listed, works_on
+from marketplace.listings.paying import keeps, require_paid
+from marketplace.listings.visibility import NOBODY, Viewer, belongs, listed, works_on
+from marketplace.sales.errors import PaymentRequired
 
 NUL = "\x00"
 
@@ -119,18 +121,41 @@ def offered_version(listing_id: str, version: str, viewer: Viewer = NOBODY) -> L
 
 
 def obtainable_version(listing_id: str, version: str, viewer: Viewer = NOBODY) -> ListingVersion:
-    """Return a version whose file the viewer may have: one on offer to it, or one that it has got before.
+    """Return a version whose file the viewer may have: one on offer to it and free or paid, or one that it keeps.
 
-    Raises what `offered_version` does, or AccessRequired.
+    Raises what `offered_version` does, AccessRequired or PaymentRequired.
     """
     listing, row = _found(listing_id, version, viewer)
     try:
-        _require_offered(listing, row)
-        if row.access != Access.PUBLIC and not belongs(listing_id, viewer):
-            raise AccessRequired(f"the listing {listing_id} is {row.access}, and you were not granted its files")
-    except (VersionYankedError, ListingIsDelisted, AccessRequired):
-        if not has_obtained(row, viewer):
+        _require_offered_to(listing, row, viewer)
+        require_paid(listing, row, viewer)
+    except (VersionYankedError, ListingIsDelisted, AccessRequired, PaymentRequired):
+        if not keeps(row, viewer):
             raise
+    return row
+
+
+def version_for_sale(listing_id: str, version: str | None, viewer: Viewer) -> tuple[Listing, ListingVersion]:
+    """Return a listing with a version on offer to the viewer, whatever it costs; None is the newest.
+
+    Raises what `offered_version` does, or AccessRequired.
+    """
+    wanted = version or get_listing(listing_id, viewer).version
+    if wanted is None:
+        raise NotFound(f"listing {listing_id!r} has no version on offer", resolution="Browse GET /api/w-matrices.")
+    listing, row = _found(listing_id, wanted, viewer)
+    _require_offered_to(listing, row, viewer)
+    return listing, row
+
+
+def bought_version(listing_id: str, version: str) -> ListingVersion:
+    """Return a version as who has bought it keeps it: yanked or not. Raises NotFound or ListingIsQuarantined."""
+    listing = Listing.objects.filter(id=listing_id).first()
+    row = ListingVersion.objects.filter(id=f"{listing_id}/{version}").first()
+    if listing is None or row is None:
+        raise NotFound(f"listing {listing_id!r} has no version {version!r}")
+    if listing.quarantined_at is not None:
+        raise _quarantined(listing)
     return row
 
 
@@ -146,6 +171,12 @@ def _found(listing_id: str, version: str, viewer: Viewer) -> tuple[Listing, List
     if not (row.scanned or works_on(listing.id, viewer)):
         raise _not_offered(row)
     return listing, row
+
+
+def _require_offered_to(listing: Listing, row: ListingVersion, viewer: Viewer) -> None:
+    _require_offered(listing, row)
+    if row.access != Access.PUBLIC and not belongs(listing.id, viewer):
+        raise AccessRequired(f"the listing {listing.id} is {row.access}, and you were not granted its files")
 
 
 def _require_offered(listing: Listing, row: ListingVersion) -> None:

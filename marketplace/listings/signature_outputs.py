@@ -5,19 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from latentmas.protocol.canonical import plain
+from latentmas.rest.envelopes import EnvelopeOutput
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.signing import signed_certificates
-
-
-class EnvelopeSignatureOutput(serializers.Serializer[Any]):
-    keyid = serializers.CharField(help_text="Of a key that GET /api/log/keys names.")
-    sig = serializers.CharField(help_text="Ed25519, in base64.")
-
-
-class EnvelopeOutput(serializers.Serializer[Any]):
-    payloadType = serializers.CharField()  # noqa: N815 - DSSE's own spelling
-    payload = serializers.CharField(help_text="An in-toto statement about the file, in base64.")
-    signatures = EnvelopeSignatureOutput(many=True)
 
 
 class SignatureOutput(serializers.Serializer[Any]):

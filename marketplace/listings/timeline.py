@@ -15,9 +15,9 @@ from marketplace.listings.certification_events import (
     VersionRefused,
 )
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
-from marketplace.listings.lifecycle_projection import Texts
 from marketplace.listings.lifecycle_sentences import lifecycle_sentence
 from marketplace.listings.texts import read_of
+from marketplace.texts.erasable import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ def timeline(listing_id: str) -> list[Entry]:
     return list(_entries(events, texts))
 
 
-def _entries(events: list[Recorded], texts: Texts) -> Iterator[Entry]:
+def _entries(events: list[Recorded], texts: Shown) -> Iterator[Entry]:
     for event in events:
         yield Entry(event.position, event.type, event.metadata.actor, event.recorded_at, _sentence(event.data, texts))
 
 
-def _sentence(data: object, texts: Texts) -> str:
+def _sentence(data: object, texts: Shown) -> str:
     match data:
         case ListingCreated():
             return f"Listed from {data.source_model} to {data.target_model} by {data.seller}."

@@ -52,7 +52,7 @@ def accept(request: Request, listing_id: str) -> Response:
     return answer(listing_id)
 
 
-@changing(POST=("w_matrices_decline_transfer", None), answers={204: None})
+@changing(POST=("w_matrices_decline_transfer", None), answer=None)
 def decline(request: Request, listing_id: str) -> Response:
     """Decline a listing that is offered to your agent."""
     commands.decline_transfer(listing_id, by=as_agent(request))

@@ -10,31 +10,27 @@ from latentmas.protocol.money import Money, check_currency
 from latentmas.protocol.quality import MEASURED, Basis, Cell, Interval, Quality, Retrieval, SuiteFigures
 from latentmas.protocol.w_matrix import STANDARDS, Method
 from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
-from marketplace.listings.free_text import FreeText
+from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS, check_length, check_text
 
 METHODS = tuple(method.value for method in Method)
 MAX_PRICE = 10**12  # minor units
-TITLE_CHARACTERS = 200
-DESCRIPTION_CHARACTERS = 4000
 STATEMENT_CHARACTERS = 2000
-REASON_CHARACTERS = 500
 MODEL_CHARACTERS = 100
 SELLER_CHARACTERS = 100
 TAG_CHARACTERS = 40
 TAGS = 20
 TAG = re.compile(r"[\w][\w .:/+#-]*")  # no markup: a tag is shown on pages, in feeds and in file names
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")  # tab and line feed are none
 ROUNDING = 1e-6  # figures may have been rounded to this before they were recorded
 
 
 def check_listing(listing: ListingCreated) -> None:
-    _text(listing.title.plain or "", "title", TITLE_CHARACTERS)
-    _text(listing.seller, "seller", SELLER_CHARACTERS)
-    _text(listing.source_model, "source_model", MODEL_CHARACTERS)
-    _text(listing.target_model, "target_model", MODEL_CHARACTERS)
-    _at_most(listing.description.plain or "", "description", DESCRIPTION_CHARACTERS)
+    check_text(listing.title.plain or "", "title", TITLE_CHARACTERS)
+    check_text(listing.seller, "seller", SELLER_CHARACTERS)
+    check_text(listing.source_model, "source_model", MODEL_CHARACTERS)
+    check_text(listing.target_model, "target_model", MODEL_CHARACTERS)
+    check_length(listing.description.plain or "", "description", DESCRIPTION_CHARACTERS)
     if listing.statement is not None:
-        _text(listing.statement.plain or "", "seller_statement", STATEMENT_CHARACTERS)
+        check_text(listing.statement.plain or "", "seller_statement", STATEMENT_CHARACTERS)
     if listing.source_model == listing.target_model:
         raise InvalidInput(f"source and target are the same model, {listing.source_model!r}", field="target_model")
     check_price(listing.price)
@@ -44,7 +40,7 @@ def check_listing(listing: ListingCreated) -> None:
     if len(listing.tags) > TAGS:
         raise InvalidInput(f"a listing has at most {TAGS} tags", field="tags")
     for tag in listing.tags:
-        _text(tag, "tags", TAG_CHARACTERS)
+        check_text(tag, "tags", TAG_CHARACTERS)
         if TAG.fullmatch(tag) is None:
             raise InvalidInput(
                 f"the tag {tag!r} holds more than letters, digits, spaces and . : / + # - _", field="tags"
@@ -147,12 +143,6 @@ def _is_interval(figure: Interval) -> bool:
     return all(map(math.isfinite, (figure.value, figure.low, figure.high))) and figure.low <= figure.high
 
 
-def check_reason(reason: str, field: str = "reason") -> FreeText:
-    """Return what a person gives as a reason, without white space at its ends."""
-    _text(reason, field, REASON_CHARACTERS)
-    return FreeText(reason.strip())
-
-
 def _check_loss(quality: Quality, figure: Interval, name: str) -> None:
     if not figure.low <= figure.high:
         raise InvalidInput("the interval's lower end is above its upper end", field=f"quality.{name}")
@@ -178,16 +168,3 @@ def check_file(file: StoredFile, field: str) -> None:
     check_digest(file.digest, field)
     if file.size < 1:
         raise InvalidInput(f"the {field} is empty", field=field)
-
-
-def _text(text: str, field: str, characters: int) -> None:
-    if not text.strip():
-        raise InvalidInput(f"the {field} is empty", field=field)
-    _at_most(text, field, characters)
-
-
-def _at_most(text: str, field: str, characters: int) -> None:
-    if len(text) > characters:
-        raise InvalidInput(f"the {field} has {len(text)} characters; the limit is {characters}", field=field)
-    if CONTROL.search(text):
-        raise InvalidInput(f"the {field} holds control characters", field=field)

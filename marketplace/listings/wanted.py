@@ -28,6 +28,7 @@ class Wanted:
     price_max: int | None = None
     simulated: bool = False
     viewer: Viewer = NOBODY  # who will use it
+    payer: Viewer | None = None  # who must not meet a price; None: the price does not matter
 
     def among(self, offers: QuerySet[ListingVersion]) -> QuerySet[ListingVersion]:
         """Return the offers of these weights, suite, version and price, in their order."""

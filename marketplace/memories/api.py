@@ -56,10 +56,10 @@ class MemoriesOutput(serializers.Serializer[Any]):
     results = MemoryOutput(many=True)
 
 
-@extend_schema(methods=["GET"], operation_id="memories_list", responses={200: MemoriesOutput, **PROBLEM})
+@extend_schema(methods=["GET"], operation_id="stored_memories_list", responses={200: MemoriesOutput, **PROBLEM})
 @extend_schema(
     methods=["POST"],
-    operation_id="memories_create",
+    operation_id="stored_memories_create",
     parameters=[PARAMETER],
     request={CONTENT_TYPE: OpenApiTypes.BINARY},
     responses={201: MemoryOutput, 200: MemoryOutput, **problems(404)},
@@ -79,8 +79,10 @@ def memories(request: Request) -> HttpResponseBase:
     return once(request, lambda: _stored(owner, data), body=digest_of(data), atomic=False)
 
 
-@extend_schema(methods=["GET"], operation_id="memories_retrieve", responses={200: MemoryOutput, **PROBLEM})
-@extend_schema(methods=["DELETE"], operation_id="memories_delete", request=None, responses={204: None, **PROBLEM})
+@extend_schema(methods=["GET"], operation_id="stored_memories_retrieve", responses={200: MemoryOutput, **PROBLEM})
+@extend_schema(
+    methods=["DELETE"], operation_id="stored_memories_delete", request=None, responses={204: None, **PROBLEM}
+)
 @api_view(["GET", "DELETE"])
 @permission_classes([ReadOrWriteMemories])
 def memory(request: Request, memory_id: str) -> Response:
@@ -93,7 +95,7 @@ def memory(request: Request, memory_id: str) -> Response:
 
 
 @extend_schema(
-    operation_id="memories_file",
+    operation_id="stored_memories_file",
     responses=FILE,
 )
 @api_view(["GET", "HEAD"])
@@ -113,7 +115,7 @@ def file(request: Request, memory_id: str) -> HttpResponseBase:
 
 def shown(row: StoredMemory) -> dict[str, Any]:
     same = ("id", "kind", "model", "weights", "context", "profile", "tokens", "next_position", "width", "size")
-    url = f"/api/memories/{row.id}"
+    url = f"/api/stored-memories/{row.id}"
     return {name: getattr(row, name) for name in (*same, "digest", "created_at")} | {
         "url": url,
         "file_url": f"{url}/file",
@@ -123,5 +125,5 @@ def shown(row: StoredMemory) -> dict[str, Any]:
 def _stored(owner: User, data: bytes) -> Response:
     row, new = store_memory(owner, data=data, max_decoded_bytes=settings.KV_CACHE_MAX_BYTES)
     response = Response(shown(row), status=201 if new else 200)
-    response["Location"] = f"/api/memories/{row.id}"
+    response["Location"] = f"/api/stored-memories/{row.id}"
     return response

@@ -21,7 +21,7 @@ def get_memory(owner: User, *, memory_id: str) -> StoredMemory:
     """Return one of the account's memories. Raises NotFound, also for another's."""
     row = memories_of(owner).filter(id=memory_id).first() if ID.fullmatch(memory_id) else None
     if row is None:
-        raise NotFound(f"you have no memory {memory_id!r}", resolution="GET /api/memories names yours.")
+        raise NotFound(f"you have no memory {memory_id!r}", resolution="GET /api/stored-memories names yours.")
     return row
 
 

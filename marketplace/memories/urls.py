@@ -5,7 +5,7 @@ from django.urls import path
 from marketplace.memories import api
 
 urlpatterns = [
-    path("memories", api.memories, name="memories"),
-    path("memories/<str:memory_id>", api.memory, name="memory"),
-    path("memories/<str:memory_id>/file", api.file, name="memory-file"),
+    path("stored-memories", api.memories, name="memories"),
+    path("stored-memories/<str:memory_id>", api.memory, name="memory"),
+    path("stored-memories/<str:memory_id>/file", api.file, name="memory-file"),
 ]

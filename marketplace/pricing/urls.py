@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+"""REST addresses of prices, below /api/."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+
+from marketplace.pricing import api
+
+urlpatterns = [path("pricing", api.pricing, name="pricing")]

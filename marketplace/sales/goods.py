@@ -12,6 +12,7 @@ from typing import Protocol
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import NotFound
 from latentmas.protocol.money import Money, Split
+from marketplace.pricing.formula import PriceFactors as PriceFactors
 
 
 class Kind(StrEnum):
@@ -61,19 +62,6 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class PriceFactors:
-    """What a memory's price depends on (specification 7.4.2), each on [0, 1]; docs/pricing.md defines them.
-
-    `tokens` is the count itself: pricing brings it onto [0, 1].
-    """
-
-    tokens: int
-    tier: float  # the source model's price tier
-    quality: float | None  # measured retention; None: nobody has measured it, which adds nothing to the price
-    uniqueness: float
-
-
-@dataclass(frozen=True, slots=True)
 class Royalty:
     """What an ancestor's creator gets of a sale, in basis points of the price, out of the creator's share."""
 
@@ -102,6 +90,7 @@ class Offer:
     royalties: tuple[Royalty, ...] = ()
     floor: int | None = None  # minor units: the seller sells for no less
     discount: int = 0  # per cent
+    ready: bool = False  # `prepare` only looks up what is there, so that the purchase takes one transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +120,8 @@ class Goods(Protocol):
     def offer(self, item: str, version: str | None, delivery: Delivery, *, buyer: str | None) -> Offer:
         """Return what is on sale; None for the version is the newest one on offer.
 
-        Raises NotFound, Withdrawn (410), InvalidInput for a delivery that the kind does not know.
+        Raises NotFound, Withdrawn or an error of the kind's own with 410, InvalidInput for a delivery that the kind
+        does not know.
         """
         ...
 

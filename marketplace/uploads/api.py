@@ -14,7 +14,7 @@ from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.errors import InvalidInput
 from latentmas.rest.endpoints import PROBLEM, example, problems
 from latentmas.rest.parameters import DigestField, StrictSerializer, object_in, read
-from latentmas.rest.permissions import PublishWMatrices
+from latentmas.rest.permissions import PublishMemories, PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
 from marketplace.agents.queries import acting_agent
 from marketplace.uploads import commands
@@ -57,7 +57,7 @@ class UploadsOutput(serializers.Serializer[Any]):
     responses={201: UploadOutput} | problems(404),
 )
 @api_view(["GET", "POST"])
-@permission_classes([PublishWMatrices])
+@permission_classes([PublishWMatrices | PublishMemories])
 @parser_classes([BoundedJSONParser])
 @idempotent()
 def uploads(request: Request) -> Response:
@@ -84,7 +84,7 @@ def uploads(request: Request) -> Response:
     responses={204: None},
 )
 @api_view(["GET", "PATCH", "DELETE"])
-@permission_classes([PublishWMatrices])
+@permission_classes([PublishWMatrices | PublishMemories])
 @parser_classes([BytesParser, SafetensorsParser])
 def upload(request: Request, upload_id: str) -> Response:
     """Ask how much of a file has arrived, send more of it, or give it up. The last byte stores it."""

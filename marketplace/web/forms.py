@@ -14,13 +14,8 @@ from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.publication import Declared, Offer
 from marketplace.listings.selling_inputs import CURRENCY, MAX_SAMPLES
-from marketplace.listings.validation import (
-    DESCRIPTION_CHARACTERS,
-    MAX_PRICE,
-    REASON_CHARACTERS,
-    STATEMENT_CHARACTERS,
-    TITLE_CHARACTERS,
-)
+from marketplace.listings.validation import MAX_PRICE, STATEMENT_CHARACTERS
+from marketplace.texts.checks import DESCRIPTION_CHARACTERS, REASON_CHARACTERS, TITLE_CHARACTERS
 
 LINES = forms.Textarea(attrs={"rows": 4})
 

@@ -124,7 +124,7 @@ def test_a_memory_is_its_owners_alone_and_never_on_the_cdn(
 ):
     configure(cdn_url="https://cdn.example")
     owner, data = client_with(MEMORIES_READ, MEMORIES_WRITE), to_file(Given(memory(3)))
-    document = owner.post("/api/memories", data, FILE).json()
+    document = owner.post("/api/stored-memories", data, FILE).json()
     for stranger in (Client(), client_with(CALIBRATION_PACKS_WRITE)):
         refused = stranger.get(document["file_url"])
         assert refused.status_code in (401, 403)
@@ -144,19 +144,19 @@ def test_a_memory_is_its_owners_alone_and_never_on_the_cdn(
 def test_a_storage_that_is_away_is_503_and_says_when_to_come_again(listed, registry, client_with, proxied):
     owner = client_with(MEMORIES_READ, MEMORIES_WRITE)
     proxied(broken=True)
-    stored = owner.post("/api/memories", to_file(Given(memory(3))), FILE)
+    stored = owner.post("/api/stored-memories", to_file(Given(memory(3))), FILE)
     for response in (Client().get(listed), Client().get(listed.replace("/file", "/report")), stored):
         assert (response.status_code, response.json()["code"]) == (503, "STORAGE_UNAVAILABLE")
         assert response["Retry-After"] == "30"
         assert "127.0.0.1" not in response.content.decode()
-    assert owner.get("/api/memories").json()["results"] == []
+    assert owner.get("/api/stored-memories").json()["results"] == []
 
 
 def test_a_memory_is_deleted_even_where_its_storage_is_away(
     registry, client_with, proxied, django_capture_on_commit_callbacks
 ):
     owner = client_with(MEMORIES_READ, MEMORIES_WRITE)
-    document = owner.post("/api/memories", to_file(Given(memory(3))), FILE).json()
+    document = owner.post("/api/stored-memories", to_file(Given(memory(3))), FILE).json()
     proxied(broken=True)
     with django_capture_on_commit_callbacks(execute=True) as callbacks:
         assert owner.delete(document["url"]).status_code == 204

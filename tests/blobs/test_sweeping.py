@@ -40,7 +40,9 @@ def test_only_what_nobody_names_is_deleted(storage, load_models, client_with, se
     load_models("smollm2-135m", "gemma-3-270m", "gpt-4")
     sample.make_listing(at=timezone.now())
     profile = published()
-    kept = client_with(MEMORIES_WRITE).post("/api/memories", to_file(Given(memory(3))), "application/vnd.safetensors")
+    kept = client_with(MEMORIES_WRITE).post(
+        "/api/stored-memories", to_file(Given(memory(3))), "application/vnd.safetensors"
+    )
     results.remember("a" * 64, generated(blobs.put_bytes(b"W"), blobs.put_bytes(b"report")), cache=settings.CACHE_DIR)
     ListingVersion.objects.all().delete()  # the event still names its files
     before = digests()

@@ -32,8 +32,8 @@ from marketplace.listings.aggregate import listing_id_for
 from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
 from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
-from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_commands import By
+from marketplace.texts.free_text import FreeText
 
 METADATA = Metadata(actor="command:test")
 CURATOR = By(agent=None, metadata=METADATA)

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import numpy as np
 import schemathesis
 from django.contrib.auth.models import Permission, User
 from django.core.handlers.wsgi import WSGIHandler
@@ -23,17 +24,28 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from kvcache.server.payloads import Given, to_file
 from latentmas.events.types import Metadata
 from latentmas.jobs.commands import start
+from latentmas.protocol.vectors import write_vectors
 from latentmas.registry import data_file
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.scopes import SCOPES
 from latentmas.transparency.tasks import seal_log
 from marketplace.accounts.commands import create_token
 from marketplace.agents.commands import Profile, register_agent
+from marketplace.artefacts.commands import withdraw
+from marketplace.artefacts.outputs import PATHS
 from marketplace.certification.commands import open_rotation
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.listings.lifecycle_events import Access
+from marketplace.reputation.review_commands import write_review
+from marketplace.sales.commands import Buyer
+from marketplace.sales.goods import Delivery, Kind
+from marketplace.sales.purchasing import buy
+from marketplace.sales.quotes import quote as quoted
+from marketplace.sales.quotes import sealed
 from tests.marketplace import sample
+from tests.marketplace.artefacts.sample import on_sale, screen
+from tests.marketplace.artefacts.selling import OFFER, uploaded
 from tests.marketplace.exchange.sample import UNIFIED, memory, w_matrix
 
 CHECKS = (
@@ -49,7 +61,16 @@ WEBHOOK = {"url": "https://hooks.example/latentmas", "types": ["agent.registered
 LOCAL: dict[str, Any] = {"SERVER_NAME": "localhost"}  # allowed outside tests, too
 UPLOADED = b"a file that is no W-Matrix"
 # Where the version is that `If-Match` is about, by how its address begins.
-VERSIONED = ("/api/agents/{agent_id}", "/api/w-matrices/{listing_id}", "/api/webhooks/{webhook_id}")
+VERSIONED = (
+    "/api/agents/{agent_id}",
+    "/api/w-matrices/{listing_id}",
+    "/api/webhooks/{webhook_id}",
+    "/api/purchases/{sale_id}",
+    "/api/reviews/{review_id}",
+    *(f"/api/{path}/{{artefact_id}}" for path in PATHS.values()),
+)
+SOLD = "1f0b1b5e-0000-4000-8000-000000000001"  # the listing in the example of a quote, of somebody else
+PURCHASE = "7d0c2a4e-0000-4000-8000-000000000001"  # the one in the example of a review
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +97,8 @@ def stocked() -> Stock:
     w_matrix().write(file)
     places = _places(Client(headers=headers, **LOCAL), agent, file.getvalue(), snapshot)
     places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
+    places["sale_id"] = _sales(agent, guest, file.getvalue())
+    places["review_id"] = _reviewed(places["sale_id"][1], guest)
     fields = {
         "source_model": (sample.SOURCE, "gpt-4"),
         "target_model": (sample.TARGET, "qwen-7b"),
@@ -93,6 +116,10 @@ def stocked() -> Stock:
         "available": ("1.2.0",),
         "required": ("1.0.0",),
         "successor": ("1.0.0",),
+        "item": (SOLD,),
+        "purchase": (PURCHASE,),
+        "seller": (agent, guest),
+        "quote": (_quote(agent),),
         **{name: (value,) for name, value in WEBHOOK.items()},
     }
     return Stock(headers, _session(alice), places, fields, guest, (file.getvalue(), snapshot, UPLOADED))
@@ -109,6 +136,7 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
     seal_log()
     job = start(CERTIFY, arguments={}, requested_by="somebody")
     digest = f"sha256:{hashlib.sha256(UPLOADED).hexdigest()}"
+    memory_id = _made(client, "/api/stored-memories", snapshot, CONTENT_TYPE)
     return {
         "listing_id": (offered, withdrawn, delisted, quarantined, private),
         "version": ("1.0.0",),
@@ -120,13 +148,55 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
         "webhook_id": (_made(client, "/api/webhooks", WEBHOOK),),
         "upload_id": (_made(client, "/api/uploads", {"size": len(UPLOADED), "digest": digest}),),
         "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
-        "memory_id": (_made(client, "/api/memories", snapshot, CONTENT_TYPE),),
+        "memory_id": (memory_id,),
+        "artefact_id": tuple(_artefacts(client, agent, memory_id)),
     }
 
 
-def _listing(agent: str, file: bytes) -> str:
+def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
+    """Let the agent buy from the guest, and the guest from the agent; return the sales."""
+    mine = _listing(agent, file)
+    _listing(guest, file, listing_id=SOLD)
+    return _bought(SOLD, agent, sale=PURCHASE), _bought(mine, guest, sale=str(uuid4()))
+
+
+def _bought(listing: str, buyer: str, *, sale: str) -> str:
+    made = quoted(Kind.W_MATRIX, listing, delivery=Delivery(), buyer=buyer)
+    return buy(sealed(replace(made.quote, id=sale)), buyer=Buyer(buyer), metadata=BY)[0]
+
+
+def _reviewed(sale: str, buyer: str) -> tuple[str, ...]:
+    write_review(sale, agent=buyer, rating=3, text="as it says", metadata=BY)
+    return (sale,)
+
+
+def _quote(buyer: str) -> str:
+    """Return a quote for the next major version of what the agent has bought the first one of."""
+    sample.publish(SOLD, "2.0.0")
+    return quoted(Kind.W_MATRIX, SOLD, version="2.0.0", delivery=Delivery(), buyer=buyer).token
+
+
+def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
+    """Yield the ids of one artefact of each kind, on sale, and of a memory that was withdrawn."""
+    vectors = write_vectors(np.ones((2, 3), "f4"))
+    sent = {
+        "memories": {"memory": memory_id, "canary": 2},
+        "reasoning-chains": {"memory": memory_id, "steps": [{"text": "So.", "end": 2}, {"text": "Yes.", "end": 4}]},
+        "long-term-memories": {"segments": [{"memory": memory_id, "text": "A day.", "session": 1}]},
+        "embeddings": {"upload": uploaded(client, vectors), "model": sample.SOURCE},
+    }
+    for path, body in sent.items():
+        identifier = _made(client, f"/api/{path}", OFFER | body)
+        screen(identifier)
+        yield identifier
+    withdrawn = on_sale(agent)
+    withdraw(withdrawn, reason="a test", by=By(agent, BY))
+    yield withdrawn
+
+
+def _listing(agent: str, file: bytes, *, listing_id: str | None = None) -> str:
     """Return a listing of the agent's that is certified today."""
-    created = sample.listing_created(seller=agent, listing_id=str(uuid4()))
+    created = sample.listing_created(seller=agent, listing_id=listing_id or str(uuid4()))
     create_listing(created, metadata=BY)
     sample.publish(created.listing_id, quality=sample.with_suite(), content=file, unified_dimension=UNIFIED)
     certify_version(created.listing_id, version="1.0.0", at=timezone.now(), metadata=BY)

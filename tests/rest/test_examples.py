@@ -3,14 +3,18 @@
 import hashlib
 import json
 
+import numpy as np
 import pytest
 from django.test import Client
 
+from latentmas.protocol.vectors import write_vectors
+from marketplace.memories.models import StoredMemory
 from marketplace.uploads.models import Upload
 from tests.rest.fuzzing import headers_for, stocked
 from tests.rest.test_schema import DOCUMENT, OPERATIONS
 
 pytestmark = pytest.mark.django_db
+VECTORS = write_vectors(np.ones((2, 3), "f4"))
 EXAMPLES = [
     (method, path, media_type, example["value"])
     for (method, path), operation in OPERATIONS.items()
@@ -38,7 +42,10 @@ def test_an_example_is_carried_out(own_files, method, path, media_type, value):
     stock = stocked()
     client = Client(headers=headers_for(path, stock))
     if "upload" in value:
-        upload(client, stock.files[0], identifier=value["upload"])
+        upload(client, VECTORS if path == "/api/embeddings" else stock.files[0], identifier=value["upload"])
+    for memory in [value, *value.get("segments", [])]:
+        if "memory" in memory:
+            StoredMemory.objects.filter(id=stock.places["memory_id"][0]).update(id=memory["memory"])
     response = client.generic(method, path, json.dumps(value), media_type)
     assert response.status_code in (200, 201), response.content
 

@@ -81,7 +81,7 @@ def test_a_snapshots_file_may_carry_the_first_layer(api):
 
 def test_beside_a_memorys_id_the_body_is_the_targets_tokens(api):
     correcting_listing()
-    stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()["id"]
+    stored = api.post("/api/stored-memories", to_file(Given(memory(2))), FILE).json()["id"]
     tokens = {"target_spans": SPANS, "target_first_layer": layer()}
     done = sent(api, written(TOKENS, tokens), f"&memory={stored}")
     assert result(done)["corrected"]
@@ -138,7 +138,7 @@ def test_a_first_layer_that_is_no_numbers_is_refused(api, row):
 
 def test_a_memory_in_the_body_beside_an_id_is_refused(api):
     correcting_listing()
-    stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()["id"]
+    stored = api.post("/api/stored-memories", to_file(Given(memory(2))), FILE).json()["id"]
     document = invalid(sent(api, with_tokens(), f"&memory={stored}"))
     assert "target's tokens alone" in document["detail"]
 
@@ -154,6 +154,6 @@ def test_strangers_among_a_memorys_tensors_are_refused_with_those_that_are_known
 
 
 def test_strangers_among_the_tokens_are_refused(api):
-    stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()["id"]
+    stored = api.post("/api/stored-memories", to_file(Given(memory(2))), FILE).json()["id"]
     response = sent(api, written(TOKENS, {"target_spans": SPANS, "keys": layer()}), f"&memory={stored}")
     assert "no tensor 'keys'" in invalid(response)["detail"]

@@ -105,7 +105,7 @@ def test_a_compressed_memory_is_decompressed_first(api):
 def test_reading_a_compressed_memory_is_not_recorded_as_a_decompression(api):
     certified_listing()
     kvz = compress(memory(), adapter=get_adapter(SOURCE), method="raw").data
-    stored = api.post("/api/memories", kvz, FILE).json()
+    stored = api.post("/api/stored-memories", kvz, FILE).json()
     assert sent(api, kvz).status_code == 200
     body = {"target_model": TARGET, "memory": stored["id"]}
     assert api.post(ALIGN, body, JSON, headers={"Accept": FILE}).status_code == 200
@@ -114,7 +114,7 @@ def test_reading_a_compressed_memory_is_not_recorded_as_a_decompression(api):
 
 def test_a_stored_memory_is_aligned_by_its_id(api):
     certified_listing()
-    stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()
+    stored = api.post("/api/stored-memories", to_file(Given(memory(2))), FILE).json()
     response = asked(api, memory=stored["id"])
     assert response.status_code == 200, response.content
     assert response.json()["tokens"] == 3
@@ -122,7 +122,7 @@ def test_a_stored_memory_is_aligned_by_its_id(api):
 
 def test_a_stored_memory_needs_the_scope_to_read_it(api, client_with):
     certified_listing()
-    stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()
+    stored = api.post("/api/stored-memories", to_file(Given(memory(2))), FILE).json()
     few = client_with(KV_CACHE_COMPUTE, MEMORIES_WRITE)
     response = asked(few, memory=stored["id"])
     assert response.status_code == 403
@@ -131,7 +131,7 @@ def test_a_stored_memory_needs_the_scope_to_read_it(api, client_with):
 
 def test_anothers_memory_does_not_exist(api, registry):
     certified_listing()
-    stored = api.post("/api/memories", to_file(Given(memory(2))), FILE).json()
+    stored = api.post("/api/stored-memories", to_file(Given(memory(2))), FILE).json()
     bob = Client()
     bob.force_login(User.objects.create_user("bob"))
     response = asked(bob, memory=stored["id"])

@@ -23,7 +23,7 @@ def listed(api: Client) -> None:
 
 
 def answered(api: Client, **body: Any) -> Any:
-    stored = api.post("/api/memories", to_file(Given(memory(len(TEXT)))), FILE).json()["id"]
+    stored = api.post("/api/stored-memories", to_file(Given(memory(len(TEXT)))), FILE).json()["id"]
     asked = json.dumps({"target_model": TARGET, "memory": stored, **body})
     return api.post(ALIGN, asked, "application/json", headers={"Accept": FILE})
 
@@ -51,7 +51,7 @@ def test_a_sentence_is_found_by_its_meaning(api, monkeypatch: pytest.MonkeyPatch
 
             return np.array([[float("Cd" in each or "Who" in each), 0.1] for each in sentences])
 
-    monkeypatch.setattr("marketplace.exchange.kv_cache._encoder", Encoder)
+    monkeypatch.setattr("marketplace.exchange.kv_cache.sentence_encoder", Encoder)
     plan = planned(api, reread=0.5, text=TEXT, question="Who?", chooser="meaning")["reread"]
     assert plan["positions"] == [5, 6, 7, 8]
 

@@ -6,26 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latentmas.events import store
 from latentmas.events.commands import Aggregate, execute_together
-from latentmas.events.types import Metadata
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.money import divide
-from marketplace.ledger.accounts import gateway, hold, platform, wallet
+from marketplace.ledger.accounts import hold, platform, wallet
 from marketplace.ledger.balances import balance_of, lock, wallets_of
 from marketplace.ledger.errors import InsufficientFunds, WrongCurrency
 from marketplace.ledger.events import Purpose, Transfer
 from marketplace.ledger.models import LedgerTransfer
 from marketplace.ledger.posting import check_covered, posted, reversed_of
+from tests.marketplace.ledger.conftest import BANK, TEST, post
 
 ADA, BO = wallet("ada", "USD"), wallet("bo", "USD")
-BANK, PLATFORM, HELD = gateway("manual", "USD"), platform("USD"), hold("s", "USD")
-TEST = Metadata(actor="test")
+PLATFORM, HELD = platform("USD"), hold("s", "USD")
 STREAM: Aggregate[Any] = Aggregate("sale", None, lambda state, event: event)
-
-
-def post(*transfers: Transfer, stream: str = "sale/s", purpose: Purpose = Purpose.TOP_UP) -> None:
-    store.append(store.New(stream, [posted(purpose, transfers)]), metadata=TEST)
 
 
 @pytest.mark.django_db

@@ -13,9 +13,9 @@ from marketplace.listings.certification_events import VersionCertified, VersionR
 from marketplace.listings.commands import certify_version, create_listing, publish_version
 from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.events import ModelLicence, StoredFile
-from marketplace.listings.free_text import FreeText
 from marketplace.listings.lifecycle_commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.texts.free_text import FreeText
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db

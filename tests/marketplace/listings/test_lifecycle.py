@@ -15,8 +15,8 @@ from marketplace.listings.lifecycle import SPLIT_BOUNDS
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.listings.models import Listing, ListingMember, ListingText, ListingVersion
-from marketplace.listings.texts import ERASED
 from marketplace.listings.timeline import timeline
+from marketplace.texts.erasable import ERASED
 from tests.marketplace import sample
 from tests.marketplace.sample import CURATOR, METADATA
 

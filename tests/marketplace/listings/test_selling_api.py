@@ -27,7 +27,7 @@ from marketplace.listings.lifecycle_commands import By, erase_texts
 from marketplace.listings.lifecycle_events import ScanBegun
 from marketplace.listings.models import Listing, ListingText, ListingVersion
 from marketplace.listings.publication import SCAN, publish_upload
-from marketplace.listings.texts import ERASED
+from marketplace.texts.erasable import ERASED
 from tests.marketplace import sample
 from tests.marketplace.exchange.sample import w_matrix
 from tests.marketplace.sample import METADATA, SOURCE, TARGET
@@ -91,7 +91,8 @@ def test_a_file_is_listed_scanned_and_then_offered(publisher, seller, client, da
     assert (job.state, job.result["offered"], job.result["reasons"]) == ("done", True, [])
     shown = client.get(made["Location"]).json()
     assert (shown["version"], shown["basis"], shown["certification"]) == ("1.0.0", "declared", None)
-    assert client.get(f"{made['Location']}/versions/1.0.0/file").getvalue() == data
+    assert client.get(f"{made['Location']}/versions/1.0.0/file").status_code == 402
+    assert publisher.get(f"{made['Location']}/versions/1.0.0/file").getvalue() == data
     assert [row["title"] for row in client.get(W_MATRICES).json()["results"]] == ["Mine"]
     assert [each.licences[0]["model"] for each in Listing.objects.all()] == [SOURCE]
 

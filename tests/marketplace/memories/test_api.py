@@ -15,7 +15,7 @@ from tests.marketplace.exchange.sample import memory
 from tests.marketplace.sample import SOURCE
 
 pytestmark = pytest.mark.django_db
-MEMORIES = "/api/memories"
+MEMORIES = "/api/stored-memories"
 FILE = "application/vnd.safetensors"
 
 

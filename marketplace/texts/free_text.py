@@ -1,11 +1,11 @@
-"""What persons write about a listing, as events hold it: by its salted digest alone."""
+"""What persons write, as events hold it: by its salted digest alone."""
 
 from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
 class FreeText:
-    """A text on its way into an event (`plain`), or in one (`commitment`; `texts.py` has the text until it is erased).
+    """A text on its way into an event (`plain`), or in one (`commitment`; `erasable` has the text until it is erased).
 
     A recorded event that holds `plain` is older than the erasable table; only the factory and curators wrote such.
     """

@@ -1,0 +1,94 @@
+"""What a memory keeps of its own context: retention on the model that made it, by the memory's own tokens.
+
+At several places of the context the memory is cropped to what had been read there, and the model reads on from it: the
+tokens that follow are the text itself. Beside it the model reads on from what it makes of the same tokens now, and from
+nothing. Nobody has to give a text: the file's token ids are enough, and forged ones show in the figure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from awareness_sdk.transformers_bridge import cache_of
+from factory.measurement.metrics import retention
+from factory.runners.model import Encoding, RunningModel
+from factory.runners.reading import Reading
+from latentmas.protocol.cropping import crop
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.quality import Interval
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, needed
+
+PLACES = 8  # at most, evenly spaced over the context but for its first part
+FIRST = 1 / 4  # of the context is read before the first place
+CONTINUATION = 33  # tokens read at each place; the first is not scored
+LEAST_PLACES = 4  # fewer give no interval
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMemory:
+    """How much a memory keeps. The interval is a bootstrap over the places of this one context, not over documents."""
+
+    retention: Interval
+    places: int
+    tokens: int  # scored
+
+
+def measure(memory: KVSnapshot, model: RunningModel) -> OwnMemory:
+    """Return the retention of a memory on the model that made it; nothing is measured that would be a guess.
+
+    Raises InvalidInput with the reason where it cannot be measured: other weights, tokens unknown or dropped, a context
+    too short or cropped by sliding windows, or one whose beginning does not help the model with the rest.
+    """
+    ids = _ids(memory.frame, model)
+    ends = _places(len(ids))
+    own = model.remember(Encoding(tuple(ids[1:]), ((0, 0),) * (len(ids) - 1)))
+    arms = (
+        [_reading(memory, ids, end, model) for end in ends],
+        [_reading(own, ids, end, model) for end in ends],
+        [model.text(_continuation(ids, end), scored=CONTINUATION - 1) for end in ends],
+    )
+    nlls = model.nlls(chain.from_iterable(arms))
+    kept, whole, nothing = np.array([each.mean() for each in nlls]).reshape(len(arms), len(ends))
+    if (nothing - whole).mean() <= 0:
+        raise InvalidInput("what stands before does not help the model with the rest of the context")
+    return OwnMemory(retention(kept, nothing=nothing, own=whole), len(ends), len(ends) * (CONTINUATION - 1))
+
+
+def _ids(frame: SnapshotFrame, model: RunningModel) -> Sequence[int]:
+    """Return the ids of all tokens of the context, BOS first."""
+    if frame.weights != model.weights:
+        raise InvalidInput(f"the weights of {model.name} here are {model.weights}; the memory's are {frame.weights}")
+    if frame.geometry != model.geometry:
+        raise InvalidInput(f"the memory's geometry is not that of {model.name}")
+    if frame.token_ids is None:
+        raise InvalidInput("the file does not say which tokens the memory is of")
+    if frame.missing:
+        raise InvalidInput(f"{frame.missing} tokens of the context were dropped, so it cannot be read again")
+    ids: list[int] = frame.token_ids.tolist()
+    size = int(model.network.get_input_embeddings().num_embeddings)
+    if not 0 <= min(ids) <= max(ids) < size:
+        raise InvalidInput(f"token_ids holds a number outside of 0 to {size - 1}", field="token_ids")
+    if ids[0] != model.bos:
+        raise InvalidInput(f"the memory does not begin with the BOS token of {model.name}, {model.bos}")
+    return ids
+
+
+def _places(tokens: int) -> list[int]:
+    """Return how many tokens have been read at each place; what is read at one does not reach the next."""
+    first, last = int(tokens * FIRST), tokens - CONTINUATION
+    count = min(PLACES, 1 + (last - first) // CONTINUATION)
+    if count < LEAST_PLACES:
+        raise InvalidInput(f"the context has {tokens} tokens, too few to read on at {LEAST_PLACES} places")
+    return np.linspace(first, last, count).astype(int).tolist()  # type: ignore[no-any-return]
+
+
+def _continuation(ids: Sequence[int], end: int) -> Sequence[int]:
+    return ids[end : end + CONTINUATION]
+
+
+def _reading(memory: KVSnapshot, ids: Sequence[int], end: int, model: RunningModel) -> Reading:
+    """Return the reading of what follows the first `end` tokens, after the memory of those."""
+    cache = cache_of(needed(crop(memory, end))[0], config=model.network.config)
+    return Reading(cache, _continuation(ids, end), scored=CONTINUATION - 1)

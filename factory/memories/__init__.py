@@ -1,0 +1,1 @@
+"""Memories on sale, measured by running the model that made them."""

@@ -1,0 +1,99 @@
+"""Make what a buyer gets of each kind of artefact."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from latentmas import blobs
+from latentmas.protocol.long_term_memory import Delivered, write_selection
+from latentmas.protocol.reasoning_chain import ReasoningChain, Step, read_chain, write_chain
+from marketplace.artefacts.forms import FormedMemory, Json, formed, trust_in
+from marketplace.artefacts.models import ArtefactVersion
+from marketplace.artefacts.offering import is_last_step, tokens_of
+from marketplace.artefacts.segments import chosen_segments
+from marketplace.sales.goods import Delivery, Form, Helper, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Unmarked:
+    """The unmarked file of a delivery. `tokens` None: the kind has none."""
+
+    data: bytes
+    tokens: int | None
+    helper: Helper | None = None
+    report: Json = field(default_factory=dict)
+
+
+def prepare_memory(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
+    """Return the memory. Raises what `formed` does."""
+    contents = version.contents
+    done = formed(blob(version.file_digest), tokens=contents["tokens"], model=contents["model"], delivery=delivery)
+    return Unmarked(done.data, done.tokens, done.helper, done.report | trust_in(done.tokens))
+
+
+def prepare_chain(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
+    """Return the chain up to a step, with the memory at that step's end. Raises what `formed` does."""
+    chain = read_chain(blob(version.file_digest))
+    count = len(chain.steps) if delivery.after_step is None else delivery.after_step
+    done = formed(
+        chain.memory,
+        tokens=tokens_of(version, Kind.REASONING_CHAIN, delivery),
+        model=version.contents["model"],
+        delivery=delivery,
+        end=None if is_last_step(version, delivery) else chain.steps[count - 1].end,
+    )
+    steps, report = chain.steps[:count], dict(done.report)
+    if delivery.form is Form.ALIGNED and any(step.thoughts is not None for step in steps):
+        steps = tuple(Step(step.text, step.end) for step in steps)
+        report["thoughts"] = "left out: they are hidden states of the chain's own model"
+    file = write_chain(ReasoningChain(steps, done.data))
+    return Unmarked(file, done.tokens, done.helper, report | {"after_step": count} | trust_in(done.tokens))
+
+
+def prepare_selection(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
+    """Return the segments that a query chooses, each in the form that is asked for. Raises what `formed` does."""
+    chosen = chosen_segments(version, query=delivery.query, token_budget=delivery.token_budget)
+    model = version.contents["model"]
+    done: list[FormedMemory] = []
+    for each in chosen:
+        by = done[0].w_matrix if done else None  # one W-Matrix for all of them: it has one owner
+        data, tokens = blob(each.segment.file), each.segment.tokens
+        done.append(formed(data, tokens=tokens, model=model, delivery=delivery, by=by))
+    segments = [
+        Delivered(
+            each.segment.segment_id,
+            each.segment.session,
+            one.tokens,
+            each.segment.text,
+            each.relevance,
+            one.data,
+        )
+        for each, one in zip(chosen, done, strict=True)
+    ]
+    tokens = sum(each.segment.tokens for each in chosen)  # of what was published, by which it is paid
+    report: Json = {
+        "segments": [
+            {"segment": each.segment.segment_id, "tokens": each.segment.tokens} | one.report
+            for each, one in zip(chosen, done, strict=True)
+        ]
+    }
+    return Unmarked(write_selection(segments), tokens, done[0].helper, report | trust_in(tokens))
+
+
+def prepare_embeddings(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
+    """Return the file of vectors as it is."""
+    del delivery
+    return Unmarked(blob(version.file_digest), None)
+
+
+def blob(digest: str) -> bytes:
+    """Return a stored file's bytes. Raises NotFound where they are gone."""
+    with blobs.open_blob(digest) as file:
+        return file.read()
+
+
+PREPARE: Mapping[Kind, Callable[[ArtefactVersion, Delivery], Unmarked]] = {
+    Kind.MEMORY: prepare_memory,
+    Kind.REASONING_CHAIN: prepare_chain,
+    Kind.LONG_TERM_MEMORY: prepare_selection,
+    Kind.EMBEDDING: prepare_embeddings,
+}

@@ -1,0 +1,60 @@
+"""What a version holds: its memories, decoded, and the texts that a buyer or the public would see."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from latentmas import blobs
+from latentmas.protocol.long_term_memory import read_collection
+from latentmas.protocol.reasoning_chain import read_chain
+from latentmas.protocol.snapshot import KVSnapshot
+from marketplace.artefacts.models import Artefact, ArtefactVersion
+from marketplace.artefacts.snapshots import snapshot_in
+from marketplace.sales.goods import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedText:
+    """A text and where it stands, in words."""
+
+    place: str
+    text: str
+
+
+def snapshots_of(artefact: Artefact, version: ArtefactVersion) -> Iterator[KVSnapshot]:
+    """Yield the memories of a version, one at a time: every segment of a long-term memory; none of embeddings.
+
+    Raises InvalidInput, DimensionMismatch, ModelNotSupported or TooLarge for a file that cannot be read, NotFound where
+    it or its codec profile is gone.
+    """
+    data = _bytes(version.file_digest)
+    match Kind(artefact.kind):
+        case Kind.MEMORY:
+            yield snapshot_in(data, artefact.model)
+        case Kind.REASONING_CHAIN:
+            yield snapshot_in(read_chain(data).memory, artefact.model)
+        case Kind.LONG_TERM_MEMORY:
+            for segment in read_collection(data).segments:
+                yield snapshot_in(_bytes(segment.file), artefact.model)
+        case _:
+            return
+
+
+def texts_of(artefact: Artefact, version: ArtefactVersion) -> Iterator[PlacedText]:
+    """Yield the texts of an artefact's card and those in a version's file. Raises as `snapshots_of` does."""
+    yield PlacedText("title", artefact.title)
+    yield PlacedText("description", artefact.description)
+    yield PlacedText("rights statement", version.rights)
+    match Kind(artefact.kind):
+        case Kind.REASONING_CHAIN:
+            for number, step in enumerate(read_chain(_bytes(version.file_digest)).steps, start=1):
+                yield PlacedText(f"step {number}", step.text)
+        case Kind.LONG_TERM_MEMORY:
+            for number, segment in enumerate(read_collection(_bytes(version.file_digest)).segments, start=1):
+                yield PlacedText(f"segment {number}", segment.text)
+        case _:
+            return
+
+
+def _bytes(digest: str) -> bytes:
+    with blobs.open_blob(digest) as file:
+        return file.read()
