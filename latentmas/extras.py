@@ -6,6 +6,7 @@ import importlib.util
 PACKAGES = {
     "engine": ("constriction", "jax", "jaxtyping"),
     "models": ("accelerate", "gguf", "torch", "transformers"),
+    "payments": ("stripe", "x402"),
     "redis": ("redis",),
     "s3": ("boto3",),
     "server": ("celery", "django", "prometheus_client", "rest_framework"),
@@ -15,6 +16,7 @@ PACKAGES = {
 PURPOSES = {
     "engine": "the engine",
     "models": "what runs models",
+    "payments": "payment gateways",
     "redis": "a shared cache",
     "s3": "files in S3",
     "server": "the server",

@@ -39,6 +39,11 @@ SCHEDULE = {
         "task": "marketplace.webhooks.reseal",
         "schedule": crontab(hour="3", minute="40"),
     },
+    "ask the gateways about open payments": {
+        "task": "marketplace.payments.reconcile",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "ask the domains of verified publishers again": {
         "task": "marketplace.agents.verify_again",
         "schedule": crontab(day_of_week="mon", hour="4", minute="0"),

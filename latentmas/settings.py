@@ -241,6 +241,29 @@ FACTORY_SLICES = env.integer("FACTORY_SLICES", 8, minimum=1)
 PRIVATE_TEXTS = env.text("PRIVATE_TEXTS", "")
 # Where a rights holder can ask for a W-Matrix to be taken down: an address that cards carry.
 TAKEDOWN_CONTACT = env.text("TAKEDOWN_CONTACT", "")
+
+# How money comes in. Without its key or address a gateway is not offered; Stripe needs its webhook too, since only that
+# tells at once that somebody has paid. The defaults of x402's asset are USDC on Base.
+STRIPE_SECRET_KEY = env.optional_secret("STRIPE_SECRET_KEY")
+STRIPE_WEBHOOK_SECRETS = env.secrets("STRIPE_WEBHOOK_SECRETS")
+STRIPE_RETURN_URL = env.address("STRIPE_RETURN_URL")
+if (STRIPE_SECRET_KEY is None) != (not STRIPE_WEBHOOK_SECRETS):
+    raise ImproperlyConfigured("STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS belong together; set both, or neither")
+X402_FACILITATOR_URL = env.address("X402_FACILITATOR_URL")
+X402_FACILITATOR_TOKEN = env.optional_secret("X402_FACILITATOR_TOKEN")
+X402_PAY_TO = env.text("X402_PAY_TO", "")
+X402_NETWORK = env.text("X402_NETWORK", "eip155:8453")
+X402_ASSET = env.text("X402_ASSET", "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913")
+X402_ASSET_NAME = env.text("X402_ASSET_NAME", "USD Coin")
+X402_ASSET_VERSION = env.text("X402_ASSET_VERSION", "2")
+X402_ASSET_DECIMALS = env.integer("X402_ASSET_DECIMALS", 6, minimum=2)
+X402_CURRENCY = env.text("X402_CURRENCY", "USD")
+env.need("X402_PAY_TO", because=("X402_FACILITATOR_URL",))
+env.need("X402_FACILITATOR_URL", because=("X402_PAY_TO", "X402_FACILITATOR_TOKEN", "X402_NETWORK", "X402_ASSET"))
+env.need("X402_ASSET", because=("X402_NETWORK", "X402_ASSET_NAME", "X402_ASSET_VERSION", "X402_ASSET_DECIMALS"))
+for _because in ("STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_FILE", "X402_FACILITATOR_URL"):
+    env.need_extra("payments", because=_because)
+
 JOBS_OPEN = env.integer("JOBS_OPEN", 8, minimum=1)
 
 # Where the processes of one address add up what each has counted (prometheus_client reads the variable itself).
@@ -293,10 +316,13 @@ SPECTACULAR_SETTINGS = {
         "GoodsKindEnum": "marketplace.sales.models.KINDS",
         "FitMethodEnum": [method.value for method in Method],
         "ListingReportKindEnum": "marketplace.curation.models.Kind",
+        "PayoutStatusEnum": "marketplace.payments.inputs.PAYOUT_STATUSES",
         "ProtocolEnum": [PROTOCOL],
+        "SaleStatusEnum": "marketplace.sales.outputs.STATUSES",
         "TierEnum": "marketplace.listings.models.TIERS",
         "TokenModeEnum": [mode.value for mode in TokenMode],
         "TokenStateEnum": "marketplace.accounts.api.STATES",
+        "TopUpStatusEnum": "marketplace.payments.inputs.TOP_UP_STATUSES",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
@@ -326,6 +352,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
     "loggers": {
         "jax": {"level": "WARNING"},  # at INFO it names every accelerator it did not find
+        "stripe": {"level": "WARNING"},  # below it, addresses and whole answers, with what they let somebody do
         "celery": {"level": "WARNING"},  # at INFO a line for every message; the jobs say themselves what they do
     },
 }

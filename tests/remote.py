@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from latentmas.outbound import Network
 
 PUBLIC = "8.8.8.8"
-HOSTS = ("publisher.example", "hooks.example")
+HOSTS = ("publisher.example", "hooks.example", "api.stripe.com", "facilitator.example")
 
 
 @dataclass

@@ -20,7 +20,7 @@ PATH = re.compile(rf"(?<![\w./-])((?:{OURS})/[\w./-]*\w|[\w./-]+\.py\b)")
 DOTTED = re.compile(rf"(?<![\w./-])((?:{OURS})(?:\.[A-Za-z_]\w*)+)")
 IMPORTED = re.compile(rf"\bfrom ((?:{OURS})[\w.]*) import (\w+(?:, \w+)*)")
 COMMAND = re.compile(rf"\bpython -m ((?:{OURS})[\w.]*)")
-SETTING = re.compile(r'(?:env\.\w+|os\.environ\.\w+)\(\s*"([A-Z_]+)"')
+SETTING = re.compile(r'(?:env\.\w+|os\.environ\.\w+)\(\s*"([A-Z0-9_]+)"')
 CONVERTER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 

@@ -8,9 +8,9 @@
 The memories are synthetic: tokens by Zipf's law, a tenth of them stock phrases, values that depend on the token; and a
 tenth of the memories is behind one and the same prompt. Their fingerprints are made, entered and looked up by the code
 that serves; the bands are entered past the ORM. What is looked up is a memory of which a part was changed; beside it
-every signature is compared. With a model, its own caches of news articles are compared: as they are, coded, and with a
-part changed.
-The last line is JSON.
+every signature is compared. `cpu_ms` is the mean processor time of a look-up, the database's with it: the other times
+depend on what else the machine does. With a model, its own caches of news articles are compared: as they are, coded,
+and with a part changed. The last line is JSON.
 """
 
 import argparse
@@ -166,12 +166,13 @@ def asked(source: Source, memories: int, signatures: dict[str, np.ndarray], shar
     from marketplace.screening.fingerprints import BASES, PLACE, fingerprint_of
     from marketplace.screening.index import matches
 
-    times, found, real = [], [], []
+    times, found, real, spent = [], [], [], 0.0
     for number in np.random.default_rng(3).choice(memories, min(ASKED, memories), replace=False).tolist():
         fingerprint = fingerprint_of([source.memory(source.changed(number, share))])
-        started = time.perf_counter()
+        started, before = time.perf_counter(), processor_seconds()
         best = matches(fingerprint, but="nobody")
         times.append(1000 * (time.perf_counter() - started))
+        spent += processor_seconds() - before
         mine = {basis: np.frombuffer(fingerprint.of(basis) or b"", PLACE) for basis in BASES}
         whole = np.max([(signatures[basis] == mine[basis]).mean(axis=1) for basis in BASES], axis=0)
         real.append(float(whole.max()))
@@ -184,7 +185,20 @@ def asked(source: Source, memories: int, signatures: dict[str, np.ndarray], shar
         "median_ms": float(np.median(times)),
         "p95_ms": float(np.quantile(times, 0.95)),
         "most_ms": max(times),
+        "cpu_ms": 1000 * spent / len(times),
     }
+
+
+def processor_seconds() -> float:
+    """Return the processor time of this process and of the database process that serves it."""
+    import psutil
+    from django.db import connection
+
+    spent = time.process_time()
+    if connection.vendor == "postgresql":
+        server = psutil.Process(connection.connection.info.backend_pid).cpu_times()
+        spent += server.user + server.system
+    return spent
 
 
 def recall(real: Sequence[float], found: Sequence[float], *, least: float) -> float | None:

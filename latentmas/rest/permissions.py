@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from latentmas.rest.scopes import (
@@ -126,6 +126,19 @@ class WriteWebhooks(ScopePermission):
 
 class AdministerMarketplace(ScopePermission):
     scope = MARKETPLACE_ADMIN
+
+
+class ReadOrWrite(BasePermission):
+    """Asks for one scope to look, and for another to change something."""
+
+    reading: type[ScopePermission]
+    writing: type[ScopePermission]
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        needed = (self.reading if request.method in SAFE_METHODS else self.writing)()
+        allowed = needed.has_permission(request, view)
+        self.message = getattr(needed, "message", None)
+        return allowed
 
 
 class SessionOnly(BasePermission):

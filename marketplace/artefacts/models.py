@@ -106,10 +106,6 @@ class ArtefactVersion(models.Model):
         """Whether its screening has found nothing against it; its artefact may be withheld all the same."""
         return self.screening == Screening.PASSED
 
-    @property
-    def is_compressed(self) -> bool:
-        return bool(self.contents["coded_bytes"] < self.contents["raw_bytes"])
-
 
 class ArtefactParent(models.Model):
     """One artefact is made from another."""

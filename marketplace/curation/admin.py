@@ -6,14 +6,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from latentmas.admin_pages import ReadOnlyAdmin, confirmation
-from latentmas.protocol.errors import LatentMASError
+from latentmas.admin_pages import ReadOnlyAdmin, carry_out
 from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
 from marketplace.curation.commands import erase_reports, resolve_report
 from marketplace.curation.models import MAX_TEXT, Outcome, Report
@@ -90,17 +88,13 @@ class ReportAdmin(ReadOnlyAdmin):
         """Ask for the reason, then answer every chosen report or none; None leads back to the list."""
         assert isinstance(request.user, User)  # the admin lets in nobody else
         reports = list(queryset)
-        form = NoteForm(request.POST if "apply" in request.POST else None)
-        if "apply" in request.POST and form.is_valid():
-            try:
-                with transaction.atomic():
-                    for report in reports:
-                        resolve_report(report, request.user, outcome=outcome, note=form.cleaned_data["note"])
-            except LatentMASError as error:
-                form.add_error(None, error.message)
-            else:
-                messages.success(request, f"{outcome.label}: {len(reports)}.")
-                return None
+        curator = request.user
+
+        def apply(typed: dict[str, Any]) -> list[str]:
+            for report in reports:
+                resolve_report(report, curator, outcome=outcome, note=typed["note"])
+            return [f"{outcome.label}: {len(reports)}."]
+
         title = f"{action.capitalize()} {len(reports)} report{'' if len(reports) == 1 else 's'}"
         context = {"title": title, "action": action, "reports": reports, "chosen": [report.pk for report in reports]}
-        return confirmation(self, request, TEMPLATE, form=form, **context)
+        return carry_out(self, request, TEMPLATE, form=NoteForm, apply=apply, **context)

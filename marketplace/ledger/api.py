@@ -73,7 +73,7 @@ class StatementOutput(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
 
 
-@extend_schema(operation_id="wallet_retrieve", responses={200: WalletsOutput, **problems(409)})
+@extend_schema(operation_id="wallet_retrieve", responses={200: WalletsOutput, **problems(404, 409)})
 @api_view(["GET"])
 @permission_classes([ReadWallets])
 def wallets(request: Request) -> Response:

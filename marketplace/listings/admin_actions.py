@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
-from latentmas.admin_pages import confirmation
+from latentmas import admin_pages
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
 from marketplace.listings.certification_events import VersionCertified
 from marketplace.listings.commands import certify_version, request_certification, revoke_certificate
 from marketplace.listings.lifecycle_commands import (
@@ -74,24 +71,18 @@ class Asked:
 
 def ask(page: "ModelAdmin[Any]", request: HttpRequest, action: Action, asked: Asked) -> HttpResponse | None:
     """Show what an action would do, or do it to all rows or none; None leads back to the list."""
-    form = action.form(request.POST if "apply" in request.POST else None)
-    if "apply" in request.POST and form.is_valid():
-        try:
-            outcomes = _apply_all(request, asked.rows, action, form.cleaned_data.get("reason", ""))
-        except LatentMASError as error:
-            form.add_error("reason" if error.facts.get("field") == "reason" else None, error.message)
-        else:
-            for outcome in outcomes:
-                messages.success(request, outcome)
-            return None
-    context = {"title": asked.title, "action": asked.verb, "effect": action.effect, "rows": asked.rows}
-    return confirmation(page, request, asked.template, form=form, chosen=asked.chosen, **context)
+
+    def apply(typed: dict[str, Any]) -> list[str]:
+        return _apply_all(request, asked.rows, action, typed.get("reason", ""))
+
+    context: dict[str, Any] = {"title": asked.title, "action": asked.verb, "effect": action.effect}
+    context |= {"rows": asked.rows, "chosen": asked.chosen}
+    return admin_pages.carry_out(page, request, asked.template, form=action.form, apply=apply, **context)
 
 
 def _apply_all(request: HttpRequest, rows: Sequence[Any], action: Action, reason: str) -> list[str]:
     metadata = Metadata(actor=f"user:{request.user.pk}")
-    with transaction.atomic():
-        return [f"{_name(each)}: {action.apply(each, reason, metadata)}." for each in rows]
+    return [f"{_name(each)}: {action.apply(each, reason, metadata)}." for each in rows]
 
 
 def _name(row: Any) -> str:

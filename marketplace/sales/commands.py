@@ -21,11 +21,11 @@ from marketplace.pricing.commands import of_version
 from marketplace.sales import aggregate
 from marketplace.sales.aggregate import SALE, SaleState
 from marketplace.sales.distribution import shares_of
-from marketplace.sales.errors import AlreadyEntitled
+from marketplace.sales.errors import AlreadyEntitled, SaleInProgress
 from marketplace.sales.events import RefundReason, SaleCaptured, SaleOpened, SoldFile, Spending, VoidReason
 from marketplace.sales.goods import MARKETS, Market, Offer, Prepared
 from marketplace.sales.models import MandateSpending
-from marketplace.sales.queries import covers
+from marketplace.sales.queries import covers, under_way
 from marketplace.sales.quotes import Quote, breakdown_of
 
 
@@ -48,7 +48,7 @@ class Buyer:
 def open_sale(quote: Quote, buyer: Buyer, *, at: datetime, metadata: Metadata) -> list[Recorded]:
     """Hold the price of a quote; nothing where the quote was used before.
 
-    Raises InsufficientFunds, WrongCurrency, AlreadyEntitled, or what the token's mandate refuses.
+    Raises InsufficientFunds, WrongCurrency, AlreadyEntitled, SaleInProgress, or what the token's mandate refuses.
     """
     opened = _opened(quote, buyer, at=at)
 
@@ -155,12 +155,13 @@ def _check_spending(opened: SaleOpened, buyer: Buyer, *, at: datetime) -> None:
     """Lock wallet and budget, and let a purchase pass that both cover."""
     offer, price = opened.offer, opened.price
     account = wallet(opened.buyer, offer.price.currency)
-    names = [account] if price else []
+    capability = MARKETS[offer.kind] is Market.CAPABILITY
+    names = [account] if price or capability else []
     if buyer.spender is not None:
         names.append(f"mandate:{buyer.spender.token}")  # no account, but locked in one order with them
     held = balances.lock(names) if names else {}
-    if MARKETS[offer.kind] is Market.CAPABILITY and covers(offer.kind, offer.item, offer.version, [opened.buyer]):
-        raise AlreadyEntitled(f"the agent has bought version {offer.version} of this, or another of the same major")
+    if capability:
+        _check_not_bought(opened)
     if buyer.spender is not None:
         spent = MandateSpending.objects.filter(id=f"{buyer.spender.token}/{_day(at)}").values_list("amount", flat=True)
         purchase = Purchase(price, offer.price.currency, offer.seller, offer.tier)
@@ -168,6 +169,15 @@ def _check_spending(opened: SaleOpened, buyer: Buyer, *, at: datetime) -> None:
     if price:
         _check_currency(opened.buyer, offer.price.currency, held[account], price)
         check_covered(account, price, held)
+
+
+def _check_not_bought(opened: SaleOpened) -> None:
+    """Let nobody pay twice for one major version of a capability; the buyer's wallet is locked."""
+    offer = opened.offer
+    if covers(offer.kind, offer.item, offer.version, [opened.buyer]):
+        raise AlreadyEntitled(f"the agent has bought version {offer.version} of this, or another of the same major")
+    if under_way(offer.kind, offer.item, offer.version, opened.buyer):
+        raise SaleInProgress("another purchase of this by the agent is under way")
 
 
 def _check_currency(agent: str, currency: str, held: int, price: int) -> None:

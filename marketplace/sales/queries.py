@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from latentmas.protocol.errors import NotFound
+from marketplace.sales.aggregate import Status
 from marketplace.sales.goods import Kind
 from marketplace.sales.models import Entitlement, Sale
 
@@ -20,6 +21,13 @@ def covers(kind: Kind, item: str, version: str, agents: Collection[str]) -> bool
 def entitlements(kind: Kind, items: Collection[str], agents: Collection[str]) -> QuerySet[Entitlement]:
     """Return what captured sales that were not refunded entitle the agents to, of these items."""
     return Entitlement.objects.filter(item__in=items, agent__in=agents, kind=kind.value, ended_at=None)
+
+
+def under_way(kind: Kind, item: str, version: str, agent: str) -> bool:
+    """Return whether an agent has opened a purchase of this major version that has not come to its end."""
+    open_ones = Sale.objects.filter(buyer=agent, kind=kind.value, item=item, status=Status.OPEN)
+    major = version.partition(".")[0]
+    return any(each.partition(".")[0] == major for each in open_ones.values_list("version", flat=True))
 
 
 def sale_of_party(sale: str, agents: Collection[str], *, curator: bool = False) -> Sale:

@@ -10,6 +10,7 @@ from awareness_sdk.configurations import geometry_of
 from awareness_sdk.transformers_bridge import cache_of, snapshot_of
 from kvcache.coding import raw
 from kvcache.compression.container import Container, read_kvz, unpack, write_kvz
+from latentmas.protocol.cropping import crop
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, ModelNotSupported
 from latentmas.protocol.snapshot import KVSnapshot
 from tests import networks
@@ -195,3 +196,18 @@ def test_a_scaled_rotation_is_left_in_the_keys() -> None:
 def test_a_latent_cache_needs_its_geometry() -> None:
     with pytest.raises(ModelNotSupported):
         geometry_of(transformers.DeepseekV3Config(num_hidden_layers=2))
+
+
+def test_a_model_goes_on_from_an_earlier_point_of_a_memory_as_from_its_own(network, ids):
+    end = 20
+    part = crop(taken(network, ids, cropped=False), end)
+    with torch.inference_mode():
+        whole = network(ids[:, :CONTEXT]).logits[:, end:]
+        rest = network(ids[:, end:CONTEXT], past_key_values=cache_of(part, config=network.config)).logits
+    torch.testing.assert_close(rest, whole, rtol=1e-4, atol=1e-4)
+
+
+def test_a_memory_whose_windows_have_moved_on_has_no_earlier_point(ids):
+    moved = taken(gemma(), ids, cropped=True)
+    with pytest.raises(InvalidInput, match="sliding window"):
+        crop(moved, CONTEXT - 2)

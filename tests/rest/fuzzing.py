@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from kvcache.server.payloads import Given, to_file
 from latentmas.events.types import Metadata
 from latentmas.jobs.commands import start
+from latentmas.protocol.money import Money
 from latentmas.protocol.vectors import write_vectors
 from latentmas.registry import data_file
 from latentmas.rest.answers import CONTENT_TYPE
@@ -31,12 +32,14 @@ from latentmas.rest.scopes import SCOPES
 from latentmas.transparency.tasks import seal_log
 from marketplace.accounts.commands import create_token
 from marketplace.agents.commands import Profile, register_agent
+from marketplace.agents.queries import get_agent
 from marketplace.artefacts.commands import withdraw
 from marketplace.artefacts.outputs import PATHS
 from marketplace.certification.commands import open_rotation
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.listings.lifecycle_events import Access
+from marketplace.payments.by_hand import top_up_by_hand
 from marketplace.reputation.review_commands import write_review
 from marketplace.sales.commands import Buyer
 from marketplace.sales.goods import Delivery, Kind
@@ -59,10 +62,13 @@ MODELS = (sample.SOURCE, sample.TARGET, "gpt-4", "qwen-7b")
 BY = Metadata(actor="command:fuzz")
 WEBHOOK = {"url": "https://hooks.example/latentmas", "types": ["agent.registered"]}
 LOCAL: dict[str, Any] = {"SERVER_NAME": "localhost"}  # allowed outside tests, too
+PAYOUT = {"amount": 10, "currency": "USD", "destination": "DE02 1203 0000 0000 2020 51"}
+TOP_UP = {"amount": 10, "currency": "USD", "gateway": "manual"}
 UPLOADED = b"a file that is no W-Matrix"
 # Where the version is that `If-Match` is about, by how its address begins.
 VERSIONED = (
     "/api/agents/{agent_id}",
+    "/api/payouts/{payout_id}",
     "/api/w-matrices/{listing_id}",
     "/api/webhooks/{webhook_id}",
     "/api/purchases/{sale_id}",
@@ -95,6 +101,7 @@ def stocked() -> Stock:
     headers = {"Authorization": f"Bearer {secret}"}
     file, snapshot = io.BytesIO(), to_file(Given(memory(3)))
     w_matrix().write(file)
+    top_up_by_hand(get_agent(agent), Money(1000, "USD"), reason="a test", metadata=BY)
     places = _places(Client(headers=headers, **LOCAL), agent, file.getvalue(), snapshot)
     places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
     places["sale_id"] = _sales(agent, guest, file.getvalue())
@@ -108,6 +115,8 @@ def stocked() -> Stock:
         "memory": places["memory_id"],
         "domain": ("publisher.example",),
         "public_key": (base64.b64encode(bytes(32)).decode(),),
+        "currency": ("USD",),
+        "gateway": ("manual",),
         "after": (0, 1),
         "from": (1,),
         "to": (2,),
@@ -148,6 +157,8 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
         "webhook_id": (_made(client, "/api/webhooks", WEBHOOK),),
         "upload_id": (_made(client, "/api/uploads", {"size": len(UPLOADED), "digest": digest}),),
         "stream_id": (_made(client, "/api/kv-cache/streams", {"model_name": sample.SOURCE}),),
+        "top_up_id": (_made(client, "/api/top-ups", TOP_UP),),
+        "payout_id": (_made(client, "/api/payouts", PAYOUT),),
         "memory_id": (memory_id,),
         "artefact_id": tuple(_artefacts(client, agent, memory_id)),
     }

@@ -246,6 +246,15 @@ def test_a_capability_is_bought_once_for_its_major_version(maker: str, buyer: st
     assert funds(buyer) == 8_000
 
 
+def test_a_capability_that_is_being_bought_is_not_bought_again(maker: str, buyer: str, toys: Toys) -> None:
+    toys.put(seller=maker, kind=Kind.W_MATRIX)
+    first, second = (quoted(buyer, kind=Kind.W_MATRIX) for _ in range(2))
+    open_sale(first.quote, Buyer(buyer), at=timezone.now(), metadata=TEST)
+    with pytest.raises(SaleInProgress):
+        buy(second.token, buyer=Buyer(buyer), metadata=TEST)
+    assert funds(buyer) == 9_000
+
+
 def test_a_memory_is_bought_for_every_use(maker: str, buyer: str) -> None:
     assert bought(buyer) != bought(buyer)
     assert funds(buyer) == 8_000

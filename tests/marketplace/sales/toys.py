@@ -83,6 +83,14 @@ def bought(buyer: str, item: str = "toy", *, spender: Spender | None = None, kin
     return buy(quoted(buyer, item, kind=kind).token, buyer=Buyer(buyer, spender), metadata=TEST)[0]
 
 
+def buy_twice(buyer: str, item: str = "toy") -> str:
+    """Buy an item with one quote, and send the same purchase again, as who got no answer does."""
+    token = quoted(buyer, item).token
+    first, again = (buy(token, buyer=Buyer(buyer), metadata=TEST) for _ in range(2))
+    assert again == (first[0], False)
+    return first[0]
+
+
 def funds(agent: str, currency: str = USD) -> int:
     return balance_of(wallet(agent, currency))
 

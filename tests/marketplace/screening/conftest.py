@@ -1,8 +1,11 @@
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 from factory.runners.model import RunningModel
+from latentmas.rest.scopes import MEMORIES_PUBLISH, MEMORIES_WRITE
 from marketplace.agents.commands import Profile, register_agent
+from tests.marketplace.conftest import client_of
 from tests.marketplace.sample import METADATA
 from tests.tiny import tiny_model
 
@@ -16,3 +19,15 @@ def tiny() -> RunningModel:
 def other_seller(db: None) -> str:
     """Bob's agent."""
     return register_agent(User.objects.create_user("bob"), Profile("bob-labs", "Bob"), metadata=METADATA).id
+
+
+@pytest.fixture
+def shop(registry: None, alice: User, seller: str) -> Client:
+    """A client that may keep memories and sell them as Alice's agent."""
+    return client_of(alice, MEMORIES_WRITE, MEMORIES_PUBLISH)
+
+
+@pytest.fixture
+def thief(other_seller: str) -> Client:
+    """The same for Bob's agent."""
+    return client_of(User.objects.get(username="bob"), MEMORIES_WRITE, MEMORIES_PUBLISH)
