@@ -28,8 +28,13 @@ TITLE, RIGHTS = "Memory of a report", "The seller has read an invented report fo
 HANDLES = ("market-demo-seller", "market-demo-buyer")
 PATIENCE_SECONDS, PAUSE_SECONDS = 180.0, 0.5
 OFFERED, REFUSED = "passed", "refused"
-# Where the memory cannot be aligned to the buyer's model; nothing is charged.
-NOT_ALIGNED = ("W_MATRIX_NOT_FOUND", "QUALITY_BELOW_THRESHOLD")
+# Why a memory is not aligned to the buyer's model; nothing is charged. And what may be done about it.
+NOT_ALIGNED = {
+    "W_MATRIX_NOT_FOUND": "`make run` measures the pair in half an hour and certifies it where it is good enough; then "
+    "run this again.",
+    "QUALITY_BELOW_THRESHOLD": "The exchange expects too little of this memory there; --minimum-retention says what is "
+    "enough for B.",
+}
 BOUGHT = "the memory that was bought"
 
 
@@ -53,6 +58,7 @@ class Story:
     questions: Sequence[str]
     tokens: int
     price: int  # minor units
+    minimum_retention: float | None = None  # below it the buyer takes no aligned memory; None leaves it to the site
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class Bought:
     used: UsedMemory
     model: str
     quote: Json
-    refused: str | None
+    refused: AwarenessError | None
 
 
 def told(story: Story, site: Site) -> Iterator[Shown]:
@@ -118,11 +124,12 @@ def buy(memory_id: str, story: Story, site: Site) -> Bought:
     refused = None
     if target != source:
         try:
-            return Bought(*_used(memory_id, target, site), refused=None)
+            used = _used(memory_id, target, site, minimum_retention=story.minimum_retention)
+            return Bought(*used, refused=None)
         except AwarenessError as error:
             if error.code not in NOT_ALIGNED:
                 raise
-            refused = str(error)
+            refused = error
     return Bought(*_used(memory_id, source, site), refused=refused)
 
 
@@ -179,13 +186,13 @@ def waited_for(what: str, ready: Callable[[], Json | None], site: Site) -> Json:
     return found
 
 
-def _used(memory_id: str, model: str, site: Site) -> tuple[UsedMemory, str, Json]:
+def _used(memory_id: str, model: str, site: Site, **wanted: Any) -> tuple[UsedMemory, str, Json]:
     """Take a quote, pay in what the wallet lacks, and buy. Raises AwarenessError."""
-    quote = site.buyer.quote_memory(memory_id, model)
+    quote = site.buyer.quote_memory(memory_id, model, **wanted)
     lacking = quote["price"]["amount"] - site.buyer.money.balance(CURRENCY)
     if lacking > 0:
         site.credit(site.buyer.money.top_up(lacking, CURRENCY)["id"])
-    return site.buyer.use_memory(memory_id, model, max_price=quote["price"]["amount"]), model, quote
+    return site.buyer.use_memory(memory_id, model, max_price=quote["price"]["amount"], **wanted), model, quote
 
 
 def _listed(card: Json) -> str:
@@ -209,9 +216,18 @@ def _bought(bought: Bought, story: Story) -> Iterator[Shown]:
     yield f"B buys one use for {price['amount']} {price['currency']}; delivered: {form}, {purchase['tokens']} tokens"
     if (w_matrix := report.get("w_matrix")) is not None:
         yield f"Aligned by the W-Matrix {w_matrix['listing']} {w_matrix['version']}, in {report['mode']} mode"
+        yield _expected(report["quality"])
     yield from report.get("findings", ())
     if (notice := report.get("notice")) is not None:
         yield notice
+
+
+def _expected(quality: Json) -> str:
+    expected = quality["expected_retention"]
+    if expected is None:
+        return "How much of what the text says is kept for B is not known of this memory."
+    value, low, high = (float(expected[name]) for name in ("value", "low", "high"))
+    return f"Kept for B of what the text says, as expected of this memory: {value:.2f} ({low:.2f} to {high:.2f})"
 
 
 def _quote(quote: Json) -> Table:
@@ -235,11 +251,9 @@ def _split(purchase: Json) -> Table:
 
 def _shown(bought: Bought, story: Story) -> str:
     source, target = story.models
-    if bought.model == target != source:
+    if bought.refused is None and target != source:
         return f"Shown: {target} answered from a memory of {source} that it had bought."
-    if target == source:
-        return f"Shown: a memory of {source} sold to an agent with the same model. Not shown: another model."
-    return (
-        f"Shown: a memory of {source} sold to an agent with the same model. Not shown: {target}. `make run` measures a "
-        "W-Matrix for that in half an hour and certifies it where it is good enough; then run this again."
-    )
+    same = f"Shown: a memory of {source} sold to an agent with the same model. Not shown:"
+    if bought.refused is None:
+        return f"{same} another model."
+    return f"{same} {target}. {NOT_ALIGNED[bought.refused.code]}"

@@ -92,6 +92,12 @@ class Processes:
             process.wait()
             raise AssertionError(f"{name} did not end within {STOP_SECONDS:g} seconds of being asked to") from None
 
+    def kill(self, name: str) -> None:
+        """Kill a process and its children without asking."""
+        process, _ = self.running.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
     def stop_all(self) -> None:
         """Stop the processes, the last one first. Raises the first failure after all have been stopped."""
         failures = []

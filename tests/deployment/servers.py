@@ -41,13 +41,24 @@ class PostgreSQL:
         initdb = [self.program("initdb"), "--username", USER, "--auth", "scram-sha-256", "--pwfile", str(secret)]
         quick = ["--no-sync", "--pgdata", data]
         subprocess.run([*initdb, *quick], env=_path(), cwd=folder, check=True, capture_output=True, **as_account)
-        command = [self.program("postgres"), "-D", data, "-p", str(self.port), "-k", str(folder)]
-        options = ["-c", "listen_addresses=127.0.0.1"]
-        # SIGINT: do not wait for those who are connected.
-        processes.start("database", [*command, *options], _path(), stop_by=signal.SIGINT, cwd=folder, **as_account)
-        processes.wait_for_port("database", self.port, seconds=START_SECONDS)
-        wait_for("the database to accept connections", self.accepts, seconds=START_SECONDS)  # it listens earlier
+        self._folder, self._processes, self._as_account = folder, processes, as_account
+        self.start()
         self.run("createdb", USER)
+
+    def start(self) -> None:
+        """Start the server, also again after it was stopped or killed."""
+        command = [self.program("postgres"), "-D", str(self._folder / "data"), "-p", str(self.port)]
+        options = ["-k", str(self._folder), "-c", "listen_addresses=127.0.0.1"]
+        self._processes.start(
+            "database",
+            [*command, *options],
+            _path(),
+            stop_by=signal.SIGINT,  # do not wait for those who are connected
+            cwd=self._folder,
+            **self._as_account,
+        )
+        self._processes.wait_for_port("database", self.port, seconds=START_SECONDS)
+        wait_for("the database to accept connections", self.accepts, seconds=START_SECONDS)  # it listens earlier
 
     def program(self, name: str) -> str:
         return program(name, *POSTGRESQL_FOLDERS)

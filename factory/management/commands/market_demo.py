@@ -44,6 +44,9 @@ class Command(BaseCommand):
         parser.add_argument("--document", type=Path, help="Text file to read; default: a short invented report.")
         parser.add_argument("--question", action="append", help="Line for the model to complete; may be repeated.")
         parser.add_argument("--tokens", type=int, default=16, help="Tokens of each answer.")
+        parser.add_argument(
+            "--minimum-retention", type=float, help="Enough for the buyer, 0 to 1; default: what the site takes."
+        )
         parser.add_argument("--price", type=int, default=PRICE, help="Base price in minor units of USD.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -76,6 +79,7 @@ def _told(options: dict[str, Any]) -> Iterator[Shown]:
         questions=tuple(options["question"] or QUESTIONS),
         tokens=options["tokens"],
         price=options["price"],
+        minimum_retention=options["minimum_retention"],
     )
     with ExitStack() as opened:
         address = options["address"] or opened.enter_context(site.serving())

@@ -97,6 +97,17 @@ def test_another_model_answers_from_the_memory_that_it_has_bought(loaded, smollm
 
 
 @pytest.mark.models
+def test_where_the_quality_gate_refuses_nothing_is_charged_for_it(loaded, smollm2, gemma3, document) -> None:
+    list_map(smollm2, gemma3)
+    said = run("--document", document, "--minimum-retention", "0.99")
+    assert "QUALITY_BELOW_THRESHOLD" in said
+    assert "Not shown: gemma-3-270m." in said
+    found = {each.delivery["form"]: (each.status, each.price) for each in Sale.objects.all()}
+    assert found["aligned"] == ("voided", None)
+    assert found["raw"][0] == "captured"
+
+
+@pytest.mark.models
 def test_where_no_certified_w_matrix_is_the_demonstration_says_what_it_does_not_show(loaded, document) -> None:
     for _ in range(2):  # and a second run takes back what the first has listed
         said = run("--document", document)
