@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -93,10 +94,15 @@ class Processes:
             raise AssertionError(f"{name} did not end within {STOP_SECONDS:g} seconds of being asked to") from None
 
     def kill(self, name: str) -> None:
-        """Kill a process and its children without asking."""
+        """Kill a process and its children without asking; PostgreSQL's are in sessions of their own."""
         process, _ = self.running.pop(name)
-        os.killpg(process.pid, signal.SIGKILL)
+        root = psutil.Process(process.pid)
+        family = [root, *root.children(recursive=True)]
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
         process.wait()
+        psutil.wait_procs(family, timeout=STOP_SECONDS)
 
     def stop_all(self) -> None:
         """Stop the processes, the last one first. Raises the first failure after all have been stopped."""
