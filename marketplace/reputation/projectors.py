@@ -52,8 +52,8 @@ def project_records(events: Sequence[Envelope]) -> None:
             changes.update(count(its))  # adds
     values: list[str | int] = []
     agents = groupby(sorted(changes.items()), key=lambda change: change[0][0])
-    for agent, changed in agents:
-        by_column = {column: amount for (_, column), amount in changed}
+    for agent, counted in agents:
+        by_column = {column: amount for (_, column), amount in counted}
         values += [agent, *(by_column.get(name, 0) for name in COUNTERS)]
     _execute(COUNT, values, columns=1 + len(COUNTERS))
 
