@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "marketplace.agents",
     "marketplace.artefacts",
     "marketplace.certification",
+    "marketplace.claims",
     "marketplace.curation",
     "marketplace.ledger",
     "marketplace.listings",
@@ -251,6 +252,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "have purchases measured on their buyers' texts": {
+        "task": "marketplace.claims.measure",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "seal the log": {"task": "latentmas.transparency.seal", "schedule": 60.0, "options": {"expires": 60}},
     "run the factory": {"task": "factory.weekly_run", "schedule": crontab(day_of_week="sun", hour="2", minute="0")},
     "delete old jobs": {"task": "latentmas.jobs.delete_old", "schedule": crontab(hour="3", minute="10")},
@@ -371,6 +377,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "CompressionMethodEnum": "kvcache.compression.plan.METHODS",
         "GoodsKindEnum": "marketplace.sales.models.KINDS",
+        "DisputeKindEnum": "marketplace.claims.models.KINDS",
         "FitMethodEnum": [method.value for method in Method],
         "ListingReportKindEnum": "marketplace.curation.models.Kind",
         "PayoutStatusEnum": "marketplace.payments.inputs.PAYOUT_STATUSES",
