@@ -30,11 +30,10 @@ from marketplace.claims.models import Dispute, DisputeText
 from marketplace.claims.queries import written_in
 from marketplace.ledger.accounts import dispute, gateway, wallet
 from marketplace.ledger.balances import balance_of
-from marketplace.ledger.errors import InsufficientFunds
+from marketplace.ledger.errors import InsufficientFunds, OwnMoney
 from marketplace.ledger.events import Purpose, Transfer
 from marketplace.ledger.posting import posted
 from marketplace.ledger.verification import ledger_faults
-from marketplace.payments.errors import OwnMoney
 from marketplace.payments.payout_commands import request_payout
 from marketplace.sales.commands import refund_sale
 from marketplace.sales.errors import RefundTooLarge, SaleNotCaptured
