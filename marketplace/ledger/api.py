@@ -46,6 +46,7 @@ class WalletOutput(serializers.Serializer[Any]):
     currency = serializers.CharField()
     balance = MoneyOutput(help_text="What can be spent; below zero only after a refund or a charge-back.")
     held = MoneyOutput(help_text="Set aside for purchases that are not settled yet.")
+    disputed = MoneyOutput(help_text="Set aside while buyers dispute sales; it comes back, or goes back to them.")
     paying_out = MoneyOutput(help_text="Set aside for payouts that are not paid yet.")
 
 
@@ -128,6 +129,7 @@ def _wallet(row: Balance) -> dict[str, Any]:
     amounts = {
         "balance": row.amount,
         "held": set_aside(row.account, Purpose.HOLD),
+        "disputed": set_aside(row.account, Purpose.DISPUTE),
         "paying_out": set_aside(row.account, Purpose.PAYOUT),
     }
     return {"currency": row.currency} | {name: shown_money(each, row.currency) for name, each in amounts.items()}
