@@ -20,7 +20,7 @@ from marketplace.claims.models import Acceptance, Dispute, DisputeText
 from marketplace.claims.queries import written_in
 from marketplace.texts.checks import REASON_CHARACTERS
 
-TEMPLATE = "admin/payments/confirm.html"
+TEMPLATE = "admin/effect.html"
 EFFECTS = {
     Outcome.REFUNDED: "All that is left of these prices goes back to the buyers, out of every share of the sales.",
     Outcome.PARTLY_REFUNDED: "This amount of each price goes back to its buyer, out of every share of the sale.",
