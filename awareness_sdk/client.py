@@ -12,6 +12,7 @@ from awareness_sdk.kv_cache import KVCacheClient
 from awareness_sdk.market import UsedChain, UsedEmbeddings, UsedMemory, UsedSegments
 from awareness_sdk.memories import MemoriesClient
 from awareness_sdk.transport import Transport
+from awareness_sdk.w_matrices import WMatricesClient
 from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.w_matrix import PROTOCOL
 
@@ -34,6 +35,7 @@ class AwarenessClient:
         self.jobs = JobsClient(self._transport)
         self.calibration_packs = CalibrationPacksClient(self._transport)
         self.memories = MemoriesClient(self._transport)
+        self.w_matrices = WMatricesClient(self._transport)
 
     def align_kv_cache(self, kv_cache: Any, source_model: str, target_model: str, **options: Any) -> dict[str, Any]:
         """Align one model's memory to another: returns `aligned_kv_cache` (a KVSnapshot) and `alignment_quality`.

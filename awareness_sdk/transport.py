@@ -34,14 +34,15 @@ class Transport:
         content: bytes | BinaryIO | None = None,
         params: Mapping[str, Any] | None = None,
         accept: str = JSON,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Send JSON (`body`) or a safetensors file (`content`) and return the answer. Raises AwarenessError.
 
         An open file is sent as it is read.
         """
-        headers = {"Accept": accept} | ({} if content is None else {"Content-Type": SAFETENSORS})
+        sent = {"Accept": accept} | ({} if content is None else {"Content-Type": SAFETENSORS}) | dict(headers or {})
         with _reaching(path):
-            response = self._client.request(method, path, json=body, content=content, params=params, headers=headers)
+            response = self._client.request(method, path, json=body, content=content, params=params, headers=sent)
         _require_success(response)
         return response
 

@@ -50,14 +50,14 @@ def write(events: Iterator[tuple[str, int, object]], count: int) -> None:
             statements.insert(rows)
 
 
-def listings() -> Iterator[tuple[str, int, object]]:
-    """Yield stream, version in it and event, listing after listing, without end."""
+def listings(quality: Quality = QUALITY) -> Iterator[tuple[str, int, object]]:
+    """Yield stream, version in it and event, listing after listing, without end, all of the same quality."""
     number = 0
     while True:
         identifier = str(UUID(int=number))
         events = [_created(identifier)]
         for name in ("1.0.0", "1.0.1"):
-            events += [_published(name), _measured(name), _certified(name)]
+            events += [_published(name, quality), _measured(name, quality), _certified(name)]
         for version, data in enumerate(events, start=1):
             yield f"listing/{identifier}", version, data
         number += 1
@@ -76,7 +76,7 @@ def _created(identifier: str) -> object:
     )
 
 
-def _published(version: str) -> object:
+def _published(version: str, quality: Quality) -> object:
     return VersionPublished(
         version=version,
         method="learned",
@@ -88,11 +88,11 @@ def _published(version: str) -> object:
         target_weights=DIGEST,
         file=StoredFile(DIGEST, 1),
         report=StoredFile(DIGEST, 1),
-        quality=declared(QUALITY),
+        quality=declared(quality),
     )
 
 
-def _measured(version: str) -> object:
+def _measured(version: str, quality: Quality) -> object:
     return VersionMeasured(
         version=version,
         file=DIGEST,
@@ -100,7 +100,7 @@ def _measured(version: str) -> object:
         target_weights=DIGEST,
         instrument=Instrument("benchmark", 7, "cpu/float32"),
         report=StoredFile(DIGEST, 1),
-        quality=QUALITY,
+        quality=quality,
         made_here=True,
     )
 

@@ -6,7 +6,8 @@
 Every purchase is a quote, a hold, the artefact (five bytes that are stored already, so that the ledger is measured and
 not a model) and a capture: two commits. Each buyer has exactly the money for its five purchases; every tenth purchase
 is sent twice, and each buyer tries one more than it can pay. At the end the books are checked: none lost, none doubled,
-no wallet below zero, everything sums to zero, the log verifies and gives the same balances. The last line is JSON.
+no wallet below zero, everything sums to zero, the log verifies and gives the same balances. The last line is JSON;
+`cpu_milliseconds` is the processor time of clients and database for a purchase, whatever else the machine does.
 """
 
 import argparse
@@ -18,13 +19,15 @@ import time
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
+import psutil
+
 from benchmarks.event_store import START_SECONDS, describe_durability, scratch_database, set_up_django
 
 BUYERS, PURCHASES, PROCESSES, THREADS = 200, 1_000, 2, 8
 PRICE, BAR = 100, 60.0  # minor units; purchases a second on PostgreSQL
 TWICE_EVERY = 10
 PATIENCE_SECONDS = 300
-Answers = "multiprocessing.Queue[tuple[list[float], int]]"
+Answers = "multiprocessing.Queue[tuple[list[float], int, float]]"
 
 
 def main() -> None:
@@ -77,10 +80,8 @@ def measure(buyers: list[str], options: argparse.Namespace) -> dict[str, Any]:
     start, answers = context.Barrier(options.processes + 1), context.Queue()
     each = options.purchases // options.buyers
     shares = [buyers[number :: options.processes] for number in range(options.processes)]
-    processes = [
-        context.Process(target=run_buyers, args=(share, each, options.threads, start, answers), daemon=True)
-        for share in shares
-    ]
+    common = (each, options.threads, start, answers)
+    processes = [context.Process(target=run_buyers, args=(share, *common), daemon=True) for share in shares]
     for process in processes:
         process.start()
     start.wait(START_SECONDS)
@@ -89,8 +90,8 @@ def measure(buyers: list[str], options: argparse.Namespace) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     for process in processes:
         process.join()
-    milliseconds = sorted(each for times, _ in counts for each in times)
-    bought, refused = len(milliseconds), sum(count for _, count in counts)
+    milliseconds = sorted(each for times, *_ in counts for each in times)
+    bought, refused = len(milliseconds), sum(count[1] for count in counts)
     return {
         "buyers": options.buyers,
         "purchases": bought,
@@ -99,13 +100,14 @@ def measure(buyers: list[str], options: argparse.Namespace) -> dict[str, Any]:
         "per_second": round(bought / seconds, 1),
         "median_milliseconds": round(milliseconds[len(milliseconds) // 2], 1),
         "p95_milliseconds": round(milliseconds[len(milliseconds) * 95 // 100], 1),
+        "cpu_milliseconds": round(1000 * sum(count[2] for count in counts) / bought, 1),
         "processes": options.processes,
         "threads": options.threads,
     }
 
 
 def run_buyers(buyers: list[str], each: int, threads: int, start: Barrier, answers: Answers) -> None:
-    """Buy `each` times for every buyer, and once more than it can pay; answer the times, and how many were refused."""
+    """Buy `each` times for every buyer, and once more than it can pay; answer times, refusals and processor time."""
     set_up_django()
     from concurrent.futures import ThreadPoolExecutor
 
@@ -128,14 +130,20 @@ def run_buyers(buyers: list[str], each: int, threads: int, start: Barrier, answe
             return None
         return 1000 * (time.perf_counter() - began)
 
+    backends = []
+
     def connect() -> None:
         connection.ensure_connection()  # looked up in the thread, which has one of its own
+        if connection.vendor == "postgresql":
+            backends.append(psutil.Process(connection.connection.info.backend_pid))
 
     with ThreadPoolExecutor(threads, initializer=connect) as pool:
         start.wait(START_SECONDS)
+        before = time.process_time()
         times = list(pool.map(once, range(len(buyers) * (each + 1))))
+        used = time.process_time() - before + sum(sum(backend.cpu_times()[:2]) for backend in backends)
     done = [each for each in times if each is not None]
-    answers.put((done, len(times) - len(done)))
+    answers.put((done, len(times) - len(done), used))
 
 
 def check(buyers: list[str], purchases: int) -> list[str]:

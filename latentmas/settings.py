@@ -4,15 +4,14 @@ import os
 from pathlib import Path
 
 import dj_database_url
-from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
 from latentmas import environment as env
 from latentmas.jobs.handlers import Queue as JobQueue
 from latentmas.logs import FORMATTERS
-from latentmas.protocol.quality import TokenMode
-from latentmas.protocol.w_matrix import PROTOCOL, Method
+from latentmas.rest.openapi import DOCUMENT
+from latentmas.schedule import SCHEDULE
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PRODUCTION = env.text("ENVIRONMENT", "local", choices=("local", "production")) == "production"
@@ -63,6 +62,7 @@ INSTALLED_APPS = [
     "marketplace.agents",
     "marketplace.artefacts",
     "marketplace.certification",
+    "marketplace.claims",
     "marketplace.curation",
     "marketplace.ledger",
     "marketplace.listings",
@@ -234,64 +234,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = _SCHEME != "files"  # it needs messages to all workers at once
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "schedule")
-# What runs when.
-CELERY_BEAT_SCHEDULE = {
-    "send lost jobs again and end overdue ones": {
-        "task": "latentmas.jobs.keep_up",
-        "schedule": 30.0,
-        "options": {"expires": 30},  # seconds; where no worker has taken it by then, the next one does
-    },
-    "sign certificates": {
-        "task": "marketplace.listings.sign_certificates",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "void purchases whose hold has run out": {
-        "task": "marketplace.sales.reconcile",
-        "schedule": 60.0,
-        "options": {"expires": 60},
-    },
-    "seal the log": {"task": "latentmas.transparency.seal", "schedule": 60.0, "options": {"expires": 60}},
-    "run the factory": {"task": "factory.weekly_run", "schedule": crontab(day_of_week="sun", hour="2", minute="0")},
-    "delete old jobs": {"task": "latentmas.jobs.delete_old", "schedule": crontab(hour="3", minute="10")},
-    "delete files that nobody names": {
-        "task": "latentmas.blobs.sweep",
-        "schedule": crontab(hour="3", minute="20"),
-        "options": {"queue": JobQueue.WORK.value},
-    },
-    "remove unfinished streams": {"task": "kvcache.server.remove_expired_streams", "schedule": crontab(minute="*/10")},
-    "remove expired uploads": {"task": "marketplace.uploads.remove_expired", "schedule": crontab(minute="*/10")},
-    "send webhooks their events": {
-        "task": "marketplace.webhooks.deliver",
-        "schedule": 10.0,
-        "options": {"expires": 10},
-    },
-    "encrypt the webhooks' secrets under the newest key": {
-        "task": "marketplace.webhooks.reseal",
-        "schedule": crontab(hour="3", minute="40"),
-    },
-    "ask the gateways about open payments": {
-        "task": "marketplace.payments.reconcile",
-        "schedule": 300.0,
-        "options": {"expires": 300},
-    },
-    "ask the domains of verified publishers again": {
-        "task": "marketplace.agents.verify_again",
-        "schedule": crontab(day_of_week="mon", hour="4", minute="0"),
-    },
-    "grant the bonuses of the last month": {
-        "task": "marketplace.reputation.grant_bonuses",
-        "schedule": crontab(hour="4", minute="30"),
-    },
-    "delete old idempotency keys": {
-        "task": "latentmas.idempotency.delete_old",
-        "schedule": crontab(hour="3", minute="30"),
-    },
-    "delete expired sessions": {
-        "task": "marketplace.accounts.clear_sessions",
-        "schedule": crontab(hour="3", minute="0"),
-    },
-}
+CELERY_BEAT_SCHEDULE = SCHEDULE
 # Into how many parts the factory cuts the work on one pair; more workers than that cannot help with it.
 FACTORY_SLICES = env.integer("FACTORY_SLICES", 8, minimum=1)
 # A folder of texts that only the certifier knows: they tell whether a file was made for the public suite.
@@ -362,31 +305,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "latentmas.rest.problems.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "LatentMAS",
-    "DESCRIPTION": "W-Matrices between language models and compressed KV-caches: measured, certified, versioned.",
-    "VERSION": "2.0.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    # Of fields that share a name but not their choices.
-    "ENUM_NAME_OVERRIDES": {
-        "CompressionMethodEnum": "kvcache.compression.plan.METHODS",
-        "GoodsKindEnum": "marketplace.sales.models.KINDS",
-        "FitMethodEnum": [method.value for method in Method],
-        "ListingReportKindEnum": "marketplace.curation.models.Kind",
-        "PayoutStatusEnum": "marketplace.payments.inputs.PAYOUT_STATUSES",
-        "ProtocolEnum": [PROTOCOL],
-        "SaleStatusEnum": "marketplace.sales.outputs.STATUSES",
-        "TierEnum": "marketplace.listings.models.TIERS",
-        "TokenModeEnum": [mode.value for mode in TokenMode],
-        "TokenStateEnum": "marketplace.accounts.api.STATES",
-        "TopUpStatusEnum": "marketplace.payments.inputs.TOP_UP_STATUSES",
-    },
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "latentmas.rest.schema.with_camel_keys",
-        "latentmas.rest.schema.with_problems",
-    ],
-}
+SPECTACULAR_SETTINGS = DOCUMENT
 
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"

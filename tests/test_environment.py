@@ -82,6 +82,17 @@ def test_a_secret_can_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert env.secret("MY_SECRET", fallback_file=None) == "from a file"
 
 
+def test_an_optional_secret_may_be_absent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert env.optional_secret("STRIPE_SECRET_KEY") is None
+    (tmp_path / "key").write_text("sk_test_of_a_file\n")
+    monkeypatch.setenv("STRIPE_SECRET_KEY_FILE", str(tmp_path / "key"))
+    assert env.optional_secret("STRIPE_SECRET_KEY") == "sk_test_of_a_file"
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test")
+    assert env.optional_secret("STRIPE_SECRET_KEY") == "sk_test"
+
+
 def test_older_secrets_come_from_a_variable_or_from_the_lines_of_a_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -124,6 +135,10 @@ def test_a_session_of_an_older_key_lives_on_while_the_key_is_a_fallback(
         ({"BLOBS_S3_ENDPOINT_URL": "http://minio:9000"}, "BLOBS_S3_ENDPOINT_URL is set and BLOBS_S3_BUCKET is not"),
         ({"BLOBS_S3_BUCKET": "files", "BLOBS_CDN_URL": "cdn.example"}, "BLOBS_CDN_URL is 'cdn.example'; it must be an"),
         ({"BLOBS_S3_BUCKET": "files", "BLOBS_URL_SECONDS": "1"}, "BLOBS_URL_SECONDS is 1; it must be at least 10"),
+        ({"STRIPE_SECRET_KEY": "sk_test_x"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS belong together"),
+        ({"STRIPE_WEBHOOK_SECRETS": "whsec_x"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS belong together"),
+        ({"X402_PAY_TO": "0x1"}, "X402_PAY_TO is set and X402_FACILITATOR_URL is not"),
+        ({"X402_FACILITATOR_URL": "https://f.example"}, "X402_FACILITATOR_URL is set and X402_PAY_TO is not"),
     ],
 )
 def test_the_product_does_not_start_with_a_wrong_setting(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from factory.certifying.measuring import measure_publicly, require_sound
 from factory.session import FactorySession
@@ -13,8 +14,9 @@ from latentmas.protocol.card import Card
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Instrument, SuiteFigures
 from latentmas.protocol.w_matrix import read_w_matrix
+from marketplace.certification.signing import sign
 from marketplace.listings.certification import agree
-from marketplace.listings.certification_events import RecertifiedCell
+from marketplace.listings.certification_events import RecertifiedCell, VersionRecertified
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,20 @@ class Recertified:
     instrument: Instrument
     agrees: bool
 
-    def submission(self) -> dict[str, Any]:
-        """Return the body of `POST .../recertify`."""
-        parts = {"instrument": self.instrument, "cells": self.cells}
-        digests = {"file": self.card.file.digest, "suite": self.suite.digest}
-        return digests | {name: msgspec.to_builtins(part) for name, part in parts.items()}
+    def submission(self, *, agent: str | None = None, key: Ed25519PrivateKey | None = None) -> dict[str, Any]:
+        """Return the body of `POST .../recertify`, signed where an agent and its key are given."""
+        submitted = VersionRecertified(
+            version=self.card.version,
+            validator=agent or "",
+            file=self.card.file.digest,
+            suite=self.suite.digest,
+            instrument=self.instrument,
+            cells=self.cells,
+            agrees=self.agrees,
+        )
+        sent = {name: getattr(submitted, name) for name in ("file", "suite", "instrument", "cells")}
+        signed = {"signature": sign(submitted, key)} if agent and key else {}
+        return {name: msgspec.to_builtins(part) for name, part in sent.items()} | signed
 
 
 def named_in(card: Card) -> SuiteFigures:

@@ -44,7 +44,7 @@ class ModelSide:
 
 @dataclass(frozen=True, slots=True)
 class ModelTerms:
-    """A model's licence, and what it allows for maps derived from the model; null: not known."""
+    """A model's licence, and what it says of works derived from the model, which a map may be; null: not known."""
 
     model: str
     licence: str | None
@@ -55,7 +55,7 @@ class ModelTerms:
 @dataclass(frozen=True, slots=True)
 class Rights:
     models: tuple[ModelTerms, ...]
-    seller_statement: str | None
+    seller_statement: str | None  # by what right the seller offers it, in his own words; nobody has checked it
     takedown_contact: str | None
 
 

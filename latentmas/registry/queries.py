@@ -19,15 +19,20 @@ def get_model(spelling: str, *, require_active: bool = False) -> RegisteredModel
 
     Raises ModelNotSupported, with the nearest spelling where one is near; `require_active` refuses deactivated models.
     """
-    wanted = spelling.strip().lower()
-    known = ModelSpelling.objects.filter(spelling=wanted).values("model")
-    # PostgreSQL refuses to compare with a NUL character, and no spelling holds one.
-    model = RegisteredModel.objects.filter(name__in=known).first() if SPELLING.fullmatch(wanted) else None
+    model = RegisteredModel.objects.filter(name__in=_names(spelling)).first()
     if model is None:
         raise _unknown(spelling)
     if require_active and not model.active:
         raise ModelNotSupported(f"the model {model.name!r} is deactivated: {model.inactive_reason}", model=model.name)
     return model
+
+
+def name_of_model(spelling: str) -> str:
+    """Return the registry's name of a model, as `get_model` finds it. Raises ModelNotSupported."""
+    name = _names(spelling).first()
+    if name is None:
+        raise _unknown(spelling)
+    return name
 
 
 def get_architecture(spelling: str) -> ModelArchitecture:
@@ -75,6 +80,14 @@ def exchange_between(source: RegisteredModel, target: RegisteredModel) -> Exchan
 def families() -> list[str]:
     """Return every family in the registry, by name."""
     return list(RegisteredModel.objects.order_by("family").values_list("family", flat=True).distinct())
+
+
+def _names(spelling: str) -> "QuerySet[ModelSpelling, str]":
+    """Return the one name that a spelling leads to, or none."""
+    wanted = spelling.strip().lower()
+    # PostgreSQL refuses to compare with a NUL character, and no spelling holds one.
+    known = ModelSpelling.objects.filter(spelling=wanted).values_list("model", flat=True)
+    return known if SPELLING.fullmatch(wanted) else known.none()
 
 
 def _role(role: str) -> Q:

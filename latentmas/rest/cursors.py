@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db.models import Field, Model, Q, QuerySet
+from django.db.models import Field, Q, QuerySet
 from rest_framework.request import Request
 
 from latentmas.protocol.errors import InvalidInput
 
-Row = TypeVar("Row", bound=Model)
+Row = TypeVar("Row")  # a model, or a named tuple of some of its columns
 NUL = "\x00"  # PostgreSQL refuses to compare with it
 
 
@@ -26,7 +26,7 @@ class Page(Generic[Row]):
     next_cursor: str | None
 
 
-def page_of(rows: QuerySet[Row], *, order: Sequence[str], limit: int, cursor: str | None = None) -> Page[Row]:
+def page_of(rows: QuerySet[Any, Row], *, order: Sequence[str], limit: int, cursor: str | None = None) -> Page[Row]:
     """Return at most `limit` rows after the cursor, by the columns of `order`: ascending, or descending after a `-`.
 
     The columns must hold no null and together be unique. Raises InvalidInput for a cursor that does not fit them.
@@ -59,7 +59,7 @@ def _after(order: Sequence[str], place: Sequence[Any]) -> Q:
     return after
 
 
-def _encode(row: Model, order: Sequence[str]) -> str:
+def _encode(row: object, order: Sequence[str]) -> str:
     place = json.dumps([_plain(getattr(row, name)) for name in order], separators=(",", ":"))
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 

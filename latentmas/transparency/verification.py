@@ -14,13 +14,11 @@ from typing import Any
 from django.db import connection
 
 from latentmas.events.shadows import one_state
-from latentmas.events.verification import Fault, as_bytes
+from latentmas.events.verification import Fault, as_bytes, read_by_position
 from latentmas.protocol.verification.errors import VerificationFailed
 from latentmas.protocol.verification.notes import ED25519, VerifierKey, read_note, read_tree_head, verified
 
-LEAVES = (
-    "SELECT position, leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
-)
+LEAVES = "SELECT leaf_hash FROM events_event WHERE position > %s AND position <= %s ORDER BY position LIMIT %s"
 PAGE = 10_000
 TILE_SIZE = "SELECT position FROM events_followercursor WHERE name = 'merkle tree'"
 TILE = 'SELECT hashes FROM transparency_tile WHERE level = %s AND "index" = %s'
@@ -174,10 +172,7 @@ def _checkpoints() -> Iterator[tuple[int, bytes, str]]:
 
 
 def _leaves(*, until: int) -> Iterator[bytes]:
-    after = 0
-    while rows := _select(LEAVES, after, until, PAGE):
-        yield from (as_bytes(leaf) for _, leaf in rows)
-        after = rows[-1][0]
+    return (as_bytes(leaf) for (leaf,) in read_by_position(LEAVES, after=0, until=until, page=PAGE))
 
 
 def _select(sql: str, *parameters: int) -> list[Any]:

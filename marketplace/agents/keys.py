@@ -6,7 +6,7 @@ import hashlib
 import re
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from latentmas.protocol.errors import InvalidInput
 from marketplace.agents.errors import SignatureInvalid
@@ -14,7 +14,9 @@ from marketplace.agents.errors import SignatureInvalid
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 KEY_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
-CONTEXT = "latentmas-upload-v1"  # what is signed begins with it, so that no signature made for another purpose fits
+# What is signed begins with one of these, so that no signature made for another purpose fits.
+UPLOAD = "latentmas-upload-v1"
+RECERTIFICATION = "latentmas-recertification-v1"
 
 
 def key_id_of(public_key: str) -> str:
@@ -22,9 +24,16 @@ def key_id_of(public_key: str) -> str:
     return hashlib.sha256(_key_bytes(public_key)).hexdigest()[:16]
 
 
-def signed_bytes(agent_id: str, digest: str) -> bytes:
-    """Return what an agent signs for a file: three lines, the context, its own id and the file's `sha256:<hex>`."""
-    return f"{CONTEXT}\n{agent_id}\n{digest}\n".encode()
+def signed_bytes(agent_id: str, digest: str, *, context: str = UPLOAD) -> bytes:
+    """Return what an agent signs: three lines, the context, its own id and the `sha256:<hex>` of what it is for."""
+    return f"{context}\n{agent_id}\n{digest}\n".encode()
+
+
+def signature_of(key: Ed25519PrivateKey, agent_id: str, digest: str, *, context: str = UPLOAD) -> str:
+    """Return the agent's signature for a digest as `<key id>:<base64>`."""
+    public_key = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    signature = base64.b64encode(key.sign(signed_bytes(agent_id, digest, context=context))).decode()
+    return f"{key_id_of(public_key)}:{signature}"
 
 
 def parse_signature(text: str) -> tuple[str, bytes]:

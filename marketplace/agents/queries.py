@@ -12,7 +12,7 @@ from latentmas.events.commands import load
 from latentmas.protocol.errors import NotFound
 from marketplace.agents.aggregate import AGENT, AgentState
 from marketplace.agents.errors import AgentIsSuspended, AgentRequired, KeyRevoked, SignatureInvalid
-from marketplace.agents.keys import holds, parse_signature, signed_bytes
+from marketplace.agents.keys import UPLOAD, holds, parse_signature, signed_bytes
 from marketplace.agents.models import Agent, AgentProfile
 
 HEADER = "LatentMAS-Agent"  # names the agent where a login has several and its token names none
@@ -89,8 +89,11 @@ def acting_agent(request: Request) -> Agent:
     return agent
 
 
-def check_publisher_signature(agent_id: str, *, digest: str, signature: str) -> str:
-    """Return the id of the agent's key that signed a file's `sha256:<hex>`. Raises SignatureInvalid or KeyRevoked."""
+def check_signature(agent_id: str, *, digest: str, signature: str, context: str = UPLOAD) -> str:
+    """Return the id of the agent's key that signed a `sha256:<hex>`, in general a file's, in a context.
+
+    Raises SignatureInvalid or KeyRevoked.
+    """
     key_id, signed = parse_signature(signature)
     state = state_of(agent_id)
     if key_id in state.revoked:
@@ -98,7 +101,7 @@ def check_publisher_signature(agent_id: str, *, digest: str, signature: str) -> 
     key = state.keys.get(key_id)
     if key is None:
         raise SignatureInvalid(f"the agent has no key {key_id}", field="signature", known=sorted(state.keys))
-    if not holds(key, signed, signed_bytes(agent_id, digest)):
+    if not holds(key, signed, signed_bytes(agent_id, digest, context=context)):
         raise SignatureInvalid(f"the key {key_id} did not sign {digest} for this agent", field="signature")
     return key_id
 

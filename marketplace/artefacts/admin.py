@@ -17,7 +17,7 @@ from marketplace.artefacts.models import Artefact, ArtefactVersion
 from marketplace.listings.admin_actions import Action, Asked, ask
 from marketplace.listings.lifecycle_commands import By
 
-TEMPLATE = "admin/artefacts/confirm.html"
+TEMPLATE = "admin/effect.html"
 
 
 def _quarantine(row: Artefact, reason: str, metadata: Metadata) -> str:

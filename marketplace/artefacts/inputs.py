@@ -16,11 +16,11 @@ from marketplace.artefacts.queries import Filters
 from marketplace.artefacts.segments import SEGMENT_CHARACTERS
 from marketplace.listings.selling_inputs import PriceField
 from marketplace.listings.validation import MAX_PRICE
+from marketplace.sales.deliveries import MAX_QUERY
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS
 
 FILTERS = ("seller", "price_max", "tokens_min", "tokens_max")
 MAX_NUMBER = (1 << 31) - 2
-MAX_QUERY_CHARACTERS = 2000
 MEMORY: Any = {"max_length": 32, "help_text": "The id of one of your stored memories."}
 CANARY: Any = {"min_value": 1, "max_value": MAX_CANARY, "required": False}
 GIVEN_AWAY = "So many tokens from the beginning of the context are given away to everybody."
@@ -158,7 +158,7 @@ class EmbeddingsVersionInput(NextFields, VersionFields, EmbeddingsFields, Strict
 
 class SelectInput(VersionQuery):
     query = serializers.CharField(
-        max_length=MAX_QUERY_CHARACTERS, required=False, help_text="Without one the newest segments are chosen."
+        max_length=MAX_QUERY, required=False, help_text="Without one the newest segments are chosen."
     )
     token_budget = serializers.IntegerField(required=False, min_value=1, max_value=MAX_NUMBER)
 

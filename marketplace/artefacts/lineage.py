@@ -14,7 +14,8 @@ from marketplace.sales.goods import Royalty
 GENERATIONS = 3  # that get royalties; the lineage itself goes on
 PARENTS = 10
 WHOLE = 10_000  # basis points
-MAX_ROYALTIES = 3000  # basis points of the price, of all parents together
+# Of the price, of all parents together: with the share of a W-Matrix that helps to deliver, half of a creator's 80 %.
+MAX_ROYALTIES = 3000  # basis points
 ANCESTORS = 1000  # a lineage is read up to so many
 
 

@@ -59,7 +59,7 @@ class Artefact(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.model} ({self.id})"
+        return f"{self.title}: {self.kind} of {self.model} ({self.id})"
 
 
 class ArtefactVersion(models.Model):
@@ -105,10 +105,6 @@ class ArtefactVersion(models.Model):
     def offered(self) -> bool:
         """Whether its screening has found nothing against it; its artefact may be withheld all the same."""
         return self.screening == Screening.PASSED
-
-    @property
-    def is_compressed(self) -> bool:
-        return bool(self.contents["coded_bytes"] < self.contents["raw_bytes"])
 
 
 class ArtefactParent(models.Model):

@@ -14,6 +14,7 @@ from marketplace.certification.aggregate import (
     decide_publish,
 )
 from marketplace.certification.events import CertificationAttempted, RotationPublished
+from marketplace.certification.signing import require_signed
 from marketplace.listings.certification_events import VersionRecertified
 from marketplace.listings.commands import CERTIFIER, recertify_version, require_stored
 from marketplace.listings.events import StoredFile
@@ -40,8 +41,10 @@ def submit_recertification(
 ) -> VersionRecertified:
     """Return a validator's figures as recorded, with whether they agree.
 
-    Raises InvalidInput where the validator and the seller are the same login's, and what `recertify_version` raises.
+    Raises InvalidInput where the validator and the seller are the same login's, what `require_signed` raises, and what
+    `recertify_version` raises.
     """
+    require_signed(submitted)
     sellers = Listing.objects.filter(id=row.listing_id).values("seller")
     if Agent.objects.filter(id__in=sellers, owner=agent.owner).exists():
         raise InvalidInput("the seller of a version is not its validator", field="validator")

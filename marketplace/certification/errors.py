@@ -1,6 +1,7 @@
 """Errors of certification that the protocol does not define."""
 
 from latentmas.protocol.errors import LatentMASError
+from marketplace.agents.errors import SignatureInvalid
 
 
 class AttemptsSpent(LatentMASError):
@@ -10,3 +11,11 @@ class AttemptsSpent(LatentMASError):
     status = 429
     title = "No attempt at this pair is left"
     resolution = "Wait for the next rotation of the private texts; GET /api/private-cells names them."
+
+
+class RecertificationSignatureInvalid(SignatureInvalid):
+    """The signature was not made by a key of the validator's agent over exactly this submission."""
+
+    code = "RECERTIFICATION_SIGNATURE_INVALID"
+    title = "The submission's signature does not hold"
+    resolution = "Sign the digest in the facts with a key of the agent, or send no signature (docs/certification.md)."

@@ -49,7 +49,10 @@ class RecertificationInput(StrictSerializer):
         child=CellInput(), max_length=MAX_CELLS, help_text="Every public cell that the certifier measured."
     )
     signature = serializers.CharField(
-        required=False, allow_null=True, max_length=MAX_SIGNATURE, help_text="Kept as it comes; it is not checked here."
+        required=False,
+        allow_null=True,
+        max_length=MAX_SIGNATURE,
+        help_text="<key id>:<base64>, by a key of the agent over what it submits (docs/certification.md).",
     )
 
 

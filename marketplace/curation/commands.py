@@ -7,8 +7,11 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from latentmas.events.transactions import transact
+from latentmas.events.types import Metadata
 from latentmas.protocol.errors import Conflict, InvalidInput
 from marketplace.curation.models import MAX_TEXT, Kind, Outcome, Report
+from marketplace.listings.lifecycle_commands import erase_texts
 from marketplace.listings.models import Listing
 
 OPEN_REPORTS = 20  # of one account
@@ -45,6 +48,19 @@ def resolve_report(report: Report, curator: User, *, outcome: Outcome, note: str
     answer = {"outcome": outcome, "note": note.strip(), "resolved_by": curator, "resolved_at": timezone.now()}
     if Report.objects.filter(id=report.id, outcome=None).update(**answer) != 1:
         raise Conflict(f"the report {report.id} is resolved already")
+
+
+def erase_written(listing_id: str, *, metadata: Metadata) -> int:
+    """Erase what persons wrote about a listing, in reports and their answers too, for good; return how many texts."""
+
+    def work() -> int:
+        recorded = erase_texts(listing_id, metadata=metadata)
+        written = Report.objects.filter(listing_id=listing_id).exclude(text="", note="")
+        return sum(len(each.data.commitments) for each in recorded) + erase_reports(
+            list(written.values_list("id", flat=True))
+        )
+
+    return transact(work)
 
 
 def erase_reports(identifiers: Sequence[str]) -> int:

@@ -43,6 +43,7 @@ class WalletOutput(serializers.Serializer[Any]):
     currency = serializers.CharField()
     balance = MoneyOutput(help_text="What can be spent; below zero only after a refund or a charge-back.")
     held = MoneyOutput(help_text="Set aside for purchases that are not settled yet.")
+    disputed = MoneyOutput(help_text="Set aside while buyers dispute sales; it comes back, or goes back to them.")
     paying_out = MoneyOutput(help_text="Set aside for payouts that are not paid yet.")
 
 
@@ -121,7 +122,7 @@ def statement(request: Request) -> HttpResponseBase:
 
 
 def _wallet(each: Holdings) -> dict[str, Any]:
-    amounts = {"balance": each.balance, "held": each.held, "paying_out": each.paying_out}
+    amounts = {name: getattr(each, name) for name in ("balance", "held", "disputed", "paying_out")}
     return {"currency": each.currency} | {name: shown_money(amount, each.currency) for name, amount in amounts.items()}
 
 

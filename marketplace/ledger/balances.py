@@ -20,6 +20,7 @@ class Holdings:
     currency: str
     balance: int
     held: int
+    disputed: int
     paying_out: int
 
 
@@ -64,12 +65,13 @@ def wallets_of(agent: str) -> list[Balance]:
 
 
 def holdings_of(agent: str) -> list[Holdings]:
-    """Return what an agent's wallets hold, by currency; two queries a wallet."""
+    """Return what an agent's wallets hold, by currency; three queries a wallet."""
     return [
         Holdings(
             row.currency,
             row.amount,
             held=set_aside(row.account, Purpose.HOLD),
+            disputed=set_aside(row.account, Purpose.DISPUTE),
             paying_out=set_aside(row.account, Purpose.PAYOUT),
         )
         for row in wallets_of(agent)

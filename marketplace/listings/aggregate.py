@@ -130,7 +130,8 @@ def decide_publish(state: ListingState, published: VersionPublished) -> Sequence
 
 def _same(known: ListingCreated, created: ListingCreated) -> bool:
     """Compare without the texts: what is on record only commits to them."""
-    return replace(known, title=created.title, description=created.description) == created
+    texts = {name: getattr(created, name) for name in ("title", "description", "statement")}
+    return replace(known, **texts) == created
 
 
 def _with(state: ListingState, version: str, **changes: object) -> ListingState:

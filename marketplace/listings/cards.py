@@ -21,6 +21,7 @@ from latentmas.protocol.card import (
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import Quality, Tokenizer
 from latentmas.protocol.w_matrix import Method, Space
+from latentmas.registry.licences import derived_works
 from latentmas.registry.models import RegisteredModel
 from marketplace.listings.certificates import certificate_of, quality_of, status_of, validators_of
 from marketplace.listings.models import Listing, ListingVersion
@@ -100,5 +101,5 @@ def _geometry(model: RegisteredModel | None) -> KVGeometry | None:
 
 
 def _rights(listing: Listing) -> Rights:
-    terms = tuple(ModelTerms(**each, derived_maps=None) for each in listing.licences)
-    return Rights(terms, seller_statement=None, takedown_contact=settings.TAKEDOWN_CONTACT or None)
+    terms = tuple(ModelTerms(**each, derived_maps=derived_works(each["licence"])) for each in listing.licences)
+    return Rights(terms, listing.seller_statement, takedown_contact=settings.TAKEDOWN_CONTACT or None)

@@ -56,6 +56,13 @@ def of_members(recorded: Sequence[Recorded], agents: Agents) -> Mapping[int, Fac
     return _among(recorded, worked_on(_listings(recorded), Viewer(agents)))
 
 
+@describes_changes(life.TransferOffered, life.TransferWithdrawn, life.TransferDeclined)
+def of_transfers(recorded: Sequence[Recorded], agents: Agents) -> Mapping[int, Facts]:
+    """Return the events of the listings that the viewer works on, and of those that are or were offered to it."""
+    mine: dict[int, Facts] = {event.position: {} for event in recorded if event.data.to in agents}
+    return {**_among(recorded, worked_on(_listings(recorded), Viewer(agents))), **mine}
+
+
 def _listings(recorded: Sequence[Recorded]) -> QuerySet[Listing]:
     return Listing.objects.filter(id__in={listing_id_of(event) for event in recorded})
 

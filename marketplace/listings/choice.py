@@ -16,7 +16,7 @@ from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.paying import first_paid
 from marketplace.listings.queries import get_listing, obtainable_version, offered_version
-from marketplace.listings.ranking import ranked, tier_for_context
+from marketplace.listings.ranking import ranked, suites_of, tier_for_context
 from marketplace.listings.visibility import NOBODY, Viewer, obtainable
 from marketplace.listings.wanted import Wanted
 
@@ -25,6 +25,8 @@ BEST = f"{BROWSE}/best"
 COMPATIBLE = f"{BROWSE}/compatible"
 ANY = Wanted()
 ORDER = ("basis_rank", "epsilon", "-major", "-minor", "-patch", "listing_id")  # measured first
+# What a choice is made by; whole rows, with every figure of a suite, take many times as long to read.
+COLUMNS = ("id", "listing_id", "basis", "tier", "scope", "certified_until", "source_weights", "version", "major")
 
 
 def best(
@@ -42,12 +44,12 @@ def best(
     """
     _require_two(source_model, target_model)
     every = _offers(source_model, target_model, space, wanted.viewer)
-    offers = list(wanted.among(every))
+    offers = list(wanted.among(every).only(*COLUMNS))
     simulated = [offer for offer in offers if offer.basis == Basis.SIMULATED]
     last_resort = simulated if wanted.simulated and wanted.floor is None else []
     certified = _certified(offers, at=at, floor=wanted.floor or Tier.BRONZE, tokens=wanted.context_tokens)
-    if found := ranked(certified, tokens=wanted.context_tokens) + last_resort:
-        return first_paid(found, wanted.payer)
+    if found := ranked(certified, suites_of(certified), tokens=wanted.context_tokens) + last_resort:
+        return _whole(first_paid(found, wanted.payer))
     if not offers and wanted.narrows and every.exists():
         raise WMatrixNotFound(
             f"no W-Matrix from {source_model} to {target_model} has {wanted.narrows}",
@@ -140,13 +142,14 @@ def best_for_cache(
     InvalidInput where both are the same model.
     """
     _require_two(source_model, target_model)
-    offers = list(_offers(source_model, target_model, Space.KV_CACHE))
+    offers = list(_offers(source_model, target_model, Space.KV_CACHE).only(*COLUMNS))
+    suites = suites_of(offers)
     measured = [] if require_certificate else [offer for offer in offers if Basis(offer.basis) in MEASURED]
     groups = (_certified(offers, at=at, tokens=context_tokens), _certified(offers, at=at), measured)
-    found = [offer for group in groups for offer in ranked(group, tokens=context_tokens)]
+    found = [offer for group in groups for offer in ranked(group, suites, tokens=context_tokens)]
     if found:
         exact = [offer for offer in found if weights is None or offer.source_weights in (None, weights)]
-        return first_paid([*exact, *found], payer)
+        return _whole(first_paid([*exact, *found], payer))
     error = _not_found(offers, source_model, target_model, at=at, space=Space.KV_CACHE)
     raise _with_generate(error)
 
@@ -197,6 +200,11 @@ def for_vectors(
             "w_matrix_version out, or send require_certificate false to use it all the same.",
         )
     return row
+
+
+def _whole(row: ListingVersion) -> ListingVersion:
+    """Return a row that was read in part with everything of it."""
+    return ListingVersion.objects.get(id=row.id)
 
 
 def _require_two(source_model: str, target_model: str) -> None:

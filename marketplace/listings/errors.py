@@ -53,6 +53,14 @@ class ListingIsDelisted(Conflict):
     resolution = "Use another listing."
 
 
+class TransferNotOffered(NotFound):
+    """The listing is not offered to the agent that would accept or decline it, or to nobody."""
+
+    code = "TRANSFER_NOT_OFFERED"
+    title = "The listing is not offered"
+    resolution = "GET /api/transfers names the listings that are offered to your agent."
+
+
 class VersionNotOffered(NotFound):
     """The version's file has not passed its scan."""
 

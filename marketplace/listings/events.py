@@ -37,6 +37,7 @@ class ListingCreated:
     licences: tuple[ModelLicence, ...]
     tags: tuple[str, ...] = ()
     space: Space = Space.KV_CACHE
+    statement: FreeText | None = None  # by what right the seller offers it, in his own words
 
 
 @event("listing.version_published", schema=3)

@@ -11,7 +11,7 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Method, Space
-from latentmas.registry.queries import get_model
+from latentmas.registry.queries import name_of_model
 from latentmas.rest.parameters import DigestField, StrictSerializer, read, snake_keys
 from marketplace.listings.queries import Filters
 from marketplace.listings.visibility import Viewer
@@ -146,4 +146,4 @@ def tier_of(values: Mapping[str, Any], name: str = "min_certification") -> Tier 
 
 
 def _model(spelling: str | None) -> str | None:
-    return None if spelling is None else get_model(spelling).name
+    return None if spelling is None else name_of_model(spelling)

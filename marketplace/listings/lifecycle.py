@@ -10,21 +10,11 @@ from enum import Enum
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
 from latentmas.protocol.money import Money, Split
 from latentmas.protocol.versions import parse_version
+from marketplace.listings import lifecycle_events as life
 from marketplace.listings.aggregate import ListingState, VersionState
 from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed
 from marketplace.listings.events import VersionYanked
-from marketplace.listings.lifecycle_events import (
-    Access,
-    AliasMoved,
-    ListingDelisted,
-    ListingQuarantined,
-    ListingReleased,
-    PriceChanged,
-    Role,
-    SplitChanged,
-    VersionDeprecated,
-    VersionScanned,
-)
+from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.listings.validation import check_price
 from marketplace.texts.checks import check_reason
 
@@ -46,10 +36,11 @@ class Right(Enum):
 
 def require_right(state: ListingState, agent: str | None, right: Right) -> None:
     """Raise NotFound where there is no such listing for the agent, NotAllowed where it lacks the right."""
-    life = state.lifecycle
-    if state.created is None or (agent is not None and life.access is Access.PRIVATE and not life.is_member(agent)):
+    lifecycle = state.lifecycle
+    hidden = agent is not None and lifecycle.access is Access.PRIVATE and not lifecycle.is_member(agent)
+    if state.created is None or hidden:
         raise NotFound("there is no such listing", resolution="Browse GET /api/w-matrices.")
-    if agent is None or agent == life.owner or life.collaborators.get(agent) in right.value:
+    if agent is None or agent == lifecycle.owner or lifecycle.collaborators.get(agent) in right.value:
         return
     who = " or ".join(["its owner", *(f"a {role.value}" for role in sorted(right.value))])
     raise NotAllowed(f"only {who} may change this of the listing", resolution="Ask its owner to do it.")
@@ -68,7 +59,7 @@ def decide_scanned(state: ListingState, *, version: str, reasons: tuple[str, ...
     state.version(version)
     if version not in state.lifecycle.scans:
         raise Conflict(f"version {version} needs no scan: it was made here")
-    return () if state.lifecycle.scans[version] is not None else (VersionScanned(version, reasons),)
+    return () if state.lifecycle.scans[version] is not None else (life.VersionScanned(version, reasons),)
 
 
 def decide_yank(state: ListingState, agent: str | None, *, version: str, reason: str) -> Events:
@@ -94,7 +85,7 @@ def decide_deprecate(
         _check_successor(state, version, successor)
     if version in state.lifecycle.deprecated and state.lifecycle.deprecated[version] == successor:
         raise Conflict(f"version {version} is deprecated already, with the same successor")
-    return (VersionDeprecated(version, check_reason(reason), successor),)
+    return (life.VersionDeprecated(version, check_reason(reason), successor),)
 
 
 def decide_alias(state: ListingState, agent: str | None, *, name: str, version: str) -> Events:
@@ -110,7 +101,7 @@ def decide_alias(state: ListingState, agent: str | None, *, name: str, version: 
     if name not in aliases and len(aliases) >= ALIASES:
         raise Conflict(f"the listing has {ALIASES} aliases, the limit", resolution="Move one of them.")
     _offered(state, version)
-    return () if aliases.get(name) == version else (AliasMoved(name, version),)
+    return () if aliases.get(name) == version else (life.AliasMoved(name, version),)
 
 
 def decide_price(state: ListingState, agent: str | None, *, price: Money) -> Events:
@@ -118,7 +109,7 @@ def decide_price(state: ListingState, agent: str | None, *, price: Money) -> Eve
     require_right(state, agent, Right.MANAGE)
     require_open(state)
     check_price(price)
-    return () if price == state.lifecycle.price else (PriceChanged(price),)
+    return () if price == state.lifecycle.price else (life.PriceChanged(price),)
 
 
 def decide_split(state: ListingState, agent: str | None, *, split: Split) -> Events:
@@ -126,7 +117,7 @@ def decide_split(state: ListingState, agent: str | None, *, split: Split) -> Eve
     require_right(state, agent, Right.OWN)
     require_open(state)
     check_split(split)
-    return () if split == state.lifecycle.split else (SplitChanged(split),)
+    return () if split == state.lifecycle.split else (life.SplitChanged(split),)
 
 
 def decide_quarantine(state: ListingState, agent: None, *, reason: str) -> Events:
@@ -134,7 +125,7 @@ def decide_quarantine(state: ListingState, agent: None, *, reason: str) -> Event
     require_right(state, agent, Right.OWN)
     if state.lifecycle.quarantined:
         raise Conflict("the listing is in quarantine already")
-    return (ListingQuarantined(check_reason(reason)),)
+    return (life.ListingQuarantined(check_reason(reason)),)
 
 
 def decide_release(state: ListingState, agent: None, *, reason: str) -> Events:
@@ -142,14 +133,14 @@ def decide_release(state: ListingState, agent: None, *, reason: str) -> Events:
     require_right(state, agent, Right.OWN)
     if not state.lifecycle.quarantined:
         raise Conflict("the listing is not in quarantine")
-    return (ListingReleased(check_reason(reason)),)
+    return (life.ListingReleased(check_reason(reason)),)
 
 
 def decide_delist(state: ListingState, agent: str | None, *, reason: str) -> Events:
     """End the offer for good. Raises NotFound, NotAllowed, InvalidInput, ListingIsQuarantined or ListingIsDelisted."""
     require_right(state, agent, Right.OWN)
     require_open(state)
-    return (ListingDelisted(check_reason(reason)),)
+    return (life.ListingDelisted(check_reason(reason)),)
 
 
 def check_split(split: Split) -> None:

@@ -20,7 +20,7 @@ from latentmas.rest.endpoints import problems
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import AdministerMarketplace, PublishWMatrices, requester
 from latentmas.rest.uploads import BoundedJSONParser
-from marketplace.agents.queries import acting_agent, get_agent
+from marketplace.agents.queries import acting_agent
 from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings import outputs, queries
 from marketplace.listings.lifecycle_commands import By
@@ -60,17 +60,16 @@ class AccessInput(StrictSerializer):
     access = serializers.ChoiceField([each.value for each in Access])
 
 
-class TransferInput(StrictSerializer):
-    agent = serializers.CharField(max_length=36, help_text="The agent that owns the listing from then on.")
-
-
 def changing(
     *,
     by: type[BasePermission] = PublishWMatrices,
-    answer: type[serializers.Serializer[Any]] = outputs.ListingOutput,
+    answer: type[serializers.Serializer[Any]] | None = outputs.ListingOutput,
     **operations: tuple[str, type[StrictSerializer] | None],
 ) -> Callable[[Any], Any]:
-    """Decorate a view as changes of a listing that exists, or of something like it, by method; it answers with it."""
+    """Decorate a view as changes of a listing that exists, or of something like it, by method; it answers with it.
+
+    `answer` None: with 204 and nothing.
+    """
 
     def decorate(view: Callable[..., HttpResponseBase]) -> Any:
         limited = permission_classes([by])(parser_classes([BoundedJSONParser])(idempotent()(view)))
@@ -81,7 +80,7 @@ def changing(
                 operation_id=operation,
                 parameters=[IF_MATCH, *([PARAMETER] if method == "POST" else [])],
                 request=shape,
-                responses={200: answer} | problems(410),
+                responses={204 if answer is None else 200: answer} | problems(410),
             )(described)
         return described
 
@@ -144,14 +143,6 @@ def access(request: Request, listing_id: str) -> Response:
     """Make a listing public, gated or private."""
     wanted = Access(read(object_in(request), AccessInput)["access"])
     commands.change_access(listing_id, access=wanted, by=as_agent(request))
-    return answer(listing_id)
-
-
-@changing(POST=("w_matrices_transfer", TransferInput))
-def transfer(request: Request, listing_id: str) -> Response:
-    """Hand a listing over to another agent; the former owner keeps no right in it."""
-    to = get_agent(read(object_in(request), TransferInput)["agent"]).id
-    commands.transfer_listing(listing_id, to=to, by=as_agent(request))
     return answer(listing_id)
 
 

@@ -12,7 +12,7 @@ from latentmas.events.commands import execute
 from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata, Recorded
 from latentmas.protocol.money import Money, Split
-from marketplace.listings import lifecycle, membership
+from marketplace.listings import lifecycle, membership, transfer
 from marketplace.listings.aggregate import LISTING, ListingState
 from marketplace.listings.lifecycle_events import Access, Role, TextsErased
 from marketplace.listings.texts import TEXTS, seal
@@ -74,9 +74,24 @@ def delist(listing_id: str, *, reason: str, by: By) -> list[Recorded]:
     return change(listing_id, lifecycle.decide_delist, by, reason=reason)
 
 
-def transfer_listing(listing_id: str, *, to: str, by: By) -> list[Recorded]:
-    """Hand a listing over to another agent. Raises InvalidInput."""
-    return change(listing_id, membership.decide_transfer, by, to=to)
+def offer_transfer(listing_id: str, *, to: str, by: By) -> list[Recorded]:
+    """Offer a listing to another agent, in place of an earlier offer. Raises InvalidInput."""
+    return change(listing_id, transfer.decide_offer, by, to=to)
+
+
+def withdraw_transfer(listing_id: str, *, by: By) -> list[Recorded]:
+    """Take the offer back. Raises TransferNotOffered."""
+    return change(listing_id, transfer.decide_withdraw, by)
+
+
+def accept_transfer(listing_id: str, *, by: By) -> list[Recorded]:
+    """Take over a listing that is offered to the agent. Raises TransferNotOffered."""
+    return change(listing_id, transfer.decide_accept, by)
+
+
+def decline_transfer(listing_id: str, *, by: By) -> list[Recorded]:
+    """Leave a listing that is offered to the agent where it is. Raises TransferNotOffered."""
+    return change(listing_id, transfer.decide_decline, by)
 
 
 def add_collaborator(listing_id: str, *, who: str, role: Role, by: By) -> list[Recorded]:

@@ -1,6 +1,6 @@
 """Events of a listing's life after its publication, in its stream `listing/<id>`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 
 from latentmas.events.types import event
@@ -73,9 +73,31 @@ class SplitChanged:
     split: Split
 
 
+@event("listing.transfer_offered")
+@dataclass(frozen=True, slots=True)
+class TransferOffered:
+    """The owner would hand the listing over; it remains the owner's until the agent accepts."""
+
+    to: str  # the agent
+
+
+@event("listing.transfer_withdrawn")
+@dataclass(frozen=True, slots=True)
+class TransferWithdrawn:
+    to: str  # to whom it was offered
+
+
+@event("listing.transfer_declined")
+@dataclass(frozen=True, slots=True)
+class TransferDeclined:
+    to: str  # the agent, which declines
+
+
 @event("listing.transferred")
 @dataclass(frozen=True, slots=True)
 class ListingTransferred:
+    """The agent has accepted."""
+
     seller: str  # the agent that owns it from now on
 
 
@@ -150,3 +172,11 @@ class TextsErased:
     """What these commitments are of is gone, and with it the salts that open them."""
 
     commitments: tuple[str, ...]
+
+
+def _is_event(kind: object) -> bool:
+    return isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == __name__
+
+
+# Every event of this module: all of them move the listing's stream on, those about its members too.
+LIFECYCLE: tuple[type, ...] = tuple(filter(_is_event, list(globals().values())))

@@ -5,73 +5,35 @@ from collections.abc import Mapping
 import msgspec
 
 from latentmas.events.types import Envelope
-from marketplace.listings.lifecycle_events import (
-    AccessChanged,
-    AccessGranted,
-    AccessRefused,
-    AccessRequested,
-    AliasMoved,
-    CollaboratorAdded,
-    CollaboratorRemoved,
-    ListingDelisted,
-    ListingQuarantined,
-    ListingReleased,
-    ListingTransferred,
-    PriceChanged,
-    ScanBegun,
-    SplitChanged,
-    TextsErased,
-    VersionDeprecated,
-    VersionScanned,
-)
+from marketplace.listings import lifecycle_events as life
 from marketplace.listings.models import Listing, ListingVersion, Scan
 from marketplace.texts.erasable import Shown, erase, show
 
-# All of them move the listing's stream on, those about its members too.
-LIFECYCLE = (
-    AccessChanged,
-    AccessGranted,
-    AccessRefused,
-    AccessRequested,
-    AliasMoved,
-    CollaboratorAdded,
-    CollaboratorRemoved,
-    ListingDelisted,
-    ListingQuarantined,
-    ListingReleased,
-    ListingTransferred,
-    PriceChanged,
-    ScanBegun,
-    SplitChanged,
-    TextsErased,
-    VersionDeprecated,
-    VersionScanned,
-)
 Versions = Mapping[str, ListingVersion]  # of one listing, by number
 
 
 def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts: Shown) -> None:
     """Change a listing and its versions by one event of its life; any other changes nothing."""
     match event.data:
-        case PriceChanged(price=price):
+        case life.PriceChanged(price=price):
             listing.price_amount, listing.price_currency = price.amount, price.currency
-        case SplitChanged(split=split):
+        case life.SplitChanged(split=split):
             listing.split = msgspec.to_builtins(split)
-        case AliasMoved(name=name, version=version):
+        case life.AliasMoved(name=name, version=version):
             listing.aliases = listing.aliases | {name: version}
-        case ListingTransferred(seller=seller):
+        case life.ListingTransferred(seller=seller):
             listing.seller = seller
-        case AccessChanged(access=access):
+        case life.AccessChanged(access=access):
             listing.access = access.value
-        case ListingQuarantined(reason=reason):
+        case life.ListingQuarantined(reason=reason):
             listing.quarantined_at = event.recorded_at
             show(listing, texts, withheld_reason=reason)
-        case ListingReleased():
+        case life.ListingReleased():
             listing.quarantined_at, listing.withheld_reason = None, ""
-        case ListingDelisted(reason=reason):
+        case life.ListingDelisted(reason=reason):
             listing.delisted_at = event.recorded_at
             show(listing, texts, withheld_reason=reason)
-        case TextsErased(commitments=commitments):
+        case life.TextsErased(commitments=commitments):
             erase([listing, *versions.values()], commitments)
         case _:
             _apply_to_version(event, versions, texts)
@@ -79,12 +41,12 @@ def apply_lifecycle(event: Envelope, listing: Listing, versions: Versions, texts
 
 def _apply_to_version(event: Envelope, versions: Versions, texts: Shown) -> None:
     match event.data:
-        case ScanBegun(version=version, publisher=publisher):
+        case life.ScanBegun(version=version, publisher=publisher):
             versions[version].scan, versions[version].publisher = Scan.SCANNING, publisher
-        case VersionScanned(version=version, reasons=reasons):
+        case life.VersionScanned(version=version, reasons=reasons):
             versions[version].scan = Scan.REFUSED if reasons else Scan.PASSED
             versions[version].scan_reasons = list(reasons)
-        case VersionDeprecated(version=version, reason=reason, successor=successor):
+        case life.VersionDeprecated(version=version, reason=reason, successor=successor):
             versions[version].deprecated_at, versions[version].successor = event.recorded_at, successor
             show(versions[version], texts, deprecated_reason=reason)
 

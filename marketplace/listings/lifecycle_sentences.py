@@ -1,53 +1,35 @@
 """The events of a listing's life as sentences."""
 
-from marketplace.listings.lifecycle_events import (
-    AccessChanged,
-    AccessGranted,
-    AccessRefused,
-    AccessRequested,
-    AliasMoved,
-    CollaboratorAdded,
-    CollaboratorRemoved,
-    ListingDelisted,
-    ListingQuarantined,
-    ListingReleased,
-    ListingTransferred,
-    PriceChanged,
-    ScanBegun,
-    SplitChanged,
-    TextsErased,
-    VersionDeprecated,
-    VersionScanned,
-)
+from marketplace.listings import lifecycle_events as life
 from marketplace.texts.erasable import Shown
 
 
 def lifecycle_sentence(data: object, texts: Shown) -> str | None:
     """Return an event as a sentence; None for an event of another kind."""
     match data:
-        case ScanBegun():
+        case life.ScanBegun():
             return f"The file of version {data.version} is scanned."
-        case VersionScanned(reasons=()):
+        case life.VersionScanned(reasons=()):
             return f"Version {data.version} passed its scan and is on offer."
-        case VersionScanned():
+        case life.VersionScanned():
             return f"Version {data.version} did not pass its scan: {'; '.join(data.reasons)}."
-        case VersionDeprecated():
+        case life.VersionDeprecated():
             instead = f", instead of which {data.successor} is advised" if data.successor else ""
             return f"Version {data.version} deprecated{instead}: {texts[data.reason]}"
-        case AliasMoved():
+        case life.AliasMoved():
             return f"{data.name} is version {data.version}."
-        case PriceChanged():
+        case life.PriceChanged():
             return f"The price is {data.price.amount} minor units of {data.price.currency}."
-        case SplitChanged():
+        case life.SplitChanged():
             shares = data.split
             return f"Later sales are split {shares.creator}/{shares.platform}/{shares.validators}."
-        case ListingQuarantined():
+        case life.ListingQuarantined():
             return f"In quarantine: {texts[data.reason]}"
-        case ListingReleased():
+        case life.ListingReleased():
             return f"Released from quarantine: {texts[data.reason]}"
-        case ListingDelisted():
+        case life.ListingDelisted():
             return f"Delisted: {texts[data.reason]}"
-        case TextsErased():
+        case life.TextsErased():
             return f"{len(data.commitments)} texts were erased."
     return _about_members(data)
 
@@ -55,18 +37,24 @@ def lifecycle_sentence(data: object, texts: Shown) -> str | None:
 def _about_members(data: object) -> str | None:
     """What is said about access names no message: only the seller and who asked may read it."""
     match data:
-        case ListingTransferred():
+        case life.ListingTransferred():
             return f"Handed over to {data.seller}."
-        case CollaboratorAdded():
+        case life.TransferOffered():
+            return f"Offered to {data.to}, which may take it over."
+        case life.TransferWithdrawn():
+            return f"No longer offered to {data.to}."
+        case life.TransferDeclined():
+            return f"Declined by {data.to}."
+        case life.CollaboratorAdded():
             return f"{data.agent} works on it as {data.role.value}."
-        case CollaboratorRemoved():
+        case life.CollaboratorRemoved():
             return f"{data.agent} works on it no longer."
-        case AccessChanged():
+        case life.AccessChanged():
             return f"The listing is {data.access.value}."
-        case AccessRequested():
+        case life.AccessRequested():
             return "An agent asked for access."
-        case AccessGranted():
+        case life.AccessGranted():
             return "An agent was granted access."
-        case AccessRefused():
+        case life.AccessRefused():
             return "An agent was refused access."
     return None

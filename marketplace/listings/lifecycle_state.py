@@ -4,27 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from latentmas.protocol.money import Money, Split
+from marketplace.listings import lifecycle_events as life
 from marketplace.listings.events import ListingCreated
-from marketplace.listings.lifecycle_events import (
-    Access,
-    AccessChanged,
-    AccessGranted,
-    AccessRefused,
-    AccessRequested,
-    AliasMoved,
-    CollaboratorAdded,
-    CollaboratorRemoved,
-    ListingDelisted,
-    ListingQuarantined,
-    ListingReleased,
-    ListingTransferred,
-    PriceChanged,
-    Role,
-    ScanBegun,
-    SplitChanged,
-    VersionDeprecated,
-    VersionScanned,
-)
+from marketplace.listings.lifecycle_events import Access, Role
 
 DEFAULT_SPLIT = Split(creator=80, platform=15, validators=5)
 
@@ -35,6 +17,7 @@ class Lifecycle:
     price: Money | None = None
     split: Split = DEFAULT_SPLIT
     access: Access = Access.PUBLIC
+    offered_to: str | None = None  # the agent that may take the listing over
     collaborators: Mapping[str, Role] = field(default_factory=dict)
     granted: frozenset[str] = frozenset()
     asking: frozenset[str] = frozenset()  # agents whose access request is open
@@ -57,43 +40,47 @@ def evolve_lifecycle(state: Lifecycle, data: object) -> Lifecycle:
     match data:
         case ListingCreated(seller=seller, price=price):
             return replace(state, owner=seller, price=price)
-        case PriceChanged(price=price):
+        case life.PriceChanged(price=price):
             return replace(state, price=price)
-        case SplitChanged(split=split):
+        case life.SplitChanged(split=split):
             return replace(state, split=split)
-        case AliasMoved(name=name, version=version):
+        case life.AliasMoved(name=name, version=version):
             return replace(state, aliases={**state.aliases, name: version})
-        case ScanBegun(version=version):
+        case life.ScanBegun(version=version):
             return replace(state, scans={**state.scans, version: None})
-        case VersionScanned(version=version, reasons=reasons):
+        case life.VersionScanned(version=version, reasons=reasons):
             return replace(state, scans={**state.scans, version: not reasons})
-        case VersionDeprecated(version=version, successor=successor):
+        case life.VersionDeprecated(version=version, successor=successor):
             return replace(state, deprecated={**state.deprecated, version: successor})
-        case ListingQuarantined():
+        case life.ListingQuarantined():
             return replace(state, quarantined=True)
-        case ListingReleased():
+        case life.ListingReleased():
             return replace(state, quarantined=False)
-        case ListingDelisted():
+        case life.ListingDelisted():
             return replace(state, delisted=True)
     return _members(state, data)
 
 
 def _members(state: Lifecycle, data: object) -> Lifecycle:
     match data:
-        case ListingTransferred(seller=seller):
+        case life.ListingTransferred(seller=seller):
             others = {agent: role for agent, role in state.collaborators.items() if agent != seller}
-            return replace(state, owner=seller, collaborators=others)
-        case CollaboratorAdded(agent=agent, role=role):
+            return replace(state, owner=seller, offered_to=None, collaborators=others)
+        case life.TransferOffered(to=to):
+            return replace(state, offered_to=to)
+        case life.TransferWithdrawn() | life.TransferDeclined():
+            return replace(state, offered_to=None)
+        case life.CollaboratorAdded(agent=agent, role=role):
             return replace(state, collaborators={**state.collaborators, agent: role})
-        case CollaboratorRemoved(agent=agent):
+        case life.CollaboratorRemoved(agent=agent):
             others = {each: role for each, role in state.collaborators.items() if each != agent}
             return replace(state, collaborators=others)
-        case AccessChanged(access=access):
+        case life.AccessChanged(access=access):
             return replace(state, access=access)
-        case AccessRequested(agent=agent):
+        case life.AccessRequested(agent=agent):
             return replace(state, asking=state.asking | {agent})
-        case AccessGranted(agent=agent):
+        case life.AccessGranted(agent=agent):
             return replace(state, granted=state.granted | {agent}, asking=state.asking - {agent})
-        case AccessRefused(agent=agent):
+        case life.AccessRefused(agent=agent):
             return replace(state, granted=state.granted - {agent}, asking=state.asking - {agent})
     return state

@@ -4,16 +4,8 @@ from collections.abc import Sequence
 
 from latentmas.events.projections import projector
 from latentmas.events.types import Envelope
+from marketplace.listings import lifecycle_events as life
 from marketplace.listings.events import ListingCreated
-from marketplace.listings.lifecycle_events import (
-    AccessGranted,
-    AccessRefused,
-    AccessRequested,
-    CollaboratorAdded,
-    CollaboratorRemoved,
-    ListingTransferred,
-    TextsErased,
-)
 from marketplace.listings.models import ListingMember, Request
 from marketplace.listings.projectors import listing_id_of, upsert
 from marketplace.listings.texts import read_of
@@ -27,13 +19,16 @@ Members = dict[str, ListingMember]
     writes=[ListingMember],
     handles=[
         ListingCreated,
-        ListingTransferred,
-        CollaboratorAdded,
-        CollaboratorRemoved,
-        AccessRequested,
-        AccessGranted,
-        AccessRefused,
-        TextsErased,
+        life.TransferOffered,
+        life.TransferWithdrawn,
+        life.TransferDeclined,
+        life.ListingTransferred,
+        life.CollaboratorAdded,
+        life.CollaboratorRemoved,
+        life.AccessRequested,
+        life.AccessGranted,
+        life.AccessRefused,
+        life.TextsErased,
     ],
 )
 def project_members(events: Sequence[Envelope]) -> None:
@@ -50,24 +45,33 @@ def _apply(event: Envelope, members: Members, texts: Shown) -> None:
     match event.data:
         case ListingCreated(seller=seller):
             _member(event, members, seller).owner = True
-        case ListingTransferred(seller=seller):
-            for row in members.values():
-                if row.listing_id == listing_id_of(event) and row.owner:
-                    row.owner = False
+        case life.ListingTransferred(seller=seller):
+            for row in _of_listing(event, members):
+                row.owner, row.offered_at = False, None
             owner = _member(event, members, seller)
             owner.owner, owner.role = True, None
-        case CollaboratorAdded(agent=agent, role=role):
+        case life.TransferOffered(to=to):
+            for row in _of_listing(event, members):
+                row.offered_at = None
+            _member(event, members, to).offered_at = event.recorded_at
+        case life.TransferWithdrawn(to=to) | life.TransferDeclined(to=to):
+            _member(event, members, to).offered_at = None
+        case life.CollaboratorAdded(agent=agent, role=role):
             _member(event, members, agent).role = role.value
-        case CollaboratorRemoved(agent=agent):
+        case life.CollaboratorRemoved(agent=agent):
             _member(event, members, agent).role = None
-        case AccessRequested(agent=agent, message=message):
+        case life.AccessRequested(agent=agent, message=message):
             _set(_member(event, members, agent), Request.ASKED, message, texts)
-        case AccessGranted(agent=agent):
+        case life.AccessGranted(agent=agent):
             _set(_member(event, members, agent), Request.GRANTED, None, texts)
-        case AccessRefused(agent=agent, reason=reason):
+        case life.AccessRefused(agent=agent, reason=reason):
             _set(_member(event, members, agent), Request.REFUSED, reason, texts)
-        case TextsErased(commitments=commitments):
-            erase((row for row in members.values() if row.listing_id == listing_id_of(event)), commitments)
+        case life.TextsErased(commitments=commitments):
+            erase(_of_listing(event, members), commitments)
+
+
+def _of_listing(event: Envelope, members: Members) -> list[ListingMember]:
+    return [row for row in members.values() if row.listing_id == listing_id_of(event)]
 
 
 def _member(event: Envelope, members: Members, agent: str) -> ListingMember:

@@ -1,21 +1,12 @@
-"""Who owns a listing, who works on it, and who sees it or gets its files: state + command -> events. Pure."""
+"""Who works on a listing, and who sees it or gets its files: state + command -> events. Pure."""
 
 import re
 
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
+from marketplace.listings import lifecycle_events as life
 from marketplace.listings.aggregate import ListingState
 from marketplace.listings.lifecycle import Events, Right, require_open, require_right
-from marketplace.listings.lifecycle_events import (
-    Access,
-    AccessChanged,
-    AccessGranted,
-    AccessRefused,
-    AccessRequested,
-    CollaboratorAdded,
-    CollaboratorRemoved,
-    ListingTransferred,
-    Role,
-)
+from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.texts.checks import check_reason
 
 AGENT = re.compile(r"[A-Za-z0-9:_.-]{1,100}", re.ASCII)
@@ -24,23 +15,16 @@ GRANTED = 1000
 ASKING = 1000
 
 
-def decide_transfer(state: ListingState, agent: str | None, *, to: str) -> Events:
-    """Hand the listing over; the former owner keeps no right in it. Raises NotFound, NotAllowed or InvalidInput."""
-    require_right(state, agent, Right.OWN)
-    require_open(state)
-    return () if _agent(to) == state.lifecycle.owner else (ListingTransferred(to),)
-
-
 def decide_collaborator(state: ListingState, agent: str | None, *, who: str, role: Role) -> Events:
     """Give an agent a role. Raises NotFound, NotAllowed, InvalidInput or Conflict."""
     require_right(state, agent, Right.OWN)
     require_open(state)
     collaborators = state.lifecycle.collaborators
-    if _agent(who) == state.lifecycle.owner:
+    if check_agent(who) == state.lifecycle.owner:
         raise Conflict("the owner may do everything already")
     if who not in collaborators and len(collaborators) >= COLLABORATORS:
         raise Conflict(f"the listing has {COLLABORATORS} collaborators, the limit", resolution="Remove one first.")
-    return () if collaborators.get(who) is role else (CollaboratorAdded(who, role),)
+    return () if collaborators.get(who) is role else (life.CollaboratorAdded(who, role),)
 
 
 def decide_remove(state: ListingState, agent: str | None, *, who: str) -> Events:
@@ -50,29 +34,29 @@ def decide_remove(state: ListingState, agent: str | None, *, who: str) -> Events
     require_open(state)
     if who not in state.lifecycle.collaborators:
         raise NotFound(f"{who!r} does not work on the listing")
-    return (CollaboratorRemoved(who),)
+    return (life.CollaboratorRemoved(who),)
 
 
 def decide_access(state: ListingState, agent: str | None, *, access: Access) -> Events:
     """Open or close the listing. Raises NotFound, NotAllowed or a Conflict."""
     require_right(state, agent, Right.OWN)
     require_open(state)
-    return () if state.lifecycle.access is access else (AccessChanged(access),)
+    return () if state.lifecycle.access is access else (life.AccessChanged(access),)
 
 
 def decide_request(state: ListingState, agent: str, *, message: str) -> Events:
     """Ask for a gated listing's files; a second time records nothing. Raises NotFound, InvalidInput or Conflict."""
-    life = state.lifecycle
-    if state.created is None or (life.access is Access.PRIVATE and not life.is_member(agent)):
+    lifecycle = state.lifecycle
+    if state.created is None or (lifecycle.access is Access.PRIVATE and not lifecycle.is_member(agent)):
         raise NotFound("there is no such listing", resolution="Browse GET /api/w-matrices.")
     require_open(state)
-    if life.is_member(agent) or life.access is Access.PUBLIC:
+    if lifecycle.is_member(agent) or lifecycle.access is Access.PUBLIC:
         raise Conflict("you have access already", resolution="GET the version's file.")
-    if agent in life.asking:
+    if agent in lifecycle.asking:
         return ()
-    if len(life.asking) >= ASKING:
+    if len(lifecycle.asking) >= ASKING:
         raise Conflict(f"{ASKING} requests wait for the seller already", resolution="Ask again later.")
-    return (AccessRequested(agent, check_reason(message, "message") if message.strip() else None),)
+    return (life.AccessRequested(agent, check_reason(message, "message") if message.strip() else None),)
 
 
 def decide_grant(state: ListingState, agent: str | None, *, who: str) -> Events:
@@ -84,7 +68,7 @@ def decide_grant(state: ListingState, agent: str | None, *, who: str) -> Events:
     require_open(state)
     if len(state.lifecycle.granted) >= GRANTED:
         raise Conflict(f"{GRANTED} agents have access, the limit", resolution="Make the listing public.")
-    return () if _agent(who) in state.lifecycle.granted else (AccessGranted(who),)
+    return () if check_agent(who) in state.lifecycle.granted else (life.AccessGranted(who),)
 
 
 def decide_refuse(state: ListingState, agent: str | None, *, who: str, reason: str) -> Events:
@@ -93,10 +77,11 @@ def decide_refuse(state: ListingState, agent: str | None, *, who: str, reason: s
     require_open(state)
     if who not in state.lifecycle.asking | state.lifecycle.granted:
         raise NotFound(f"{who!r} has neither asked for access nor been granted it")
-    return (AccessRefused(who, check_reason(reason)),)
+    return (life.AccessRefused(who, check_reason(reason)),)
 
 
-def _agent(text: str) -> str:
+def check_agent(text: str) -> str:
+    """Return the id of an agent. Raises InvalidInput."""
     if AGENT.fullmatch(text) is None:
         raise InvalidInput(f"{text[:100]!r} is not the id of an agent", field="agent")
     return text

@@ -31,7 +31,14 @@ class Scan(models.TextChoices):
     REFUSED = "refused"
 
 
+ORDER = ("basis_rank", "epsilon", "id")  # measured first, then the lowest epsilon
+ON_OFFER = Q(version__isnull=False)
 UNSCANNED = (Scan.SCANNING, Scan.REFUSED)
+
+
+def valid_tier(tier: str | None, until: datetime | None, *, at: datetime) -> str | None:
+    """Return the tier of a certificate that is valid at a moment; an expired one counts as none."""
+    return tier if until is not None and until > at else None
 
 
 class Listing(models.Model):
@@ -40,6 +47,7 @@ class Listing(models.Model):
     id = models.CharField(max_length=36, primary_key=True)
     title = models.CharField(max_length=200)
     description = models.TextField()
+    seller_statement = models.TextField(null=True, help_text="By what right the seller offers it.")  # noqa: DJ001
     source_model = models.CharField(max_length=100)
     target_model = models.CharField(max_length=100)
     space = models.CharField(max_length=20, choices=SPACES)
@@ -81,20 +89,20 @@ class Listing(models.Model):
     published_at = models.DateTimeField(null=True)
 
     class Meta:
-        ordering = ("basis_rank", "epsilon", "id")
+        ordering = ORDER
         indexes = [
-            # The catalogue and its cursor: everything on offer, measured first, best first.
-            models.Index("basis_rank", "epsilon", "id", name="listing_offer", condition=Q(version__isnull=False)),
-            # The filters of the catalogue, and which models a model can reach.
-            models.Index("source_model", "basis_rank", "epsilon", name="listing_source"),
-            models.Index("target_model", "basis_rank", "epsilon", name="listing_target"),
-            models.Index("tier", "certified_until", name="listing_tier", condition=Q(tier__isnull=False)),
-            models.Index("price_amount", name="listing_price"),
+            # The catalogue and its cursor: everything on offer, measured first, best first; then by each of its
+            # filters. A price limits in the index what is read of the table.
+            models.Index(*ORDER, "price_amount", name="listing_offer", condition=ON_OFFER),
+            models.Index("source_model", *ORDER, name="listing_source"),
+            models.Index("target_model", *ORDER, name="listing_target"),
+            models.Index("source_model", "target_model", *ORDER, name="listing_pair"),
+            models.Index("tier", *ORDER, "price_amount", name="listing_tier", condition=Q(tier__isnull=False)),
         ]
 
     def tier_at(self, at: datetime) -> str | None:
         """Return the tier of a certificate that is valid at a moment; an expired one counts as none."""
-        return self.tier if self.certified_until is not None and self.certified_until > at else None
+        return valid_tier(self.tier, self.certified_until, at=at)
 
 
 class ListingVersion(models.Model):
@@ -185,7 +193,7 @@ class ListingVersion(models.Model):
 
     def tier_at(self, at: datetime) -> str | None:
         """Return the tier of a certificate that is valid at a moment; an expired one counts as none."""
-        return self.tier if self.certified_until is not None and self.certified_until > at else None
+        return valid_tier(self.tier, self.certified_until, at=at)
 
 
 class Request(models.TextChoices):
@@ -206,6 +214,7 @@ class ListingMember(models.Model):
     role = models.CharField(max_length=20, choices=ROLES, null=True)  # noqa: DJ001 - null: no collaborator
     request = models.CharField(max_length=10, choices=Request.choices, null=True)  # noqa: DJ001 - null: none
     message = models.TextField(blank=True, help_text="Of the request, or the reason of its refusal.")
+    offered_at = models.DateTimeField(null=True, help_text="Since when it may take the listing over; null: it may not.")
     texts = models.JSONField(default=dict)
     changed_at = models.DateTimeField()
 

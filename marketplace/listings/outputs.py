@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, get_args
 
+import msgspec
 from rest_framework import serializers
 
 from latentmas.protocol.certification import Tier
@@ -22,7 +23,7 @@ from marketplace.listings.certificates import (
 )
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.measurement_outputs import CertifierMeasurementOutput
-from marketplace.listings.models import Listing, ListingVersion, Scan
+from marketplace.listings.models import Listing, ListingVersion, Scan, valid_tier
 
 Json = dict[str, Any]
 STATUSES = get_args(Status)
@@ -171,6 +172,9 @@ class SplitOutput(serializers.Serializer[Any]):
 
 class ListingOutput(SummaryOutput):
     description = serializers.CharField()
+    seller_statement = serializers.CharField(
+        allow_null=True, help_text="By what right the seller offers it, in his own words; nobody has checked it."
+    )
     licences = LicenceOutput(many=True)
     tags = serializers.ListField(child=serializers.CharField())
     created_at = serializers.DateTimeField()
@@ -197,6 +201,7 @@ class AppliedWMatrixOutput(serializers.Serializer[Any]):
 
 
 def summary(row: Listing, *, at: datetime) -> Json:
+    """Return a listing as the catalogue shows it, of its row or of a named tuple of the columns `SUMMARY`."""
     return {
         "id": row.id,
         "title": row.title,
@@ -222,14 +227,20 @@ def summary(row: Listing, *, at: datetime) -> Json:
     }
 
 
-# Columns that a page of the catalogue does not show; reading them takes longer than the rest of a row.
-DETAILS = ("description", "licences", "tags", "split", "aliases", "texts", "withheld_reason")
+# The columns that a summary shows, and those that order the catalogue.
+SUMMARY = (
+    *("id", "title", "source_model", "target_model", "space", "seller", "price_amount", "price_currency", "access"),
+    *("version", "method", "standard", "unified_dimension", "basis", "basis_rank", "epsilon"),
+    *("retention", "retention_low", "retention_high", "top1", "top1_low", "top1_high"),
+    *("tier", "grade", "scope", "certified_until", "file_digest", "file_size", "published_at", "updated_at"),
+)
 LIFE = ("created_at", "split", "aliases", "quarantined_at", "delisted_at", "withheld_reason", "stream_version")
 
 
 def detail(row: Listing, versions: list[ListingVersion], *, at: datetime) -> Json:
     return summary(row, at=at) | {
         "description": row.description,
+        "seller_statement": row.seller_statement,
         "licences": row.licences,
         "tags": row.tags,
         **{name: getattr(row, name) for name in LIFE},
@@ -262,7 +273,7 @@ def version(row: ListingVersion, *, at: datetime) -> Json:
 
 def certification(row: Listing | ListingVersion, *, at: datetime) -> Json | None:
     """Return the certificate that is valid at the moment, or None."""
-    tier = row.tier_at(at)
+    tier = valid_tier(row.tier, row.certified_until, at=at)
     if tier is None:
         return None
     return {"tier": tier, "grade": row.grade, "expires_at": row.certified_until, "scope": _scope(row)}
@@ -292,7 +303,10 @@ def _deprecation(row: ListingVersion) -> Json | None:
 
 def _scope(row: Listing | ListingVersion) -> Json | None:
     scope = scope_of_row(row)
-    return None if scope is None else asdict(scope) | {"longest": scope.longest, "sentence": scope_sentence(scope)}
+    if scope is None:
+        return None
+    document: Json = msgspec.to_builtins(scope)
+    return document | {"longest": scope.longest, "sentence": scope_sentence(scope)}
 
 
 def _interval(row: Listing, name: str) -> Json | None:

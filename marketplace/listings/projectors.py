@@ -22,8 +22,8 @@ from marketplace.listings.certification_events import (
 )
 from marketplace.listings.certified_rows import certify, figures
 from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
-from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.lifecycle_projection import LIFECYCLE, apply_lifecycle, is_offered
+from marketplace.listings.lifecycle_events import LIFECYCLE, Access
+from marketplace.listings.lifecycle_projection import apply_lifecycle, is_offered
 from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.texts import read_of
@@ -62,6 +62,8 @@ def _apply(event: Envelope, listings: dict[str, Listing], versions: dict[str, Li
         case ListingCreated() as created:
             listings[identifier] = _listing(event, created)
             show(listings[identifier], texts, title=created.title, description=created.description)
+            if created.statement is not None:
+                show(listings[identifier], texts, seller_statement=created.statement)
         case VersionPublished() as published:
             row = _version(event, listings[identifier], published)
             versions[row.id] = row

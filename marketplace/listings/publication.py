@@ -55,6 +55,7 @@ class Offer:
     price: Money
     tags: tuple[str, ...]
     access: Access
+    seller_statement: str | None = None  # by what right the seller offers it, in his own words
 
 
 def open_listing(offer: Offer, published: VersionPublished, *, signature: str | None, by: By) -> str:
@@ -74,6 +75,7 @@ def open_listing(offer: Offer, published: VersionPublished, *, signature: str | 
         licences=(),  # the registry's
         tags=offer.tags,
         space=published.space,
+        statement=None if offer.seller_statement is None else FreeText(offer.seller_statement),
     )
     list_w_matrix(created, published, access=offer.access, signature=signature, by=by)
     return created.listing_id

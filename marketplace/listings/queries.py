@@ -24,13 +24,12 @@ from marketplace.listings.errors import (
 )
 from marketplace.listings.estimates import MeasuredPair
 from marketplace.listings.lifecycle_events import Access, Role
-from marketplace.listings.models import UNSCANNED, Listing, ListingMember, ListingVersion, Scan
+from marketplace.listings.models import ON_OFFER, ORDER, UNSCANNED, Listing, ListingMember, ListingVersion, Scan
 from marketplace.listings.paying import keeps, require_paid
 from marketplace.listings.visibility import NOBODY, Viewer, belongs, listed, works_on
 from marketplace.sales.errors import PaymentRequired
 
 NUL = "\x00"
-ORDER = ("basis_rank", "epsilon", "id")  # measured first, then the lowest epsilon
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +49,21 @@ class Filters:
 
 def browse(filters: Filters, *, at: datetime, viewer: Viewer = NOBODY) -> QuerySet[Listing]:
     """Return what is on offer to a viewer: measured first, then by epsilon. An expired certificate has no tier."""
-    offers = listed(Listing.objects.filter(version__isnull=False), viewer).order_by(*ORDER)
-    equal = {
+    wanted = {
         "source_model": filters.source_model,
         "target_model": filters.target_model,
         "basis": filters.basis,
         "method": filters.method,
         "space": filters.space,
         "price_amount__lte": filters.price_max,
+        "tier": filters.tier,
+        "certified_until__gt": None if filters.tier is None else at,
     }
-    offers = offers.filter(**{name: value for name, value in equal.items() if value is not None})
-    if filters.tier is not None:
-        offers = offers.filter(tier=filters.tier, certified_until__gt=at)
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    offers = listed(Listing.objects.filter(ON_OFFER, **wanted), viewer).order_by(*ORDER)
     if filters.family is not None:
-        members = RegisteredModel.objects.filter(family__iexact=filters.family).values("name")
+        # Names, not a subquery: with them PostgreSQL can tell how many listings there are of the family.
+        members = list(RegisteredModel.objects.filter(family__iexact=filters.family).values_list("name", flat=True))
         offers = offers.filter(Q(source_model__in=members) | Q(target_model__in=members))
     return offers if filters.include_simulated else offers.exclude(basis=Basis.SIMULATED)
 

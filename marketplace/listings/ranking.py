@@ -10,27 +10,39 @@ last.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import msgspec
+from django.db.models.fields.json import KT
+
 from latentmas.protocol.expected import covering
-from latentmas.protocol.quality import Quality
-from marketplace.listings.certificates import quality_of, scope_of_row
+from latentmas.protocol.quality import SuiteFigures
+from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.models import ListingVersion
 
 LAST = "~"  # after every digest
+Suites = Mapping[str, SuiteFigures | None]  # by the key of a version
 LowerEnds = Mapping[str, float]  # by register, of the cells that were measured and count
 
 
-def ranked(rows: Sequence[ListingVersion], *, tokens: int | None) -> list[ListingVersion]:
+def suites_of(rows: Sequence[ListingVersion]) -> Suites:
+    """Return the versions' figures of evaluation suites; one query, which reads no other figure."""
+    found = ListingVersion.objects.filter(id__in=[row.id for row in rows])
+    texts = found.annotate(suite=KT("quality__suite")).values_list("id", "suite")
+    # Where none was measured it is null: PostgreSQL returns that as no text.
+    return {key: msgspec.json.decode(text or "null", type=SuiteFigures | None) for key, text in texts}
+
+
+def ranked(rows: Sequence[ListingVersion], suites: Suites, *, tokens: int | None) -> list[ListingVersion]:
     """Return the rows, best first, for a context of so many tokens; equal ones keep their order."""
-    qualities = [quality_of(row) for row in rows]
-    length = covering({length for each in qualities if each.suite for length in each.suite.lengths}, tokens)
-    ends = [_lower_ends(each, length) for each in qualities]
+    measured = [suites.get(row.id) for row in rows]
+    length = covering({length for each in measured if each for length in each.lengths}, tokens)
+    ends = [_lower_ends(each, length) for each in measured]
     widest = Counter[str | None]()  # registers that any version of a suite was measured on
-    for quality, each in zip(qualities, ends, strict=True):
-        widest[_suite(quality)] = max(widest[_suite(quality)], len(each or ()))
+    for suite, each in zip(measured, ends, strict=True):
+        widest[_digest(suite)] = max(widest[_digest(suite)], len(each or ()))
 
     def place(index: int) -> tuple[int, str, int, float, float]:
-        suite = _suite(qualities[index])
-        return (-widest[suite], suite or LAST, *_place(ends[index]))
+        digest = _digest(measured[index])
+        return (-widest[digest], digest or LAST, *_place(ends[index]))
 
     return [rows[index] for index in sorted(range(len(rows)), key=place)]
 
@@ -44,16 +56,16 @@ def tier_for_context(row: ListingVersion, tier: str | None, *, tokens: int | Non
     return None if covered is None else covered.tier.value
 
 
-def _lower_ends(quality: Quality, length: int | None) -> LowerEnds | None:
+def _lower_ends(suite: SuiteFigures | None, length: int | None) -> LowerEnds | None:
     """Return the lower ends at a length, or None without a suite."""
-    if quality.suite is None:
+    if suite is None:
         return None
-    cells = () if length is None else quality.suite.at(length)
+    cells = () if length is None else suite.at(length)
     return {cell.register: cell.aligned.low for cell in cells if cell.aligned is not None}
 
 
-def _suite(quality: Quality) -> str | None:
-    return None if quality.suite is None else quality.suite.digest
+def _digest(suite: SuiteFigures | None) -> str | None:
+    return None if suite is None else suite.digest
 
 
 def _place(ends: LowerEnds | None) -> tuple[int, float, float]:

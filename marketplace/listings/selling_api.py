@@ -19,7 +19,7 @@ from latentmas.rest.endpoints import ANYBODY, NOT_MODIFIED, example, problems
 from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
-from marketplace.agents.queries import acting_agent, check_publisher_signature
+from marketplace.agents.queries import acting_agent, check_signature
 from marketplace.listings import inputs, outputs, publication
 from marketplace.listings.api import browse
 from marketplace.listings.events import StoredFile, VersionPublished
@@ -86,7 +86,8 @@ def w_matrices(request: Request) -> HttpResponseBase:
 
     def create() -> Response:
         published = _published(wanted, file, agent, wanted["source_model"], wanted["target_model"])
-        offer = publication.Offer(**{name: wanted[name] for name in OFFERED}, access=Access(wanted["access"]))
+        said = {name: wanted[name] for name in OFFERED} | {"seller_statement": wanted.get("seller_statement")}
+        offer = publication.Offer(**said, access=Access(wanted["access"]))
         by = By(agent, metadata_of(request))
         listing_id = publication.open_listing(offer, published, signature=_signature(wanted, agent, published), by=by)
         _used(wanted, agent)
@@ -165,7 +166,7 @@ def _published(
 def _signature(wanted: dict[str, Any], agent: str, published: VersionPublished) -> str | None:
     signature: str | None = wanted.get("signature")
     if signature is not None:
-        check_publisher_signature(agent, digest=published.file.digest, signature=signature)
+        check_signature(agent, digest=published.file.digest, signature=signature)
     return signature
 
 

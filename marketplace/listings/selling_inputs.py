@@ -9,7 +9,7 @@ from latentmas.protocol.money import Money
 from latentmas.protocol.w_matrix import STANDARDS, Method, Space
 from latentmas.rest.parameters import ArrayField, DigestField, StrictSerializer
 from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.validation import MAX_PRICE, TAG_CHARACTERS, TAGS
+from marketplace.listings.validation import MAX_PRICE, STATEMENT_CHARACTERS, TAG_CHARACTERS, TAGS
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS
 
 CURRENCY = "USD"
@@ -106,6 +106,9 @@ class ListingFields(serializers.Serializer[Any]):
     price = PriceField(help_text=f"Minor units, at most {MAX_PRICE}.")
     tags = TagsField(
         required=False, default=(), help_text=f"At most {TAGS} of {TAG_CHARACTERS} characters each, without markup."
+    )
+    seller_statement = serializers.CharField(
+        max_length=STATEMENT_CHARACTERS, required=False, help_text="By what right you offer it; shown, not checked."
     )
     access = serializers.ChoiceField([each.value for each in Access], default=Access.PUBLIC.value)
 

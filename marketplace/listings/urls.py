@@ -11,6 +11,7 @@ from marketplace.listings import (
     members_api,
     protocol_api,
     selling_api,
+    transfer_api,
 )
 
 LISTING = "w-matrices/<str:listing_id>"
@@ -31,7 +32,10 @@ urlpatterns = [
     path(f"{LISTING}/price", lifecycle_api.price, name="w-matrix-price"),
     path(f"{LISTING}/split", lifecycle_api.split, name="w-matrix-split"),
     path(f"{LISTING}/access", lifecycle_api.access, name="w-matrix-access"),
-    path(f"{LISTING}/transfer", lifecycle_api.transfer, name="w-matrix-transfer"),
+    path(f"{LISTING}/transfer", transfer_api.transfer, name="w-matrix-transfer"),
+    path(f"{LISTING}/transfer/accept", transfer_api.accept, name="w-matrix-transfer-accept"),
+    path(f"{LISTING}/transfer/decline", transfer_api.decline, name="w-matrix-transfer-decline"),
+    path("transfers", transfer_api.offered, name="transfers"),
     path(f"{LISTING}/delist", lifecycle_api.delist, name="w-matrix-delist"),
     path(f"{LISTING}/quarantine", lifecycle_api.quarantine, name="w-matrix-quarantine"),
     path(f"{LISTING}/release", lifecycle_api.release, name="w-matrix-release"),

@@ -14,6 +14,7 @@ from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS, c
 
 METHODS = tuple(method.value for method in Method)
 MAX_PRICE = 10**12  # minor units
+STATEMENT_CHARACTERS = 2000
 MODEL_CHARACTERS = 100
 SELLER_CHARACTERS = 100
 TAG_CHARACTERS = 40
@@ -28,6 +29,8 @@ def check_listing(listing: ListingCreated) -> None:
     check_text(listing.source_model, "source_model", MODEL_CHARACTERS)
     check_text(listing.target_model, "target_model", MODEL_CHARACTERS)
     check_length(listing.description.plain or "", "description", DESCRIPTION_CHARACTERS)
+    if listing.statement is not None:
+        check_text(listing.statement.plain or "", "seller_statement", STATEMENT_CHARACTERS)
     if listing.source_model == listing.target_model:
         raise InvalidInput(f"source and target are the same model, {listing.source_model!r}", field="target_model")
     check_price(listing.price)

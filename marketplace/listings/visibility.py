@@ -33,6 +33,7 @@ class Viewer:
 
 NOBODY = Viewer()
 WORKS = Q(owner=True) | Q(role__isnull=False)
+BELONGS = WORKS | Q(request=AccessRequest.GRANTED)
 
 
 def viewer_of(request: Request | HttpRequest) -> Viewer:
@@ -48,8 +49,8 @@ def viewer_of(request: Request | HttpRequest) -> Viewer:
 
 
 def listed(rows: QuerySet[Listing], viewer: Viewer) -> QuerySet[Listing]:
-    """Leave out the private listings that the viewer does not belong to."""
-    return rows if viewer.curator else rows.filter(~Q(access=Access.PRIVATE) | Q(id__in=_belonging(viewer)))
+    """Leave out the private listings that the viewer does not belong to, and that are not offered to it."""
+    return rows if viewer.curator else rows.filter(~Q(access=Access.PRIVATE) | Q(id__in=_seen(viewer)))
 
 
 def worked_on(rows: QuerySet[Listing], viewer: Viewer) -> QuerySet[Listing]:
@@ -79,7 +80,13 @@ def has_obtained(version: ListingVersion, viewer: Viewer) -> bool:
 
 
 def _memberships(viewer: Viewer) -> QuerySet[ListingMember]:
-    return ListingMember.objects.filter(WORKS | Q(request=AccessRequest.GRANTED), agent__in=viewer.agents)
+    return ListingMember.objects.filter(BELONGS, agent__in=viewer.agents)
+
+
+def _seen(viewer: Viewer) -> Any:
+    # An agent that may take a listing over sees it, and gets its files only then.
+    mine = ListingMember.objects.filter(BELONGS | Q(offered_at__isnull=False), agent__in=viewer.agents)
+    return mine.values("listing_id") if viewer.agents else ()
 
 
 def _belonging(viewer: Viewer) -> Any:

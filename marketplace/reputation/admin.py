@@ -32,7 +32,7 @@ from marketplace.reputation.review_aggregate import REVIEW
 from marketplace.reputation.review_commands import erase_review_texts, remove_review
 from marketplace.texts.checks import REASON_CHARACTERS
 
-TEMPLATE = "admin/confirmation.html"
+TEMPLATE = "admin/effect.html"
 
 
 def _remove(row: Review, reason: str, metadata: Metadata) -> str:

@@ -14,7 +14,7 @@ from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.publication import Declared, Offer
 from marketplace.listings.selling_inputs import CURRENCY, MAX_SAMPLES
-from marketplace.listings.validation import MAX_PRICE
+from marketplace.listings.validation import MAX_PRICE, STATEMENT_CHARACTERS
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, REASON_CHARACTERS, TITLE_CHARACTERS
 
 LINES = forms.Textarea(attrs={"rows": 4})
@@ -73,6 +73,9 @@ class PublishForm(VersionForm):
     )
     tags = forms.CharField(max_length=1000, required=False, help_text="With commas between them.")
     access = forms.ChoiceField(choices=[(each.value, each.value) for each in Access])
+    seller_statement = forms.CharField(
+        max_length=STATEMENT_CHARACTERS, required=False, widget=LINES, help_text="By what right you offer it."
+    )
     field_order = ("agent", "title", "description", "source_model", "target_model", "price", "tags", "access")
 
     def offer(self) -> Offer:
@@ -83,6 +86,7 @@ class PublishForm(VersionForm):
             price=Money(typed["price"], CURRENCY),
             tags=tuple(word for word in words if word),
             access=Access(typed["access"]),
+            seller_statement=typed["seller_statement"].strip() or None,
         )
 
 

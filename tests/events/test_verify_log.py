@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from latentmas.events import store, triggers, types
+from latentmas.events import store, triggers, types, verification
 from latentmas.events.models import Event, LogHead
 from latentmas.events.records import leaf_hash
 from latentmas.events.store import New
@@ -91,7 +91,11 @@ def test_a_body_resealed_with_a_right_hash_still_contradicts_its_columns() -> No
         (b"\xff", "not canonical JSON"),
         (b'{"a": 1}', "written in another way"),
         (b'{"a":1.5}', "floating-point"),
-        (b'{"a":NaN}', "floating-point"),
+        (b'{"a":NaN}', "not canonical JSON"),
+        (b'{"a":-0}', "written in another way"),
+        (b'{"a":1,"a":1}', "written in another way"),
+        (b'{"a":"\\u00e9"}', "written in another way"),
+        (b"[" * 20_000, "nested too deeply"),
         (b"[]", "not an object"),
         (b'{"a":1}', "the body has the fields a"),
     ],
@@ -102,6 +106,20 @@ def test_a_body_that_is_not_canonical_is_found(body: bytes, what: str) -> None:
     (fault,) = verify()
     assert fault.position == 1
     assert what in fault.what
+
+
+def test_the_canonical_form_is_the_writers_for_every_character() -> None:
+    """The check reads and writes JSON by another library than the writer's: they must agree on every escape."""
+    characters = [chr(code) for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+    document = {"text": "".join(characters), "of keys": dict.fromkeys(characters[::97], 1 << 70)}
+    assert verification.ENCODER.encode(verification.DECODER.decode(canonical(document))) == canonical(document)
+
+
+def test_a_gap_longer_than_a_page_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verification, "PAGE", 1)
+    with triggers.lifted():
+        Event.objects.filter(position__in=[1, 2, 3]).delete()
+    assert Fault(1, "no event between 0 and 4: 3 missing") in list(verify())
 
 
 def test_a_missing_event_is_found_as_a_gap_and_in_its_stream() -> None:

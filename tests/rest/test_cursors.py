@@ -2,6 +2,7 @@
 
 import base64
 import json
+from datetime import UTC
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,8 @@ from factory import queries as packs
 from factory.models import CalibrationPack
 from latentmas.protocol.errors import InvalidInput
 from latentmas.rest.cursors import _decode, _encode, page_of
+from marketplace.ledger.models import LedgerTransfer
+from marketplace.ledger.statements import ORDER
 from marketplace.listings import queries as listings
 from marketplace.listings.models import Listing
 
@@ -40,6 +43,18 @@ def test_a_cursor_of_the_catalogue_is_written_as_it_always_was():
 def test_a_cursor_of_the_packs_is_written_as_it_always_was():
     assert _encode(CalibrationPack(model="gpt-4", digest=DIGEST), packs.ORDER) == PACK_CURSOR
     assert _decode(PACK_CURSOR, columns(CalibrationPack, packs.ORDER)) == ["gpt-4", DIGEST]
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids())
+def test_a_cursor_names_a_time_exactly(at, identifier):
+    row = LedgerTransfer(at=at, id=str(identifier))
+    assert _decode(_encode(row, ORDER), columns(LedgerTransfer, ORDER)) == [at.isoformat(), str(identifier)]
+
+
+@pytest.mark.parametrize("at", ["2026-01-01T00:00:00", "2026-01-01T00:00:00+02:00", "9999-12-31T23:59:59-23:59", "now"])
+def test_a_time_that_is_not_written_as_ours_is_no_place(at):
+    with pytest.raises(InvalidInput):
+        _decode(written([at, "x"]), columns(LedgerTransfer, ORDER))
 
 
 @given(st.integers(0, 3), st.floats(0, 1), st.uuids())

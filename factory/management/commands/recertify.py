@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -40,18 +41,21 @@ class Command(BaseCommand):
         )
         parser.add_argument("--corpus", help="Of the controls; default: the product's own that the card names.")
         parser.add_argument("--submission", type=Path, help="Write the body of `POST .../recertify` to this file.")
+        parser.add_argument("--agent", help="Sign the submission as this agent; needs --key.")
+        parser.add_argument("--key", type=Path, help="File with the seed of the agent's Ed25519 key, in hex.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.ending = ""  # rich ends its own lines
         stdout = cast(TextIO, self.stdout)
         console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
         try:
+            key = _key(options)
             found = _recertified(options, console)
         except LatentMASError as error:
             raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
         console.print(_table(found))
         if options["submission"] is not None:
-            options["submission"].write_bytes(msgspec.json.encode(found.submission()))
+            options["submission"].write_bytes(msgspec.json.encode(found.submission(agent=options["agent"], key=key)))
         if not found.agrees:
             raise CommandError("a figure lies outside the certifier's interval")
 
@@ -78,6 +82,22 @@ def _card(path: Path) -> Card:
         return msgspec.json.decode(path.read_bytes(), type=Card)
     except (OSError, msgspec.MsgspecError) as error:
         raise InvalidInput(f"{path.name} is no card: {error}", field="card") from error
+
+
+def _key(options: dict[str, Any]) -> Ed25519PrivateKey | None:
+    path: Path | None = options["key"]
+    if (path is None) != (options["agent"] is None):
+        raise InvalidInput("--agent and --key go together", field="key")
+    if path is None:
+        return None
+    try:
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(path.read_text().strip()))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"{path.name} holds no key: {error}",
+            resolution="It holds 32 bytes in hex: openssl rand -hex 32.",
+            field="key",
+        ) from error
 
 
 def _location(card: Card) -> str:

@@ -1,24 +1,32 @@
 """On another machine the same file, weights, suite and code give the figures that the card names."""
 
+import base64
 import json
 from io import StringIO
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
 
 from factory.certifying.draws import commitment_of
 from factory.models import PrivateDraw
 from latentmas import blobs
 from latentmas.events.models import Event
+from latentmas.events.types import Metadata
 from latentmas.protocol.card import Card
 from latentmas.protocol.commitments import commitment
+from marketplace.agents.commands import Profile, register_agent, register_key
+from marketplace.certification.errors import RecertificationSignatureInvalid
+from marketplace.certification.inputs import submission_from
 from marketplace.certification.models import Rotation
+from marketplace.certification.signing import require_signed
 from marketplace.listings.models import ListingVersion
 from tests.factory.certifying.conftest import SOURCE, TARGET, certified, public_suite
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("certifier")]
+METADATA = Metadata(actor="test")
 COMMAND = "factory.management.commands.recertify"
 
 
@@ -67,6 +75,27 @@ def test_the_figures_are_the_same(card, recertify):
         assert cell["retention"][end] == pytest.approx(getattr(certifier.aligned, end), abs=6e-5)
     assert found["file"] == named.file.digest
     assert msgspec.convert(found["instrument"], type(named.measurement.instrument)) == named.measurement.instrument
+
+
+def test_the_submission_is_signed_by_the_agents_key(recertify, alice, tmp_path):
+    """What the command signs is what the server checks, whose figures have been through JSON."""
+    agent = register_agent(alice, Profile("checkers", "The checkers", ""), metadata=METADATA)
+    key = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
+    public_key = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    register_key(agent.id, public_key=public_key, metadata=METADATA)
+    (tmp_path / "key").write_text("01" * 32)
+    body = recertify(agent=agent.id, key=tmp_path / "key")
+    require_signed(submission_from(body, version="1.0.0", validator=agent.id))
+    with pytest.raises(RecertificationSignatureInvalid):
+        require_signed(submission_from(body, version="1.0.1", validator=agent.id))
+
+
+def test_a_key_needs_an_agent_and_must_be_one(recertify, tmp_path):
+    (tmp_path / "key").write_text("none")
+    with pytest.raises(CommandError, match="go together"):
+        recertify(key=tmp_path / "key")
+    with pytest.raises(CommandError, match="holds no key"):
+        recertify(key=tmp_path / "key", agent="somebody")
 
 
 def test_it_measures_and_does_not_read_what_was_scored_before(recertify, monkeypatch):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from factory.corpora import LEE, load_corpus
 from factory.demonstration.memories import adapter_of, read_memory
 from factory.measurement.own_memory import CONTINUATION, LEAST_PLACES, PLACES, measure
 from kvcache.compression.compressor import compress, decompress
@@ -40,17 +41,20 @@ def test_a_compressed_memory_keeps_less_the_smaller_it_is(tiny, memory):
     assert 1e-4 < kept[0] < kept[1]  # of a model that predicts nothing, an error may help as well as harm
 
 
-def test_a_memory_of_other_tokens_than_its_file_names_is_found_out(tiny, memory):
+def test_a_memory_of_other_tokens_than_its_file_names_is_not_measured(tiny, memory):
     stranger = read_memory(tiny, text(500, seed=4))
     forged = KVSnapshot(memory.frame, stranger.keys, stranger.values)
-    assert abs(1 - measure(forged, tiny).retention.value) > 0.2
-
-
-def test_a_context_that_does_not_help_has_no_retention(tiny, memory):
     ids = memory.frame.token_ids
-    shuffled = with_frame(memory, token_ids=np.concatenate([ids[:1], np.roll(ids[1:], 77)]))
+    moved = with_frame(memory, token_ids=np.concatenate([ids[:1], np.roll(ids[1:], 77)]))
+    for each in (forged, moved):
+        with pytest.raises(InvalidInput, match="not of the tokens that its file names"):
+            measure(each, tiny)
+
+
+def test_a_context_that_does_not_help_has_no_retention(tiny):
+    aimless = read_memory(tiny, text(500, seed=7))
     with pytest.raises(InvalidInput, match="does not help the model"):
-        measure(shuffled, tiny)
+        measure(aimless, tiny)
 
 
 def test_a_short_context_is_read_on_from_at_fewer_places(tiny):
@@ -85,3 +89,17 @@ def test_what_sliding_windows_have_dropped_cannot_be_measured():
     assert measure(whole, sliding).retention.value == pytest.approx(1, abs=1e-4)
     with pytest.raises(InvalidInput, match="no longer holds what the token at"):
         measure(needed(whole)[0], sliding)
+
+
+@pytest.mark.models
+def test_a_real_memory_keeps_less_the_smaller_it_is_and_forged_ids_are_found_out(smollm2):
+    news = max((each.text for each in load_corpus(LEE).documents), key=len)[:1200]
+    memory = read_memory(smollm2, news)
+    ids = memory.frame.token_ids
+    forged = with_frame(memory, token_ids=np.concatenate([ids[:1], np.roll(ids[1:], 100)]))
+    small = compress(memory, adapter=adapter_of(smollm2), method="quantise", target=Ratio(7.0)).data
+    whole, kept = (measure(each, smollm2).retention for each in (memory, decompress(small)))
+    assert whole.value == pytest.approx(1, abs=1e-3)
+    assert 0.5 < kept.value < 0.97
+    with pytest.raises(InvalidInput, match="not of the tokens that its file names"):
+        measure(forged, smollm2)  # it has read what it would have to foretell: it would keep twice of everything

@@ -7,7 +7,7 @@ import pytest
 from marketplace.agents import commands
 from marketplace.agents.errors import KeyRevoked, SignatureInvalid
 from marketplace.agents.keys import signed_bytes
-from marketplace.agents.queries import check_publisher_signature
+from marketplace.agents.queries import check_signature
 from tests.marketplace.sample import METADATA
 
 pytestmark = pytest.mark.django_db
@@ -27,7 +27,7 @@ def sign(key_id, private_key):
 
 def test_the_agents_own_signature_holds(agent, key_id, sign):
     signature = sign(signed_bytes(agent.id, DIGEST))
-    assert check_publisher_signature(agent.id, digest=DIGEST, signature=signature) == key_id
+    assert check_signature(agent.id, digest=DIGEST, signature=signature) == key_id
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_the_agents_own_signature_holds(agent, key_id, sign):
 )
 def test_a_signature_does_not_hold(agent, sign, message):
     with pytest.raises(SignatureInvalid, match="did not sign"):
-        check_publisher_signature(agent.id, digest=DIGEST, signature=sign(message(agent)))
+        check_signature(agent.id, digest=DIGEST, signature=sign(message(agent)))
 
 
 def test_a_signature_by_a_revoked_key_does_not_hold(agent, key_id, sign):
     signature = sign(signed_bytes(agent.id, DIGEST))
     commands.revoke_key(agent.id, key_id=key_id, metadata=METADATA)
     with pytest.raises(KeyRevoked, match="is revoked"):
-        check_publisher_signature(agent.id, digest=DIGEST, signature=signature)
+        check_signature(agent.id, digest=DIGEST, signature=signature)
 
 
 def test_a_key_that_the_domain_dropped_signs_nothing_more(agent, private_key, public_key):
@@ -59,9 +59,7 @@ def test_a_key_that_the_domain_dropped_signs_nothing_more(agent, private_key, pu
 
     signature = base64.b64encode(private_key.sign(signed_bytes(agent.id, DIGEST))).decode()
     with pytest.raises(SignatureInvalid, match="has no key"):
-        check_publisher_signature(
-            agent.id, digest=DIGEST, signature=f"{key_id_of(verified.data.public_keys[0])}:{signature}"
-        )
+        check_signature(agent.id, digest=DIGEST, signature=f"{key_id_of(verified.data.public_keys[0])}:{signature}")
 
 
 @pytest.mark.parametrize(
@@ -69,4 +67,4 @@ def test_a_key_that_the_domain_dropped_signs_nothing_more(agent, private_key, pu
 )
 def test_what_is_no_signature_is_refused(agent, text):
     with pytest.raises(SignatureInvalid, match="not written as"):
-        check_publisher_signature(agent.id, digest=DIGEST, signature=text)
+        check_signature(agent.id, digest=DIGEST, signature=text)

@@ -1,18 +1,25 @@
 """Independent validators submit what they have measured on the public cells; published private texts can be read."""
 
+import base64
 import json
 from dataclasses import replace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from latentmas import blobs
+from latentmas.events import store
 from latentmas.events.models import Event
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, W_MATRICES_CERTIFY
-from marketplace.agents.commands import Profile, register_agent
+from marketplace.agents.commands import Profile, register_agent, register_key, revoke_key
+from marketplace.agents.keys import signature_of
 from marketplace.agents.models import Agent
 from marketplace.certification.commands import open_rotation, publish_rotation
+from marketplace.certification.inputs import submission_from
+from marketplace.certification.signing import require_signed, sign, submission_digest
+from marketplace.listings.certification_events import VersionRecertified
 from marketplace.listings.commands import measure_version
 from marketplace.listings.events import StoredFile
 from tests.marketplace import sample
@@ -26,6 +33,14 @@ FIGURES = with_suite(suite(cell("news", 256, 0.86), cell("code", 256, 0.75), cel
 def agent(alice: User) -> Agent:
     alice.user_permissions.add(Permission.objects.get(codename="certify"))
     return register_agent(alice, Profile("checkers", "The checkers", ""), metadata=sample.METADATA)
+
+
+@pytest.fixture
+def key(agent: Agent) -> Ed25519PrivateKey:
+    key = Ed25519PrivateKey.generate()
+    public_key = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    register_key(agent.id, public_key=public_key, metadata=sample.METADATA)
+    return key
 
 
 @pytest.fixture
@@ -49,6 +64,24 @@ def submission(**changes) -> dict:
     return body | changes
 
 
+def event_of(agent: Agent, **changes) -> VersionRecertified:
+    return submission_from(submission(**changes), version="1.0.0", validator=agent.id)
+
+
+def signed(agent: Agent, key: Ed25519PrivateKey, **changes) -> str:
+    return sign(event_of(agent, **changes), key)
+
+
+def of_an_upload(agent: Agent, key: Ed25519PrivateKey) -> str:
+    return signature_of(key, agent.id, submission_digest(event_of(agent)))
+
+
+def revoked(agent: Agent, key: Ed25519PrivateKey) -> str:
+    signature = signed(agent, key)
+    revoke_key(agent.id, key_id=signature.partition(":")[0], metadata=sample.METADATA)
+    return signature
+
+
 def figure(register: str, length: int, value: float) -> dict:
     return {"register": register, "length": length, "retention": {"value": value, "low": value, "high": value}}
 
@@ -63,13 +96,36 @@ def validated_by(client: Client, listing_id: str) -> list[str]:
 
 
 def test_whoever_finds_the_same_is_a_validator_of_the_version(client, validator, agent, listed):
-    answer = send(validator, listed, submission(signature="0123456789abcdef:AAAA"))
+    answer = send(validator, listed, submission())
     assert answer.status_code == 201, answer.json()
     assert answer.json() == {"listing_id": listed, "version": "1.0.0", "validator": agent.id, "agrees": True}
     assert validated_by(client, listed) == [agent.id]
-    event = Event.objects.get(type="listing.version_recertified")
-    assert event.payload["signature"] == "0123456789abcdef:AAAA"
     assert agent.id in client.get(f"/w-matrices/{listed}").content.decode()
+
+
+def test_a_signature_by_the_agents_key_is_kept_and_can_be_checked_again(validator, agent, key, listed):
+    signature = signed(agent, key)
+    assert send(validator, listed, submission(signature=signature)).status_code == 201
+    recorded = store.read_stream(f"listing/{listed}")[-1].data
+    assert (type(recorded), recorded.signature) == (VersionRecertified, signature)
+    require_signed(recorded)
+
+
+@pytest.mark.parametrize(
+    ("signature", "code"),
+    [
+        (lambda agent, key: "0123456789abcdef:AAAA", "RECERTIFICATION_SIGNATURE_INVALID"),
+        (lambda agent, key: signed(agent, Ed25519PrivateKey.generate()), "RECERTIFICATION_SIGNATURE_INVALID"),
+        (lambda agent, key: signed(agent, key, file="sha256:" + "8" * 64), "RECERTIFICATION_SIGNATURE_INVALID"),
+        (lambda agent, key: of_an_upload(agent, key), "RECERTIFICATION_SIGNATURE_INVALID"),
+        (lambda agent, key: revoked(agent, key), "KEY_REVOKED"),
+    ],
+    ids=["malformed", "of no key of the agent", "of something else", "for an upload", "of a revoked key"],
+)
+def test_a_signature_that_does_not_hold_is_refused(validator, agent, key, listed, signature, code):
+    answer = send(validator, listed, submission(signature=signature(agent, key)))
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, code, "signature")
+    assert not Event.objects.filter(type="listing.version_recertified").exists()
 
 
 def test_whoever_finds_something_else_is_on_record_and_no_validator(client, validator, listed):

@@ -27,6 +27,7 @@ PAGES = {
     "agents_agent": {"curator", "support", "auditor"},
     "registry_registeredmodel": {"curator", "certifier", "auditor"},
     "curation_report": {"curator", "support", "auditor"},
+    "factory_calibrationpack": {"curator", "auditor"},
     "jobs_job": {*GROUPS},
     "accounts_apitoken": {"support"},
     "auth_user": {"support"},

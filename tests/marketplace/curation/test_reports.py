@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.urls import reverse
 
 from latentmas.protocol.errors import Conflict
@@ -125,3 +126,13 @@ def test_what_was_written_can_be_erased_and_outlives_no_account(admin_client, re
     assert Report.objects.get().text == ""
     User.objects.get(username="alice").delete()
     assert Report.objects.get().reporter is None
+
+
+def test_erasing_a_listings_texts_reaches_its_reports_and_their_answers(admin_client, report, capsys):
+    act(admin_client, "uphold", report.id, apply="yes", note="Alice is right.")
+    call_command("erase_texts", report.listing_id)
+    row = Report.objects.get()
+    assert (row.text, row.note, row.outcome) == ("", "", "upheld")
+    assert capsys.readouterr().out == "3 texts and reports erased\n"
+    call_command("erase_texts", report.listing_id)
+    assert capsys.readouterr().out == "0 texts and reports erased\n"

@@ -13,6 +13,8 @@ from django.utils import timezone
 from latentmas.protocol.card import ROW_ORDER, Card, Feed
 from latentmas.protocol.dsse import pre_authentication_encoding
 from latentmas.protocol.quality import declared
+from latentmas.registry.data_file import read_entries
+from latentmas.registry.licences import DERIVED_WORKS, derived_works
 from latentmas.transparency.models import SigningKey
 from marketplace.listings.commands import revoke_certificate
 from marketplace.listings.lifecycle_commands import yank_version
@@ -58,12 +60,20 @@ def test_a_card_says_what_a_router_needs(client, registry, settings):
     assert card.declared == declared(sample.with_suite())
     assert card.rights.takedown_contact == "mailto:rights@example.org"
     assert [each.licence for each in card.rights.models] == ["Apache-2.0", "Gemma Terms of Use"]
+    assert [each.derived_maps for each in card.rights.models] == list(
+        map(derived_works, ("Apache-2.0", "Gemma Terms of Use"))
+    )
+
+
+def test_what_a_licence_says_of_derived_works_is_known_of_licences_of_the_registry_or_null():
+    named = {each.facts.licence.name for each in read_entries() if each.facts.licence is not None}
+    assert set(DERIVED_WORKS) <= named
+    assert derived_works("Tongyi Qianwen License Agreement") is derived_works(None) is None
 
 
 def test_what_is_not_known_is_null(client, simulated):
     card = client.get(f"{LIST}/{simulated}/versions/1.0.0/manifest").json()
     assert (card["source"]["geometry"], card["source"]["tokenizer"], card["certification"]) == (None, None, None)
-    assert card["rights"]["models"][0]["derived_maps"] is None
     assert (card["rights"]["takedown_contact"], card["rights"]["seller_statement"]) == (None, None)
 
 

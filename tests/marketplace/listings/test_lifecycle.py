@@ -10,7 +10,7 @@ from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
 from latentmas.protocol.money import Money, Split
 from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings.commands import publish_version
-from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed
+from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed, TransferNotOffered
 from marketplace.listings.lifecycle import SPLIT_BOUNDS
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access, Role
@@ -48,7 +48,7 @@ CHANGES = {
     "access": (commands.change_access, {"access": Access.GATED}),
     "collaborator": (commands.add_collaborator, {"who": "agent:new", "role": Role.PUBLISHER}),
     "remove": (commands.remove_collaborator, {"who": PUBLISHER}),
-    "transfer": (commands.transfer_listing, {"to": "agent:new"}),
+    "transfer": (commands.offer_transfer, {"to": "agent:new"}),
     "delist": (commands.delist, {"reason": "Enough."}),
 }
 ALLOWED = {
@@ -169,12 +169,47 @@ def test_a_quarantine_takes_everything_off_the_offer_until_the_release(listing):
 
 
 def test_a_listing_that_was_handed_over_is_the_new_owners_alone(listing):
-    commands.transfer_listing(listing, to=MAINTAINER, by=by(OWNER))
+    commands.offer_transfer(listing, to=MAINTAINER, by=by(OWNER))
+    assert Listing.objects.get().seller == OWNER
+    commands.accept_transfer(listing, by=by(MAINTAINER))
     assert Listing.objects.get().seller == MAINTAINER
     assert [row.agent for row in ListingMember.objects.filter(owner=True)] == [MAINTAINER]
     with pytest.raises(NotAllowed):
         commands.change_price(listing, price=Money(1, "USD"), by=by(OWNER))
-    commands.transfer_listing(listing, to=OWNER, by=by(MAINTAINER))
+    with pytest.raises(TransferNotOffered):
+        commands.accept_transfer(listing, by=by(MAINTAINER))
+
+
+@pytest.mark.parametrize("end", ["withdrawn", "declined", "offered to another"])
+def test_a_listing_stays_with_its_owner_where_the_offer_ends(listing, end):
+    commands.offer_transfer(listing, to=STRANGER, by=by(OWNER))
+    assert commands.offer_transfer(listing, to=STRANGER, by=by(OWNER)) == []
+    match end:
+        case "withdrawn":
+            commands.withdraw_transfer(listing, by=by(OWNER))
+        case "declined":
+            commands.decline_transfer(listing, by=by(STRANGER))
+        case _:
+            commands.offer_transfer(listing, to=PUBLISHER, by=by(OWNER))
+    with pytest.raises(TransferNotOffered):
+        commands.accept_transfer(listing, by=by(STRANGER))
+    assert Listing.objects.get().seller == OWNER
+    assert not ListingMember.objects.filter(agent=STRANGER, offered_at__isnull=False).exists()
+
+
+def test_nobody_but_the_receiver_accepts_and_nothing_in_quarantine(listing):
+    commands.offer_transfer(listing, to=STRANGER, by=by(OWNER))
+    for agent in (OWNER, MAINTAINER, None):
+        with pytest.raises(TransferNotOffered):
+            commands.accept_transfer(listing, by=by(agent))
+    with pytest.raises(NotAllowed):
+        commands.withdraw_transfer(listing, by=by(MAINTAINER))
+    commands.quarantine_listing(listing, reason="Under review.", by=CURATOR)
+    with pytest.raises(ListingIsQuarantined):
+        commands.accept_transfer(listing, by=by(STRANGER))
+    commands.decline_transfer(listing, by=by(STRANGER))
+    with pytest.raises(TransferNotOffered, match="nobody"):
+        commands.withdraw_transfer(listing, by=by(OWNER))
 
 
 def test_a_request_for_access_is_granted_refused_and_withdrawn(listing):
@@ -224,7 +259,7 @@ def test_no_event_holds_what_a_person_wrote_and_erasing_it_leaves_the_log_verifi
 
 def test_the_command_erases_the_texts_of_a_listing(listing, capsys):
     call_command("erase_texts", listing)
-    assert capsys.readouterr().out == "2 texts erased\n"
+    assert capsys.readouterr().out == "2 texts and reports erased\n"
     assert Listing.objects.get().title == ERASED
     with pytest.raises(CommandError, match="no listing"):
         call_command("erase_texts", "nothing")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from latentmas.events.changes import read_changes
 from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
@@ -93,15 +94,41 @@ def test_only_a_curator_quarantines_and_releases(publisher, curator, listing):
     assert change(curator, "post", f"{path}/release", REASON).json()["quarantined_at"] is None
 
 
-def test_a_listing_is_handed_over_to_an_agent_that_exists(publisher, other_agent, listing):
+def test_a_listing_is_handed_over_to_an_agent_that_accepts_it(publisher, other_agent, seller, listing):
     bob, other = other_agent("bob")
     path = f"{W_MATRICES}/{listing}/transfer"
     assert change(publisher, "post", path, {"agent": "0" * 36}).status_code == 404
     commands.change_access(listing, access=Access.PRIVATE, by=sample.CURATOR)
-    handed = change(publisher, "post", path, {"agent": bob})
+    assert (other.get(f"{W_MATRICES}/{listing}").status_code, other.get("/api/transfers").json()) == (
+        404,
+        {"results": []},
+    )
+    offered = change(publisher, "post", path, {"agent": bob})
+    assert (offered.status_code, offered.json()["seller"]) == (200, seller)
+    (offer,) = other.get("/api/transfers").json()["results"]
+    assert (offer["listing_id"], offer["seller"]) == (listing, seller)
+    assert other.get(offer["url"])["ETag"] == f'"{offer["stream_version"]}"'
+    assert other.get(f"{W_MATRICES}/{listing}/versions/1.0.0/file").json()["code"] == "ACCESS_REQUIRED"
+    assert change(publisher, "post", f"{path}/accept").json()["code"] == "TRANSFER_NOT_OFFERED"
+    handed = change(other, "post", f"{path}/accept")
     assert (handed.status_code, handed.json()["seller"]) == (200, bob)
+    assert other.get("/api/transfers").json() == {"results": []}
     assert change(publisher, "put", f"{W_MATRICES}/{listing}/price", {"price": 5}).status_code == 404
     assert change(other, "put", f"{W_MATRICES}/{listing}/price", {"price": 5}).status_code == 200
+
+
+def test_an_offer_of_a_listing_is_declined_or_taken_back(publisher, other_agent, seller, listing):
+    bob, other = other_agent("bob")
+    path = f"{W_MATRICES}/{listing}/transfer"
+    for end, client in (("post", other), ("delete", publisher)):
+        assert change(publisher, "post", path, {"agent": bob}).status_code == 200
+        ended = change(client, end, f"{path}/decline" if end == "post" else path)
+        assert ended.status_code == (204 if end == "post" else 200), ended.content
+        assert change(other, "post", f"{path}/accept").json()["code"] == "TRANSFER_NOT_OFFERED"
+    ends = [f"listing.transfer_{each}" for each in ("offered", "declined", "offered", "withdrawn")]
+    for who, known in ((seller, ends), (bob, ends), ("somebody", [])):
+        page = read_changes(after=0, types=sorted(set(ends)), viewer=frozenset({who}))
+        assert [each.type for each in page.changes] == known
 
 
 def test_collaborators_come_and_go(publisher, other_agent, seller, listing):

@@ -48,7 +48,11 @@ def test_the_log_gives_the_same_rows_of_a_listings_life_even_after_its_texts_wer
     lifecycle.grant_access(listing, who="agent:c", by=owner)
     lifecycle.quarantine_listing(listing, reason="Under review.", by=sample.CURATOR)
     lifecycle.release_listing(listing, reason="Fine.", by=sample.CURATOR)
-    lifecycle.transfer_listing(listing, to="agent:b", by=owner)
+    lifecycle.offer_transfer(listing, to="agent:c", by=owner)
+    lifecycle.decline_transfer(listing, by=By("agent:c", sample.METADATA))
+    lifecycle.offer_transfer(listing, to="agent:d", by=owner)
+    lifecycle.offer_transfer(listing, to="agent:b", by=owner)
+    lifecycle.accept_transfer(listing, by=By("agent:b", sample.METADATA))
     names = [PROJECTOR, "marketplace.listings.member_projector.project_members"]
     assert check(chosen(names)) == []
     lifecycle.erase_texts(listing, metadata=sample.METADATA)

@@ -8,7 +8,7 @@ from latentmas.protocol.quality import Basis
 from latentmas.rest.cursors import page_of
 from marketplace.listings import queries
 from marketplace.listings.lifecycle_commands import yank_version
-from marketplace.listings.models import Listing
+from marketplace.listings.models import ORDER, Listing
 from marketplace.listings.queries import Filters
 from tests.marketplace import sample
 
@@ -65,7 +65,7 @@ def test_pages_follow_each_other_without_gaps_or_repeats(registry):
     sample.make_many(7)
     seen, cursor = [], None
     while True:
-        page = page_of(queries.browse(Filters(), at=sample.AT), order=queries.ORDER, limit=3, cursor=cursor)
+        page = page_of(queries.browse(Filters(), at=sample.AT), order=ORDER, limit=3, cursor=cursor)
         seen += [row.id for row in page.rows]
         if (cursor := page.next_cursor) is None:
             break

@@ -12,8 +12,8 @@ PAIR = f"source_model={sample.SOURCE}&target_model={sample.TARGET}"
 READS = {
     "/api/w-matrices?limit=100": 1,
     f"/api/w-matrices?limit=100&tier=platinum&price_max=100&{PAIR}": 3,
-    "/api/w-matrices?limit=100&family=SmolLM": 1,
-    f"/api/w-matrices/best?{PAIR}": 3,
+    "/api/w-matrices?limit=100&family=SmolLM": 2,
+    f"/api/w-matrices/best?{PAIR}": 5,
     f"/api/w-matrices/compatible?source_model={sample.SOURCE}": 3,
     "/api/feed": 4,
     "/api/changes": 3,

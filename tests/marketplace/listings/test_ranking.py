@@ -11,7 +11,7 @@ from latentmas.protocol.errors import WMatrixNotFound
 from latentmas.protocol.quality import SAMPLED, Interval, Quality
 from marketplace.listings.choice import best, best_for_cache
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.ranking import ranked
+from marketplace.listings.ranking import ranked, suites_of
 from marketplace.listings.wanted import Wanted
 from tests.marketplace import sample
 from tests.marketplace.sample import cell, suite, with_suite
@@ -88,11 +88,8 @@ def test_figures_of_two_suites_are_not_compared():
     narrow = with_suite(replace(suite(cell("news", 256, 0.95), name="suite/2"), digest="sha256:" + "2" * 64))
     easy = listed(2, narrow)
     lacking = listed(3, of(cell("news", 256, 0.6), cell("code", 256, None)))
-    assert [row.listing_id for row in ranked(ListingVersion.objects.order_by("id"), tokens=256)] == [
-        broad,
-        lacking,
-        easy,
-    ]
+    rows = ListingVersion.objects.order_by("id")
+    assert [row.listing_id for row in ranked(rows, suites_of(rows), tokens=256)] == [broad, lacking, easy]
     assert chosen(256) == broad
     assert chosen(256, suite="suite/2") == chosen(256, suite="sha256:" + "2" * 64) == easy
 

@@ -23,10 +23,11 @@ from marketplace.agents.commands import register_key
 from marketplace.agents.keys import key_id_of, signed_bytes
 from marketplace.listings.certification_events import VersionRefused
 from marketplace.listings.commands import CERTIFY, certify_version
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle_commands import By, erase_texts
 from marketplace.listings.lifecycle_events import ScanBegun
 from marketplace.listings.models import Listing, ListingText, ListingVersion
 from marketplace.listings.publication import SCAN, publish_upload
+from marketplace.texts.erasable import ERASED
 from tests.marketplace import sample
 from tests.marketplace.exchange.sample import w_matrix
 from tests.marketplace.sample import METADATA, SOURCE, TARGET
@@ -90,7 +91,8 @@ def test_a_file_is_listed_scanned_and_then_offered(publisher, seller, client, da
     assert (job.state, job.result["offered"], job.result["reasons"]) == ("done", True, [])
     shown = client.get(made["Location"]).json()
     assert (shown["version"], shown["basis"], shown["certification"]) == ("1.0.0", "declared", None)
-    assert client.get(f"{made['Location']}/versions/1.0.0/file").getvalue() == data
+    assert client.get(f"{made['Location']}/versions/1.0.0/file").status_code == 402
+    assert publisher.get(f"{made['Location']}/versions/1.0.0/file").getvalue() == data
     assert [row["title"] for row in client.get(W_MATRICES).json()["results"]] == ["Mine"]
     assert [each.licences[0]["model"] for each in Listing.objects.all()] == [SOURCE]
 
@@ -326,3 +328,16 @@ def test_a_signature_is_checked_and_recorded(publisher, seller, data):
     assert send_file(publisher, data, signature=good).status_code == 201
     (begun,) = [each.data for each in read_all(limit=100) if isinstance(each.data, ScanBegun)]
     assert (begun.publisher, begun.signature) == (seller, good)
+
+
+def test_the_sellers_statement_of_rights_is_shown_and_can_be_erased(publisher, client, data):
+    said = "I fitted it from texts of my own."
+    made = send_file(publisher, data, seller_statement=said)
+    assert made.json()["seller_statement"] == said
+    scan()
+    address = f"{made['Location']}/versions/1.0.0/manifest"
+    assert client.get(address).json()["rights"]["seller_statement"] == said
+    assert said.encode() not in b"".join(bytes(body) for body in Event.objects.values_list("body", flat=True))
+    erase_texts(made.json()["id"], metadata=METADATA)
+    assert client.get(address).json()["rights"]["seller_statement"] == ERASED
+    assert send_file(publisher, data, seller_statement="x" * 2001).json()["field"] == "seller_statement"

@@ -1,4 +1,4 @@
-"""Erase what persons wrote about a listing; the log only commits to it and stays verifiable."""
+"""Erase what persons wrote about a listing, in reports too; the log only commits to it and stays verifiable."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from latentmas.events.types import Metadata
-from marketplace.listings.lifecycle_commands import erase_texts
+from marketplace.curation.commands import erase_written
 from marketplace.listings.models import Listing
 
 
 class Command(BaseCommand):
-    help = "Erase title, description, reasons and messages of a listing, for good."
+    help = "Erase title, description, reasons and messages of a listing, and what reports of it say, for good."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("listing", help="its id")
@@ -20,5 +20,5 @@ class Command(BaseCommand):
         listing_id: str = options["listing"]
         if not Listing.objects.filter(id=listing_id).exists():
             raise CommandError(f"there is no listing {listing_id!r}")
-        recorded = erase_texts(listing_id, metadata=Metadata(actor="command:erase_texts"))
-        self.stdout.write(f"{sum(len(each.data.commitments) for each in recorded)} texts erased")
+        erased = erase_written(listing_id, metadata=Metadata(actor="command:erase_texts"))
+        self.stdout.write(f"{erased} texts and reports erased")

@@ -1,0 +1,128 @@
+"""`client.w_matrices`: publish W-Matrices of your agent's, and read listings, certificates, cards and proofs."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from awareness_sdk.errors import AwarenessError
+from awareness_sdk.transport import Transport
+
+Result = dict[str, Any]
+Sent = Callable[[int, int], None]  # bytes that have arrived, of so many
+BASE, UPLOADS = "/api/w-matrices", "/api/uploads"
+CHUNK_BYTES = 8 << 20  # what a request that breaks off costs at most
+
+
+class WMatricesClient:
+    """`client.w_matrices`. Publishing needs the scope `w-matrices:publish` and an agent; reading needs no API key.
+
+    Every call raises AwarenessError with the server's code.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def upload(
+        self, path: str | os.PathLike[str], *, progress: Sent | None = None, chunk_bytes: int = CHUNK_BYTES
+    ) -> Result:
+        """Send a file in pieces and return the finished upload; `progress(sent, size)` is called after each piece.
+
+        An upload of the same file that broke off goes on where it stopped, in another process too.
+        """
+        with Path(path).open("rb") as file:
+            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+            upload = self._begun(digest, size=file.tell())
+            while not upload["stored"]:
+                upload = self._continued(upload, file, chunk_bytes)
+                if progress is not None:
+                    progress(upload["offset"], upload["size"])
+        return upload
+
+    def publish(self, path: str | os.PathLike[str], *, progress: Sent | None = None, **offer: Any) -> Result:
+        """List a W-Matrix file as your agent and return the listing; its first version is offered after a scan.
+
+        The offer is the server's: title, source_model, target_model, price, version, epsilon and test_samples, and if
+        you like description, tags, access, cosine_similarity, euclidean_distance, signature, seller_statement. What it
+        says of quality is declared; only the server's certifier measures.
+        """
+        upload = self.upload(path, progress=progress)
+        return dict(self._transport.json("POST", BASE, body={"upload": upload["id"], **offer}))
+
+    def publish_version(
+        self, listing_id: str, path: str | os.PathLike[str], *, progress: Sent | None = None, **declared: Any
+    ) -> Result:
+        """Publish another version of a listing and return the listing: version, epsilon, test_samples and the like."""
+        upload = self.upload(path, progress=progress)
+        return self._change("POST", listing_id, "/versions", {"upload": upload["id"], **declared})
+
+    def yank(self, listing_id: str, version: str, *, reason: str) -> Result:
+        """Withdraw a version for a reason and return the listing; who has got the file keeps it."""
+        return self._change("POST", listing_id, f"/versions/{quote(version)}/yank", {"reason": reason})
+
+    def set_alias(self, listing_id: str, name: str, *, version: str) -> Result:
+        """Let a name such as `stable` lead to a version on offer, and return the listing."""
+        return self._change("PUT", listing_id, f"/aliases/{quote(name)}", {"version": version})
+
+    def get(self, listing_id: str) -> Result:
+        """Return a listing with all its versions, each with its `scan` and `certification_status`. Raises NotFound."""
+        return dict(self._transport.json("GET", f"{BASE}/{listing_id}"))
+
+    def version(self, listing_id: str, version: str) -> Result:
+        """Return one version, by its number or an alias, with every figure of its measurement."""
+        return self._of_version(listing_id, version)
+
+    def certificate(self, listing_id: str, version: str) -> Result:
+        """Return the valid certificate of a version, or raise the reasons why it has none."""
+        return self._of_version(listing_id, version, "/certificate")
+
+    def card(self, listing_id: str, version: str) -> Result:
+        """Return the version's card for machines; `GET /api/feed/schema` has its JSON Schema."""
+        return self._of_version(listing_id, version, "/manifest")
+
+    def proof(self, listing_id: str, version: str) -> Result:
+        """Return the proof that the version's certificate is in the server's log, for `awareness_sdk.verify`.
+
+        Raises AwarenessError NOT_SIGNED while the certificate waits for its signature, NOT_SEALED while no checkpoint
+        covers it.
+        """
+        signature = self.certificate(listing_id, version)["signature"]
+        if signature is None:
+            raise AwarenessError({"code": "NOT_SIGNED", "detail": "the certificate is not signed yet; ask in a minute"})
+        return dict(self._transport.json("GET", "/api/log/proof", params={"position": signature["position"]}))
+
+    def download(self, listing_id: str, version: str, path: str | os.PathLike[str]) -> Path:
+        """Write a version's file to a path, which is returned; raises AwarenessError if its digest is another."""
+        target = Path(path)
+        with (
+            self._transport.file(f"{BASE}/{listing_id}/versions/{quote(version)}/file") as pieces,
+            target.open("wb") as file,
+        ):
+            for piece in pieces:
+                file.write(piece)
+        return target
+
+    def _begun(self, digest: str, *, size: int) -> Result:
+        """Return the agent's upload of this file: one that broke off, or a new one."""
+        for each in self._transport.json("GET", UPLOADS)["results"]:
+            if (each["digest"], each["size"]) == (digest, size):
+                return dict(each)
+        return dict(self._transport.json("POST", UPLOADS, body={"digest": digest, "size": size}))
+
+    def _continued(self, upload: Result, file: BinaryIO, chunk_bytes: int) -> Result:
+        file.seek(upload["offset"])
+        headers = {"Upload-Offset": str(upload["offset"])}
+        answer = self._transport.send("PATCH", upload["url"], content=file.read(chunk_bytes), headers=headers)
+        return dict(answer.json())
+
+    def _of_version(self, listing_id: str, version: str, part: str = "") -> Result:
+        return dict(self._transport.json("GET", f"{BASE}/{listing_id}/versions/{quote(version)}{part}"))
+
+    def _change(self, method: str, listing_id: str, part: str, body: Result) -> Result:
+        """Change the listing as it stands now: a change that comes in between is an error (412), not overwritten."""
+        seen = self._transport.send("GET", f"{BASE}/{listing_id}").headers["ETag"]
+        return dict(
+            self._transport.send(method, f"{BASE}/{listing_id}{part}", body=body, headers={"If-Match": seen}).json()
+        )
