@@ -18,6 +18,7 @@ from marketplace.claims.commands import erase_dispute_texts, resolve_dispute
 from marketplace.claims.events import Outcome
 from marketplace.claims.models import Acceptance, Dispute, DisputeText
 from marketplace.claims.queries import written_in
+from marketplace.curated import StreamAdmin
 from marketplace.texts.checks import REASON_CHARACTERS
 
 TEMPLATE = "admin/effect.html"
@@ -126,14 +127,8 @@ class DisputeAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Acceptance)
-class AcceptanceAdmin(ReadOnlyAdmin):
-    change_form_template = "admin/events/with_timeline.html"
+class AcceptanceAdmin(StreamAdmin):
+    aggregate = ACCEPTANCE
     list_display = ("requested_at", "id", "item", "version", "status", "below", "refunded", "code")
     list_filter = ("status", "below")
     search_fields = ("id", "buyer", "seller", "item")
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        extra = {"timeline": timeline(ACCEPTANCE.stream(object_id))}
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | extra)

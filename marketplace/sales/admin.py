@@ -4,13 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from latentmas.admin_pages import ReadOnlyAdmin, carry_out
-from latentmas.events.queries import timeline
 from latentmas.events.types import Metadata
-from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
+from marketplace.curated import CuratedAdmin, StreamAdmin
 from marketplace.ledger.own_money import check_not_own
 from marketplace.sales.aggregate import SALE
 from marketplace.sales.commands import refund_sale
@@ -30,27 +29,14 @@ class RefundForm(forms.Form):
 
 
 @admin.register(Sale)
-class SaleAdmin(ReadOnlyAdmin):
+class SaleAdmin(StreamAdmin, CuratedAdmin):
     """Curators see every sale, and refund those that are not their own."""
 
     actions = ("refund", *ReadOnlyAdmin.actions)
-    change_form_template = "admin/events/with_timeline.html"
+    aggregate = SALE
     list_display = ("opened_at", "id", "kind", "item", "version", "seller", "buyer", "status", "price", "currency")
     list_filter = ("status", "kind", "currency")
     search_fields = ("id", "item", "seller", "buyer")
-    list_per_page = 50
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_view_permission(request, obj) or self.has_curate_permission(request)
-
-    def has_curate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RESTRICTED[MARKETPLACE_ADMIN])
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        extra = {"timeline": timeline(SALE.stream(object_id))}
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | extra)
 
     @admin.action(description="Refund for a reason", permissions=["curate"])
     def refund(self, request: HttpRequest, queryset: QuerySet[Sale]) -> HttpResponse | None:
