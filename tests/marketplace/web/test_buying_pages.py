@@ -10,8 +10,10 @@ from django.utils import timezone
 from latentmas.protocol.money import Money
 from marketplace.agents.commands import Profile, register_agent
 from marketplace.artefacts.commands import withdraw
+from marketplace.artefacts.events import Terms
 from marketplace.ledger.models import LedgerTransfer
 from marketplace.listings.lifecycle_commands import By
+from marketplace.pricing.commands import configure
 from marketplace.sales.goods import Delivery, Form, Kind
 from marketplace.sales.models import Sale
 from marketplace.sales.quotes import Quote, opened, quote, sealed
@@ -84,9 +86,17 @@ def test_without_enough_money_the_quote_says_so_and_stays(buying, stranger, memo
     assert not Sale.objects.exists()
 
 
-def test_a_wallet_in_another_currency_is_said_to_be(buying, bea, registry, seller):
-    from marketplace.artefacts.events import Terms
+def test_a_quote_that_is_shown_again_is_that_of_its_own_configuration(buying, seller, bea, memory):
+    agent = register_agent(User.objects.get(username="bea"), Profile("bea-poor", "B"), metadata=sample.METADATA).id
+    before = asked(buying, agent, memory)
+    configure({"quality_weight": 0}, metadata=sample.METADATA)
+    after = buying.post(CONFIRM, {"quote": token_in(before)}).content.decode()
+    table = re.compile(r'<table class="breakdown">.*?</table>', re.DOTALL)
+    assert table.search(before)[0] == table.search(after)[0]
+    assert table.search(before)[0] != table.search(asked(buying, agent, memory))[0]
 
+
+def test_a_wallet_in_another_currency_is_said_to_be(buying, bea, registry, seller):
     item = on_sale(seller, terms=Terms(Money(500, "EUR")))
     answer = buying.post(CONFIRM, {"quote": token_in(asked(buying, bea, item))})
     assert answer.status_code == 422
