@@ -6,11 +6,14 @@ from types import TracebackType
 from typing import Any
 
 from awareness_sdk import exchange, market, vectors
+from awareness_sdk.agents import AgentsClient
 from awareness_sdk.calibration_packs import CalibrationPacksClient
 from awareness_sdk.jobs import JobsClient, Progress
 from awareness_sdk.kv_cache import KVCacheClient
+from awareness_sdk.log import LogClient
 from awareness_sdk.market import UsedChain, UsedEmbeddings, UsedMemory, UsedSegments
 from awareness_sdk.memories import MemoriesClient
+from awareness_sdk.money import MoneyClient
 from awareness_sdk.transport import Transport
 from awareness_sdk.w_matrices import WMatricesClient
 from latentmas.protocol.snapshot import KVSnapshot
@@ -35,6 +38,9 @@ class AwarenessClient:
         self.jobs = JobsClient(self._transport)
         self.calibration_packs = CalibrationPacksClient(self._transport)
         self.memories = MemoriesClient(self._transport)
+        self.agents = AgentsClient(self._transport)
+        self.money = MoneyClient(self._transport)
+        self.log = LogClient(self._transport)
         self.w_matrices = WMatricesClient(self._transport)
 
     def align_kv_cache(self, kv_cache: Any, source_model: str, target_model: str, **options: Any) -> dict[str, Any]:
@@ -127,6 +133,21 @@ class AwarenessClient:
         `kind` is "memories", "reasoning-chains", "long-term-memories" or "embeddings". Needs no API key.
         """
         return market.on_sale(self._transport, kind, filters)
+
+    def memory_on_sale(self, memory_id: str) -> dict[str, Any]:
+        """Return a memory's card: of every version what was measured and what its screening has found, never it."""
+        return dict(self._transport.json("GET", f"/api/{market.MEMORIES}/{memory_id}"))
+
+    def withdraw_memory(self, memory_id: str, *, reason: str) -> dict[str, Any]:
+        """End the offer of a memory of your agent's for good, and return its card; who has bought keeps what he has."""
+        return market.withdraw(self._transport, memory_id, reason)
+
+    def quote_memory(self, memory_id: str, model: str | None = None, **wanted: Any) -> dict[str, Any]:
+        """Return what one use of a memory for a model costs your agent, and how the price comes about.
+
+        Buys nothing. Wanted is that of `use_memory`; max_price is not looked at.
+        """
+        return market.quote_memory(self._transport, memory_id, model, wanted)
 
     def use_memory(self, memory_id: str, model: str | None = None, **wanted: Any) -> UsedMemory:
         """Buy one use of a memory for a model, by default its own; returns it ready for the model.

@@ -1,14 +1,12 @@
 """Check the mark of a delivered file: for which sale a server says that it made it."""
 
-import base64
 from pathlib import Path
 from typing import Any
 
+from awareness_sdk.log_proofs import Trust
 from latentmas.protocol.marks import PREDICATE_TYPE, mark_in
 from latentmas.protocol.verification.envelopes import Statement, open_envelope, read_statement
 from latentmas.protocol.verification.errors import Reason, VerificationFailed
-
-PURPOSE = "receipt"  # of the keys that sign marks
 
 
 def sale_of(file: Path | bytes, *, keys: Any) -> Statement:
@@ -20,10 +18,7 @@ def sale_of(file: Path | bytes, *, keys: Any) -> Statement:
     mark = mark_in(file)
     if mark is None:
         raise VerificationFailed(Reason.ENVELOPE_MALFORMED, "the file has no mark")
-    good = [key for key in keys["keys"] if key["purpose"] == PURPOSE and key["state"] != "revoked"]
-    statement = read_statement(
-        open_envelope(mark, {key["key_id"]: base64.b64decode(key["public_key"]) for key in good})
-    )
+    statement = read_statement(open_envelope(mark, Trust.of_document(keys).receipt_keys))
     if statement.predicate_type != PREDICATE_TYPE:
         raise VerificationFailed(
             Reason.STATEMENT_MALFORMED, f"the statement is a {statement.predicate_type!r}, not a {PREDICATE_TYPE!r}"

@@ -104,27 +104,49 @@ def buy_embeddings(transport: Transport, embeddings_id: str, wanted: Mapping[str
     return UsedEmbeddings(read_vectors(file).array, purchase)
 
 
+def quote_memory(transport: Transport, memory_id: str, model: str | None, wanted: Mapping[str, Any]) -> Result:
+    """Return a quote for one use of a memory for a model, by default its own."""
+    delivery = _delivery_to(transport, MEMORIES, memory_id, model)
+    return _quoted(transport, MEMORIES, memory_id, delivery, wanted)
+
+
+def withdraw(transport: Transport, memory_id: str, reason: str) -> Result:
+    """End a memory's offer as it stands now: a change that comes in between is an error (412)."""
+    address = f"/api/{MEMORIES}/{memory_id}"
+    seen = transport.send("GET", address).headers["ETag"]
+    answer = transport.send("POST", f"{address}/withdraw", body={"reason": reason}, headers={"If-Match": seen})
+    return dict(answer.json())
+
+
 def _bought(
     transport: Transport, kind: str, identifier: str, model: str | None, wanted: Mapping[str, Any]
 ) -> tuple[bytes, Result]:
-    delivery: Result = {"form": RAW}
+    return _purchased(transport, kind, identifier, _delivery_to(transport, kind, identifier, model), wanted)
+
+
+def _delivery_to(transport: Transport, kind: str, identifier: str, model: str | None) -> Result:
+    """Return the delivery that a model can take in: raw to the memory's own, aligned to another."""
     if model is not None:
         own = transport.json("GET", f"/api/{kind}/{identifier}")["model"]
         if transport.json("GET", f"/api/models/{model}")["name"] != own:
-            delivery = {"form": ALIGNED, "target_model": model}
-    return _purchased(transport, kind, identifier, delivery, wanted)
+            return {"form": ALIGNED, "target_model": model}
+    return {"form": RAW}
+
+
+def _quoted(
+    transport: Transport, kind: str, identifier: str, delivery: Mapping[str, Any], wanted: Mapping[str, Any]
+) -> Result:
+    asked = {name: value for name, value in wanted.items() if name != "max_price" and value is not None}
+    version = asked.pop("version", None)
+    body: Result = {"delivery": {**delivery, **asked}} | ({"version": version} if version else {})
+    return dict(transport.json("POST", f"/api/{kind}/{identifier}/quote", body=body))
 
 
 def _purchased(
     transport: Transport, kind: str, identifier: str, delivery: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[bytes, Result]:
     """Quote, check the price, buy and download. Raises AwarenessError, or PriceTooHigh before anything is bought."""
-    asked = dict(wanted)
-    version, most = asked.pop("version", None), asked.pop("max_price", None)
-    body: Result = {"delivery": {**delivery, **{name: value for name, value in asked.items() if value is not None}}}
-    quote = transport.json(
-        "POST", f"/api/{kind}/{identifier}/quote", body=body | ({"version": version} if version else {})
-    )
+    quote, most = _quoted(transport, kind, identifier, delivery, wanted), wanted.get("max_price")
     price = quote["price"]
     if most is not None and price["amount"] > most:
         detail = f"it costs up to {price['amount']} {price['currency']} (minor units); you would pay {most}"

@@ -116,7 +116,7 @@ def two_models(
     return Demonstration(
         title=f"{target.name} answers from the memory of {source.name}",
         answers=_ask(target, with_reading, questions, tokens=tokens),
-        facts=(_packing(source, packed, reading_ms), *_handing(pair, exchanged)),
+        facts=(packing(source, packed, reading_ms), *_handing(pair, exchanged)),
     )
 
 
@@ -153,7 +153,7 @@ def same_model(
         title=f"{model.name} continues from its own memory, handed over at raw precision",
         answers=answers,
         facts=(
-            _packing(model, packed, reading_ms),
+            packing(model, packed, reading_ms),
             *([] if thinking is None else [_realignment(thinking, steps)]),
             verdict,
         ),
@@ -164,15 +164,30 @@ def same_model(
 def tables(shown: Demonstration) -> Iterator[Table]:
     """Yield a table for each question: the arms side by side."""
     for question, answers in shown.answers.items():
-        table = Table(title=f"{shown.title}\n“{question} …”")
-        table.add_column("with")
-        table.add_column("answer", overflow="fold")
-        table.add_column("first token", justify="right")
-        table.add_column("bytes moved", justify="right")
-        for each in answers:
-            text = each.text.replace("\n", "⏎ ").strip()
-            table.add_row(each.arm, text, f"{each.first_token_ms:.0f} ms", f"{each.moved:,}")
-        yield table
+        yield answers_table(shown.title, question, answers)
+
+
+def answers_table(title: str, question: str, answers: Sequence[Answer]) -> Table:
+    """Return the arms side by side."""
+    table = Table(title=f"{title}\n“{question} …”")
+    table.add_column("with")
+    table.add_column("answer", overflow="fold")
+    table.add_column("first token", justify="right")
+    table.add_column("bytes moved", justify="right")
+    for each in answers:
+        text = each.text.replace("\n", "⏎ ").strip()
+        table.add_row(each.arm, text, f"{each.first_token_ms:.0f} ms", f"{each.moved:,}")
+    return table
+
+
+def packing(model: RunningModel, packed: Packed, reading_ms: float) -> str:
+    """Return in a sentence what reading and packing a memory took and came to."""
+    size, whole = len(packed.data), packed.raw_bytes
+    return (
+        f"{model.name} read {packed.tokens} tokens in {reading_ms:.0f} ms; its cache of {whole / MEGABYTE:.2f} MB at "
+        f"float16 became a file of {size / MEGABYTE:.2f} MB ({packed.method}, {whole / size:.1f}x) in "
+        f"{packed.packing_ms:.0f} ms"
+    )
 
 
 def _ask(
@@ -187,15 +202,6 @@ def _realignment(made: Realigned, steps: int) -> str:
         f"{steps} latent thoughts; realignment on {quality.test_samples} held-out vocabulary entries "
         f"({quality.basis.value}): cosine {quality.cosine_similarity:.4f}, nearest entry right {made.top1:.1%}; what "
         "thoughts add to an answer was not measured"
-    )
-
-
-def _packing(model: RunningModel, packed: Packed, reading_ms: float) -> str:
-    size, whole = len(packed.data), packed.raw_bytes
-    return (
-        f"{model.name} read {packed.tokens} tokens in {reading_ms:.0f} ms; its cache of {whole / MEGABYTE:.2f} MB at "
-        f"float16 became a file of {size / MEGABYTE:.2f} MB ({packed.method}, {whole / size:.1f}x) in "
-        f"{packed.packing_ms:.0f} ms"
     )
 
 

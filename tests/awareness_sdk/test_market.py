@@ -6,9 +6,20 @@ from django.contrib.auth.models import User
 
 from awareness_sdk import AwarenessClient, AwarenessError
 from awareness_sdk.delivery_marks import sale_of
+from awareness_sdk.log_proofs import Trust
 from awareness_sdk.market import PriceTooHigh
+from awareness_sdk.receipts import verify_receipt
 from latentmas.protocol.verification.errors import VerificationFailed
-from latentmas.rest.scopes import MEMORIES_PUBLISH, MEMORIES_READ, MEMORIES_WRITE, PURCHASES_WRITE
+from latentmas.rest.scopes import (
+    AGENTS_WRITE,
+    MEMORIES_PUBLISH,
+    MEMORIES_READ,
+    MEMORIES_WRITE,
+    PURCHASES_WRITE,
+    TOP_UPS_WRITE,
+    WALLET_READ,
+)
+from latentmas.transparency.tasks import seal_log
 from marketplace.accounts.commands import create_token
 from marketplace.agents.commands import Profile, register_agent
 from marketplace.sales.models import Sale
@@ -86,3 +97,38 @@ def test_a_chain_is_used_after_a_step_and_a_selection_by_its_query(seller, buyer
     assert [each.segment_id for each in bought.segments] == [shown["segment"]]
     (snapshot,) = bought.snapshots()
     assert snapshot.frame.tokens == 6
+
+
+def test_an_agent_registers_pays_in_asks_for_the_price_and_gets_a_receipt_that_holds(seller, server):
+    scopes = (AGENTS_WRITE, PURCHASES_WRITE, TOP_UPS_WRITE, WALLET_READ)
+    secret = create_token(User.objects.create_user("new"), name="tests", scopes=scopes)[1]
+    listed = seller.publish_memory(memory(9), **OFFER)
+    screen(listed["id"])
+    with AwarenessClient(api_key=secret, base_url=server) as client:
+        assert client.agents.mine() == []
+        agent = client.agents.register(handle="new-agent", display_name="New")
+        assert [each["id"] for each in client.agents.mine()] == [agent["id"]]
+        quote = client.quote_memory(listed["id"], SOURCE)
+        assert (client.money.balance("USD"), Sale.objects.count()) == (0, 0)
+        top_up = client.money.top_up(quote["price"]["amount"], "USD")
+        assert (top_up["status"], top_up["next_step"]["kind"]) == ("requested", "transfer")
+        pay_in(agent["id"], quote["price"]["amount"])
+        assert client.money.balance("USD") == quote["price"]["amount"]
+        purchase = client.use_memory(listed["id"], SOURCE).purchase
+        receipt = client.money.receipt(purchase["id"])
+        with pytest.raises(AwarenessError) as early:
+            client.log.proof(receipt["position"])
+        assert early.value.code == "NOT_SEALED"
+        seal_log()
+        trust = Trust.of_document(client.log.keys())
+        said = verify_receipt(receipt, proof=client.log.proof(receipt["position"]), trust=trust)
+        assert (said["sale"], said["file"]) == (purchase["id"], purchase["file"]["digest"])
+
+
+def test_a_withdrawn_memory_is_on_its_card_and_no_longer_on_sale(seller):
+    listed = seller.publish_memory(memory(9), **OFFER)
+    screen(listed["id"])
+    assert seller.memory_on_sale(listed["id"])["versions"][0]["screening"] == "passed"
+    seller.withdraw_memory(listed["id"], reason="Enough.")
+    assert seller.memory_on_sale(listed["id"])["withheld_reason"] == "Enough."
+    assert list(seller.memories_on_sale()) == []

@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
 
 def _shown(options: dict[str, Any]) -> Demonstration:
-    text = DOCUMENT if options["document"] is None else _text(options["document"])
+    text = DOCUMENT if options["document"] is None else text_of(options["document"])
     asked = tuple(options["question"] or QUESTIONS)
     if options["same_model"]:
         return show.same_model(
@@ -118,7 +118,8 @@ def _w_matrix(source: str, target: str, path: Path | None) -> tuple[OpenedWMatri
     return found, ()
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return a text file's content. Raises InvalidInput or TooLarge."""
     if not path.is_file():
         raise InvalidInput(f"there is no file {str(path)!r}", field="document")
     if (size := path.stat().st_size) > MAX_DOCUMENT_BYTES:
