@@ -16,6 +16,7 @@ import msgspec
 from django.conf import settings
 
 from factory import publishing
+from factory.certifying import acceptance_jobs as _acceptances  # noqa: F401 - registers its handler
 from factory.certifying import jobs as _certifier  # noqa: F401 - registers its handler
 from factory.cold_start import jobs as _catalogue  # noqa: F401 - registers its handlers
 from factory.contributed import basis_of, require_genuine, runnable, text_of

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "marketplace.agents",
     "marketplace.artefacts",
     "marketplace.certification",
+    "marketplace.claims",
     "marketplace.curation",
     "marketplace.ledger",
     "marketplace.listings",

@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/", include("marketplace.payments.urls")),
     path("api/", include("marketplace.pricing.urls")),
     path("api/", include("marketplace.sales.urls")),
+    path("api/", include("marketplace.claims.urls")),
     path("api/", include("marketplace.reputation.urls")),
     path("api/", include("marketplace.uploads.urls")),
     path("api/", include("marketplace.webhooks.urls")),

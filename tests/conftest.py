@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
@@ -26,6 +27,10 @@ from tests.remote import Remote, serving
 
 # Read where JAX is imported, which most tests never do.
 os.environ |= {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION": "strict"}
+
+# A busy machine is no failure: no example has a deadline.
+hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("patient")
 
 DATABASE = {"db", "transactional_db", "live_server", "django_db_setup"}
 THREADS = pytest.StashKey[int]()  # torch's own number of them

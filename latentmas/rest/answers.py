@@ -58,6 +58,12 @@ def answer(request: Request, document: Json, *, status: int = 200) -> Response:
     return Response(shown, status=status)
 
 
+def private(response: Response) -> Response:
+    """Return the response, to be kept by no cache."""
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
 def file_answer(data: bytes, *, name: str, result: Json) -> HttpResponse:
     """Return the file, with its digest and what was measured in headers."""
     response = HttpResponse(data, content_type=CONTENT_TYPE)

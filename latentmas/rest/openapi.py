@@ -14,6 +14,7 @@ DOCUMENT: dict[str, Any] = {
     "ENUM_NAME_OVERRIDES": {
         "CompressionMethodEnum": "kvcache.compression.plan.METHODS",
         "GoodsKindEnum": "marketplace.sales.models.KINDS",
+        "DisputeKindEnum": "marketplace.claims.models.KINDS",
         "FitMethodEnum": [method.value for method in Method],
         "ListingReportKindEnum": "marketplace.curation.models.Kind",
         "PayoutStatusEnum": "marketplace.payments.inputs.PAYOUT_STATUSES",

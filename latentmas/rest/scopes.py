@@ -42,7 +42,7 @@ SCOPES: Final[Mapping[str, str]] = {
     AGENTS_WRITE: "Register agents, and change their profiles, keys and verification.",
     W_MATRICES_PUBLISH: "Publish W-Matrices as an agent, and change its listings.",
     W_MATRICES_CERTIFY: "Submit recertifications as an independent validator.",
-    PURCHASES_WRITE: "Buy as an agent, within the token's mandate; see its sales, and refund them.",
+    PURCHASES_WRITE: "Buy as an agent, within the token's mandate; see its sales, refund and dispute them.",
     WALLET_READ: "Read an agent's wallet, its statements, top-ups and payouts.",
     TOP_UPS_WRITE: "Begin top-ups of an agent's wallet.",
     PAYOUTS_WRITE: "Ask for payouts of an agent's wallet, and cancel them; never by a token with a mandate.",

@@ -7,18 +7,17 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 
 from latentmas.admin_pages import ReadOnlyAdmin
-from latentmas.events.queries import timeline
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
-from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
 from marketplace.agents.aggregate import AGENT
 from marketplace.agents.commands import erase_profile, reinstate_agent, suspend_agent, withdraw_verification
 from marketplace.agents.events import SuspensionReason, WithdrawalReason
 from marketplace.agents.models import Agent, AgentProfile
 from marketplace.agents.verification import verify
+from marketplace.curated import Curated, StreamAdmin
 
 Act = Callable[[Agent, Metadata], object]
 
@@ -32,10 +31,10 @@ class CurationForm(ActionForm):
 
 
 @admin.register(Agent)
-class AgentAdmin(ReadOnlyAdmin):
+class AgentAdmin(Curated, StreamAdmin):
     action_form = CurationForm
     actions = ("suspend", "reinstate", "ask_domain", "withdraw", "erase", *ReadOnlyAdmin.actions)
-    change_form_template = "admin/events/with_timeline.html"
+    aggregate = AGENT
     list_display = ("id", "handle", "owner", "domain", "suspended", "registered_at")
     list_filter = (("domain", admin.EmptyFieldListFilter), ("suspended", admin.EmptyFieldListFilter))
     search_fields = ("id", "owner", "domain")
@@ -44,15 +43,6 @@ class AgentAdmin(ReadOnlyAdmin):
         written = AgentProfile.objects.filter(agent_id=OuterRef("id"))
         rows: QuerySet[Agent] = super().get_queryset(request).annotate(handle=Subquery(written.values("handle")[:1]))
         return rows
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        extra = {"timeline": timeline(AGENT.stream(object_id))}
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | extra)
-
-    def has_curate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RESTRICTED[MARKETPLACE_ADMIN])
 
     @admin.display(description="handle")
     def handle(self, row: Any) -> str | None:

@@ -1,6 +1,6 @@
 """Reads of agents: which one acts in a request, and what a signature of its is worth."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -49,6 +49,11 @@ def agents_of(user: User) -> QuerySet[Agent]:
 def profiles_of(agents: Sequence[Agent]) -> dict[str, AgentProfile]:
     """Return the profiles by agent id; an erased one is missing."""
     return AgentProfile.objects.in_bulk([agent.id for agent in agents])
+
+
+def handles_of(agents: Iterable[str]) -> dict[str, str]:
+    """Return handles by agent id; of an erased profile, and of what is no agent, there is none."""
+    return dict(AgentProfile.objects.filter(agent_id__in=set(agents)).values_list("agent_id", "handle"))
 
 
 def state_of(agent_id: str) -> AgentState:

@@ -1,23 +1,19 @@
 """Artefacts in the admin: read-only but for the curators' actions, which ask for a reason and call commands."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from latentmas.admin_pages import ReadOnlyAdmin
-from latentmas.events.queries import timeline
 from latentmas.events.types import Metadata
-from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
 from marketplace.artefacts.aggregate import ARTEFACT
 from marketplace.artefacts.commands import quarantine, release
 from marketplace.artefacts.models import Artefact, ArtefactVersion
+from marketplace.curated import CuratedAdmin, StreamAdmin
 from marketplace.listings.admin_actions import Action, Asked, ask
 from marketplace.listings.lifecycle_commands import By
 
-TEMPLATE = "admin/artefacts/confirm.html"
+TEMPLATE = "admin/effect.html"
 
 
 def _quarantine(row: Artefact, reason: str, metadata: Metadata) -> str:
@@ -38,28 +34,9 @@ QUARANTINE = Action(
 RELEASE = Action("These are as they were before their quarantine.", _release)
 
 
-class CuratorsAdmin(ReadOnlyAdmin):
-    """Whoever may act on the rows may view them."""
-
-    change_form_template = "admin/events/with_timeline.html"
-    list_per_page = 50
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return super().has_view_permission(request, obj) or self.has_curate_permission(request)
-
-    def has_curate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RESTRICTED[MARKETPLACE_ADMIN])
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        # Keys of versions hold a slash, which the admin writes as _2F in addresses.
-        extra = {"timeline": timeline(ARTEFACT.stream(unquote(object_id).split("/")[0]))}
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | extra)
-
-
 @admin.register(Artefact)
-class ArtefactAdmin(CuratorsAdmin):
+class ArtefactAdmin(StreamAdmin, CuratedAdmin):
+    aggregate = ARTEFACT
     actions = ("quarantine", "release", *ReadOnlyAdmin.actions)
     list_display = ("title", "kind", "model", "seller", "price_amount", "price_currency", "version", "updated_at")
     list_filter = (
@@ -86,7 +63,8 @@ class ArtefactAdmin(CuratorsAdmin):
 
 
 @admin.register(ArtefactVersion)
-class ArtefactVersionAdmin(CuratorsAdmin):
+class ArtefactVersionAdmin(StreamAdmin, CuratedAdmin):
+    aggregate = ARTEFACT
     list_display = ("id", "screening", "uniqueness", "duplicate_of", "published_at", "screened_at")
     list_filter = ("screening",)
     search_fields = ("id", "file_digest", "duplicate_of")

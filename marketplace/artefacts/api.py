@@ -13,7 +13,6 @@ from rest_framework.response import Response
 
 from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.errors import NotFound
-from latentmas.registry.queries import get_model
 from latentmas.rest.conditional import versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.downloads import send_file
@@ -27,13 +26,10 @@ from marketplace.artefacts.events import Parent, Terms
 from marketplace.artefacts.lineage import ancestors_of, descendants_of, royalties_of
 from marketplace.artefacts.models import Artefact
 from marketplace.artefacts.publication import Offered, Said, list_artefact
-from marketplace.artefacts.queries import Filters
 from marketplace.artefacts.shelves import Shelf, Wanted
 from marketplace.listings.lifecycle_api import metadata_of
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.visibility import viewer_of
-
-FILTERS = ("seller", "price_max", "tokens_min", "tokens_max")
 
 
 class ReadOrPublish(PublishMemories):
@@ -75,8 +71,7 @@ def artefacts(shelf: Shelf) -> Any:
 
 def browse(request: Request, shelf: Shelf) -> Response:
     wanted = read_query(request, inputs.ListInput)
-    filters = Filters(**{name: wanted[name] for name in FILTERS if name in wanted}, model=_model(wanted.get("model")))
-    rows = queries.on_sale(shelf.kind, filters)
+    rows = queries.on_sale(shelf.kind, inputs.filters_in(wanted))
     page = page_of(rows, order=queries.ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
     return Response(page_document(request, page, outputs.summary))
 
@@ -166,7 +161,3 @@ def _answer(row: Artefact, request: Request, *, status: int = 200) -> Response:
     versions = queries.versions_of(row, viewer_of(request))
     document = outputs.card(row, versions, queries.parents_of(row))
     return versioned(Response(document, status=status), row.stream_version)
-
-
-def _model(spelling: str | None) -> str | None:
-    return None if spelling is None else get_model(spelling).name

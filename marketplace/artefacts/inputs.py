@@ -6,17 +6,20 @@ from rest_framework import serializers
 
 from latentmas.protocol.reasoning_chain import MAX_STEPS
 from latentmas.protocol.tensors import numbers
+from latentmas.registry.queries import get_model
 from latentmas.rest.parameters import ArrayField, StrictSerializer
 from marketplace.artefacts.decisions import MAX_DISCOUNT, STATEMENT_CHARACTERS
 from marketplace.artefacts.lineage import MAX_ROYALTIES, PARENTS
 from marketplace.artefacts.made import MAX_CANARY
 from marketplace.artefacts.publication import FIRST_VERSION
+from marketplace.artefacts.queries import Filters
 from marketplace.artefacts.segments import SEGMENT_CHARACTERS
 from marketplace.listings.selling_inputs import PriceField
 from marketplace.listings.validation import MAX_PRICE
 from marketplace.sales.deliveries import MAX_QUERY
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS
 
+FILTERS = ("seller", "price_max", "tokens_min", "tokens_max")
 MAX_NUMBER = (1 << 31) - 2
 MEMORY: Any = {"max_length": 32, "help_text": "The id of one of your stored memories."}
 CANARY: Any = {"min_value": 1, "max_value": MAX_CANARY, "required": False}
@@ -158,3 +161,9 @@ class SelectInput(VersionQuery):
         max_length=MAX_QUERY, required=False, help_text="Without one the newest segments are chosen."
     )
     token_budget = serializers.IntegerField(required=False, min_value=1, max_value=MAX_NUMBER)
+
+
+def filters_in(wanted: dict[str, Any]) -> Filters:
+    """Return the filters among validated parameters of a list. Raises NotFound for a model that nobody knows."""
+    model = get_model(wanted["model"]).name if "model" in wanted else None
+    return Filters(**{name: wanted[name] for name in FILTERS if name in wanted}, model=model)

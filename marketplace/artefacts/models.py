@@ -59,7 +59,7 @@ class Artefact(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.model} ({self.id})"
+        return f"{self.title}: {self.kind} of {self.model} ({self.id})"
 
 
 class ArtefactVersion(models.Model):

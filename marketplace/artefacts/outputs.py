@@ -169,7 +169,7 @@ def card(row: Artefact, versions: Sequence[ArtefactVersion], parents: Sequence[A
         **{name: getattr(row, name) for name in (*LIFE, "stream_version")},
         "parents": [{"artefact": each.parent_id, "royalty_basis_points": each.basis_points} for each in parents],
         "versions": [_version(each, url_of(row)) for each in versions],
-        "notices": _notices(row),
+        "notices": notices_of(row),
     }
 
 
@@ -224,7 +224,8 @@ def _version(row: ArtefactVersion, url: str) -> Json:
     }
 
 
-def _notices(row: Artefact) -> list[str]:
+def notices_of(row: Artefact) -> list[str]:
+    """Return what a buyer should know before he buys."""
     if row.kind == Kind.EMBEDDING:
         return [MARK]
     return [UNREAD, MARK, *([] if row.retention else [UNMEASURED])]

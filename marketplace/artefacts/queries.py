@@ -47,6 +47,12 @@ def on_sale(kind: Kind, filters: Filters) -> QuerySet[Artefact]:
     return rows.defer(*DETAILS)
 
 
+def models_on_sale(kind: Kind) -> list[str]:
+    """Return the names of the models of what is on offer of a kind, in order."""
+    rows = Artefact.objects.filter(kind=kind, version__isnull=False).order_by("model")
+    return list(rows.values_list("model", flat=True).distinct())
+
+
 def get_artefact(kind: Kind, artefact_id: str, viewer: Viewer = NOBODY) -> Artefact:
     """Return an artefact, on offer or not. Raises NotFound, or ArtefactIsQuarantined."""
     passed = ArtefactVersion.objects.filter(artefact_id=OuterRef("id"), screening=Screening.PASSED)

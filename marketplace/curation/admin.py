@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from latentmas.admin_pages import ReadOnlyAdmin, carry_out
-from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
+from marketplace.curated import Curated
 from marketplace.curation.commands import erase_reports, resolve_report
 from marketplace.curation.models import MAX_TEXT, Outcome, Report
 
@@ -45,7 +45,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 @admin.register(Report)
-class ReportAdmin(ReadOnlyAdmin):
+class ReportAdmin(Curated, ReadOnlyAdmin):
     actions = ("uphold", "dismiss", "erase", *ReadOnlyAdmin.actions)
     list_display = ("created_at", "kind", "beginning", "listing", "reporter", "outcome", "resolved_by")
     list_filter = (OpenFilter, "kind")
@@ -56,9 +56,6 @@ class ReportAdmin(ReadOnlyAdmin):
         *("outcome", "note", "resolved_by", "resolved_at"),
     )
     readonly_fields = fields
-
-    def has_curate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RESTRICTED[MARKETPLACE_ADMIN])
 
     @admin.display(description="text")
     def beginning(self, row: Report) -> str:

@@ -4,6 +4,7 @@
 |---|---|---|
 | `wallet:<agent>:<currency>` | what an agent owns | a row, locked to spend; below zero only after a refund |
 | `hold:<sale>:<currency>` | what a buyer has set aside for one sale | a row |
+| `dispute:<sale>:<currency>` | what of a seller's share may have to be given back | a row |
 | `payout:<payout>:<currency>` | what is on its way to an agent's bank | a row |
 | `platform:<currency>` | the platform's share | the sum of its transfers: many sales at once never wait for it |
 | `validators:<currency>` | the validators' share of what nobody independent has certified | the sum |
@@ -20,6 +21,10 @@ def wallet(agent: str, currency: str) -> str:
 
 def hold(sale: str, currency: str) -> str:
     return f"hold:{sale}:{currency}"
+
+
+def dispute(sale: str, currency: str) -> str:
+    return f"dispute:{sale}:{currency}"
 
 
 def payout(payout_id: str, currency: str) -> str:

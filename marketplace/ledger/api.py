@@ -1,9 +1,8 @@
 """REST for wallets: what the acting agent owns, and its statements. Nobody else sees them."""
 
-from collections.abc import Iterator
 from typing import Any
 
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -12,7 +11,6 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from latentmas.csv_text import CONTENT_TYPE, csv_lines
 from latentmas.protocol.errors import InvalidInput
 from latentmas.rest.answers import CSVRenderer
 from latentmas.rest.cursors import address_of
@@ -22,14 +20,13 @@ from latentmas.rest.parameters import StrictSerializer, read_query
 from latentmas.rest.permissions import ReadWallets
 from marketplace.agents.queries import acting_agent
 from marketplace.ledger.accounts import wallet
-from marketplace.ledger.balances import set_aside, wallets_of
+from marketplace.ledger.balances import Holdings, holdings_of
+from marketplace.ledger.csv_statements import LINE_COLUMNS, csv_statement
 from marketplace.ledger.events import Purpose
-from marketplace.ledger.models import Balance
-from marketplace.ledger.statements import Line, Period, statement_lines, statement_page
+from marketplace.ledger.statements import Line, Period, statement_page
 
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 25
-COLUMNS = ("at", "purpose", "counterparty", "stream", "amount", "balance", "currency")
 PRIVATE = "private, no-store"
 
 
@@ -46,6 +43,7 @@ class WalletOutput(serializers.Serializer[Any]):
     currency = serializers.CharField()
     balance = MoneyOutput(help_text="What can be spent; below zero only after a refund or a charge-back.")
     held = MoneyOutput(help_text="Set aside for purchases that are not settled yet.")
+    disputed = MoneyOutput(help_text="Set aside while buyers dispute sales; it comes back, or goes back to them.")
     paying_out = MoneyOutput(help_text="Set aside for payouts that are not paid yet.")
 
 
@@ -79,7 +77,7 @@ class StatementOutput(serializers.Serializer[Any]):
 def wallets(request: Request) -> Response:
     """Return the wallets of the agent that acts: what each holds, and what is set aside of it."""
     agent = acting_agent(request)
-    response = Response({"agent_id": agent.id, "wallets": [_wallet(row) for row in wallets_of(agent.id)]})
+    response = Response({"agent_id": agent.id, "wallets": [_wallet(each) for each in holdings_of(agent.id)]})
     response["Cache-Control"] = PRIVATE
     return response
 
@@ -105,8 +103,7 @@ def statement(request: Request) -> HttpResponseBase:
     if request.accepted_renderer.format == CSVRenderer.format:
         if given := [name for name in ("limit", "cursor") if name in wanted]:
             raise InvalidInput(f"CSV has all lines of a period at once; leave {given[0]} out", field=given[0])
-        response = StreamingHttpResponse(csv_lines(_rows(account, period, currency)), content_type=CONTENT_TYPE)
-        response["Content-Disposition"] = f'attachment; filename="statement-{currency}.csv"'
+        response = csv_statement(account, period)
     else:
         page = statement_page(account, period, limit=wanted.get("limit", DEFAULT_LIMIT), cursor=wanted.get("cursor"))
         response = Response(
@@ -124,26 +121,10 @@ def statement(request: Request) -> HttpResponseBase:
     return response
 
 
-def _wallet(row: Balance) -> dict[str, Any]:
-    amounts = {
-        "balance": row.amount,
-        "held": set_aside(row.account, Purpose.HOLD),
-        "paying_out": set_aside(row.account, Purpose.PAYOUT),
-    }
-    return {"currency": row.currency} | {name: shown_money(each, row.currency) for name, each in amounts.items()}
+def _wallet(each: Holdings) -> dict[str, Any]:
+    amounts = {name: getattr(each, name) for name in ("balance", "held", "disputed", "paying_out")}
+    return {"currency": each.currency} | {name: shown_money(amount, each.currency) for name, amount in amounts.items()}
 
 
 def _line(line: Line) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in COLUMNS[:-1]}
-
-
-def _rows(account: str, period: Period, currency: str) -> Iterator[tuple[object, ...]]:
-    """Yield the columns' names, the opening balance, every line and the closing balance."""
-    opening, lines = statement_lines(account, period)
-    yield COLUMNS
-    yield ("", "opening balance", "", "", "", opening, currency)
-    closing = opening
-    for line in lines:
-        closing = line.balance
-        yield (line.at.isoformat(), line.purpose, line.counterparty, line.stream, line.amount, line.balance, currency)
-    yield ("", "closing balance", "", "", "", closing, currency)
+    return {name: getattr(line, name) for name in LINE_COLUMNS}

@@ -1,6 +1,7 @@
 """Balances: read them, and lock them before a command decides on them."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from django.db import connection
 from django.db.models import Q, QuerySet, Sum
@@ -10,6 +11,17 @@ from marketplace.ledger.events import Purpose
 from marketplace.ledger.models import Balance, LedgerTransfer
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(account, 2907411)) FROM unnest(%s::text[]) AS account"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What one wallet holds, and what of it was put aside and is not settled yet; in minor units."""
+
+    currency: str
+    balance: int
+    held: int
+    disputed: int
+    paying_out: int
 
 
 def lock(accounts: Collection[str]) -> dict[str, int]:
@@ -50,3 +62,17 @@ def set_aside(account: str, purpose: Purpose) -> int:
 def wallets_of(agent: str) -> list[Balance]:
     """Return an agent's wallets, by currency."""
     return list(Balance.objects.filter(agent=agent).order_by("currency"))
+
+
+def holdings_of(agent: str) -> list[Holdings]:
+    """Return what an agent's wallets hold, by currency; three queries a wallet."""
+    return [
+        Holdings(
+            row.currency,
+            row.amount,
+            held=set_aside(row.account, Purpose.HOLD),
+            disputed=set_aside(row.account, Purpose.DISPUTE),
+            paying_out=set_aside(row.account, Purpose.PAYOUT),
+        )
+        for row in wallets_of(agent)
+    ]

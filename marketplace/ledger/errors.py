@@ -18,3 +18,12 @@ class WrongCurrency(InvalidInput):
     code = "WRONG_CURRENCY"
     title = "The currencies differ"
     resolution = "Use a wallet in the currency of the price."
+
+
+class OwnMoney(LatentMASError):
+    """A curator may not decide about money of an agent that he acts for himself."""
+
+    code = "OWN_MONEY"
+    status = 403
+    title = "This is your own money"
+    resolution = "Ask another curator."

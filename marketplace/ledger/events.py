@@ -13,6 +13,7 @@ class Purpose(StrEnum):
     CAPTURE = "capture"
     VOID = "void"
     REFUND = "refund"
+    DISPUTE = "dispute"  # set aside while a sale is in dispute, or back
     TOP_UP = "top-up"
     CHARGE_BACK = "charge-back"  # the payer took a top-up back, or a dispute about it was won
     PAYOUT = "payout"

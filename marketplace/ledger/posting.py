@@ -19,6 +19,12 @@ def posted(purpose: Purpose, transfers: Iterable[Transfer]) -> Posted:
     return Posted(purpose, kept)
 
 
+def postings(purpose: Purpose, transfers: Iterable[Transfer]) -> tuple[Posted, ...]:
+    """Return the event of these transfers, none where they move nothing. Raises as `posted` does."""
+    event = posted(purpose, transfers)
+    return (event,) if event.transfers else ()
+
+
 def check_covered(account: str, amount: int, balances: Mapping[str, int]) -> None:
     """Let an amount leave an account whose locked balance covers it. Raises InsufficientFunds."""
     held = balances[account]

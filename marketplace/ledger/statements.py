@@ -12,6 +12,7 @@ from marketplace.ledger.balances import moved_by
 from marketplace.ledger.models import LedgerTransfer
 
 ORDER = ("at", "id")
+NEWEST = ("-at", "-id")
 ROWS_AT_ONCE = 1000
 
 
@@ -37,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """Some lines in a row; `closing` is `opening` and all their amounts."""
+    """Some lines in a row, the oldest first; `closing` is `opening` and all their amounts."""
 
     opening: int
     lines: Sequence[Line]
@@ -48,9 +49,17 @@ class Statement:
 def statement_page(wallet: str, period: Period, *, limit: int, cursor: str | None = None) -> Statement:
     """Return at most `limit` lines of a wallet's statement after the cursor. Raises InvalidInput for a wrong cursor."""
     page = page_of(_transfers(wallet, period), order=ORDER, limit=limit, cursor=cursor)
-    opening = _balance_before(wallet, period, page.rows[0] if page.rows else None)
-    lines = list(_lines(wallet, page.rows, opening))
-    return Statement(opening, lines, lines[-1].balance if lines else opening, page.next_cursor)
+    return _statement(wallet, period, page.rows, page.next_cursor)
+
+
+def newest_page(wallet: str, *, limit: int, cursor: str | None = None) -> Statement:
+    """Return the last `limit` lines of a wallet's statement, or those before the cursor, whose next page is older.
+
+    Raises InvalidInput for a wrong cursor.
+    """
+    always = Period()
+    page = page_of(_transfers(wallet, always), order=NEWEST, limit=limit, cursor=cursor)
+    return _statement(wallet, always, page.rows[::-1], page.next_cursor)
 
 
 def statement_lines(wallet: str, period: Period) -> tuple[int, Iterator[Line]]:
@@ -58,6 +67,12 @@ def statement_lines(wallet: str, period: Period) -> tuple[int, Iterator[Line]]:
     rows = _transfers(wallet, period).order_by(*ORDER)
     opening = _balance_before(wallet, period, rows.first())
     return opening, _lines(wallet, rows.iterator(chunk_size=ROWS_AT_ONCE), opening)
+
+
+def _statement(wallet: str, period: Period, rows: Sequence[LedgerTransfer], next_cursor: str | None) -> Statement:
+    opening = _balance_before(wallet, period, rows[0] if rows else None)
+    lines = list(_lines(wallet, rows, opening))
+    return Statement(opening, lines, lines[-1].balance if lines else opening, next_cursor)
 
 
 def _transfers(wallet: str, period: Period) -> QuerySet[LedgerTransfer]:

@@ -8,7 +8,7 @@ from django.db.models import Sum
 from marketplace.ledger.accounts import currency_of, is_summed, kind_of
 from marketplace.ledger.models import Balance, LedgerTransfer
 
-NEVER_BELOW_ZERO = ("hold", "payout")
+NEVER_BELOW_ZERO = ("hold", "payout", "dispute")
 
 
 def ledger_faults() -> Iterator[str]:

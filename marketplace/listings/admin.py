@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from latentmas.admin_pages import ReadOnlyAdmin
-from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
+from marketplace.curated import Curated
 from marketplace.listings import admin_actions
 from marketplace.listings.certificates import scope_of_row
 from marketplace.listings.models import Listing, ListingVersion
@@ -35,7 +35,7 @@ class QueueFilter(admin.SimpleListFilter):
         return queryset if name is None else queryset.filter(id__in=queued(name, at=timezone.now()).values("id"))
 
 
-class CuratedAdmin(ReadOnlyAdmin):
+class ActingAdmin(Curated, ReadOnlyAdmin):
     """Admin of a projection: rows are read-only and change by actions alone."""
 
     actions = ("measure", "certify", "revoke", "yank", *ReadOnlyAdmin.actions)
@@ -49,9 +49,6 @@ class CuratedAdmin(ReadOnlyAdmin):
 
     def has_certify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("listings.change_listingversion")
-
-    def has_curate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RESTRICTED[MARKETPLACE_ADMIN])
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -86,8 +83,8 @@ class CuratedAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Listing)
-class ListingAdmin(CuratedAdmin):
-    actions = (*CuratedAdmin.actions, "quarantine", "release", "delist")
+class ListingAdmin(ActingAdmin):
+    actions = (*ActingAdmin.actions, "quarantine", "release", "delist")
     list_display = (
         "pair",
         "basis",
@@ -148,7 +145,7 @@ class ListingAdmin(CuratedAdmin):
 
 
 @admin.register(ListingVersion)
-class ListingVersionAdmin(CuratedAdmin):
+class ListingVersionAdmin(ActingAdmin):
     list_display = ("pair", "version", "basis", "loss", "tier", "covers", "refusal_code", "yanked_at", "published_at")
     list_filter = (QueueFilter, "basis", "tier", "refusal_code", ("yanked_at", admin.EmptyFieldListFilter), "method")
     search_fields = ("id", "source_model", "target_model", "file_digest")

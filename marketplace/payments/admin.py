@@ -23,7 +23,7 @@ from marketplace.payments.queries import destinations_of
 from marketplace.payments.top_up_aggregate import TOP_UP
 from marketplace.texts.checks import REASON_CHARACTERS
 
-TEMPLATE = "admin/payments/confirm.html"
+TEMPLATE = "admin/effect.html"
 
 
 class ReasonForm(forms.Form):

@@ -9,12 +9,12 @@ from latentmas.events.types import Metadata
 from latentmas.protocol.errors import Conflict
 from latentmas.protocol.money import Money
 from marketplace.agents.models import Agent
+from marketplace.ledger.own_money import check_not_own
 from marketplace.payments import top_up_aggregate as aggregate
 from marketplace.payments.events import FailureCause
 from marketplace.payments.gateways.interface import Payment
 from marketplace.payments.gateways.manual import MANUAL
 from marketplace.payments.models import TopUp
-from marketplace.payments.own_money import check_not_own
 from marketplace.payments.top_up_aggregate import TopUpState
 from marketplace.payments.top_up_commands import begin, change, check_amount
 from marketplace.texts.checks import check_reason
@@ -24,7 +24,7 @@ def top_up_by_hand(agent: Agent, amount: Money, *, reason: str, metadata: Metada
     """Record a top-up whose money has come in already, and return its id. Raises InvalidInput or OwnMoney."""
     check_amount(amount)
     text = check_reason(reason)
-    check_not_own(agent.id, metadata)
+    check_not_own(agent.id, metadata.actor)
     payment = Payment(str(uuid4()), amount)
 
     def work() -> str:
@@ -55,7 +55,7 @@ def charge_back_top_up(row: TopUp, *, reason: str, metadata: Metadata) -> None:
 
 
 def _decide(row: TopUp, decide: Callable[[TopUpState], Sequence[object]], metadata: Metadata) -> None:
-    check_not_own(row.agent_id, metadata)
+    check_not_own(row.agent_id, metadata.actor)
     if not change(row.id, decide, metadata=metadata):
         row.refresh_from_db()
         raise Conflict(f"the top-up is {row.status} already")

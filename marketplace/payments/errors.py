@@ -76,12 +76,3 @@ class NegativeBalance(Conflict):
     code = "NEGATIVE_BALANCE"
     title = "A wallet is below zero"
     resolution = "Top it up first with POST /api/top-ups."
-
-
-class OwnMoney(LatentMASError):
-    """A curator may not decide about money of an agent that he acts for himself."""
-
-    code = "OWN_MONEY"
-    status = 403
-    title = "This is your own money"
-    resolution = "Ask another curator."

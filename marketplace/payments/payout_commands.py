@@ -10,9 +10,9 @@ from latentmas.protocol.money import Money
 from marketplace.agents.models import Agent
 from marketplace.ledger.accounts import wallet
 from marketplace.ledger.balances import lock, wallets_of
+from marketplace.ledger.own_money import check_not_own
 from marketplace.payments import payout_aggregate as aggregate
 from marketplace.payments.models import Payout
-from marketplace.payments.own_money import check_not_own
 from marketplace.payments.payout_aggregate import PAYOUT, Balances, PayoutState
 from marketplace.payments.payout_events import PayoutRequested
 from marketplace.payments.texts import TEXTS
@@ -76,7 +76,7 @@ def erase_payout_texts(row: Payout) -> int:
 
 
 def _decide(row: Payout, decide: Decide, metadata: Metadata) -> None:
-    check_not_own(row.agent_id, metadata)
+    check_not_own(row.agent_id, metadata.actor)
     _execute(row.id, decide, accounts=_wallets(row.agent_id), metadata=metadata)
 
 

@@ -8,12 +8,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from latentmas.admin_pages import ReadOnlyAdmin
-from latentmas.events.queries import timeline
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from latentmas.protocol.money import Money
-from latentmas.rest.scopes import MARKETPLACE_ADMIN, RESTRICTED
 from marketplace.configurations.pages import ConfigurationAdmin
+from marketplace.curated import CuratedAdmin, StreamAdmin
 from marketplace.ledger.accounts import bonuses, platform
 from marketplace.ledger.balances import balance_of
 from marketplace.listings.admin_actions import Action, Asked, ConfirmForm, ask
@@ -32,7 +31,7 @@ from marketplace.reputation.review_aggregate import REVIEW
 from marketplace.reputation.review_commands import erase_review_texts, remove_review
 from marketplace.texts.checks import REASON_CHARACTERS
 
-TEMPLATE = "admin/confirmation.html"
+TEMPLATE = "admin/effect.html"
 
 
 def _remove(row: Review, reason: str, metadata: Metadata) -> str:
@@ -55,30 +54,13 @@ ERASE = Action(
 )
 
 
-class CuratedAdmin(ReadOnlyAdmin):
-    """Whoever curates sees the rows, and may act on them."""
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_view_permission(request, obj) or self.has_curate_permission(request)
-
-    def has_curate_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm(RESTRICTED[MARKETPLACE_ADMIN])
-
-
 @admin.register(Review)
-class ReviewAdmin(CuratedAdmin):
+class ReviewAdmin(StreamAdmin, CuratedAdmin):
+    aggregate = REVIEW
     actions = ("remove", "erase", *ReadOnlyAdmin.actions)
-    change_form_template = "admin/events/with_timeline.html"
     list_display = ("written_at", "rating", "kind", "item", "seller", "reviewer", "text", "removed_at")
     list_filter = ("rating", "kind", ("removed_at", admin.EmptyFieldListFilter))
     search_fields = ("id", "seller", "reviewer", "item")
-    list_per_page = 50
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        extra = {"timeline": timeline(REVIEW.stream(object_id))}
-        return super().change_view(request, object_id, form_url, (extra_context or {}) | extra)
 
     @admin.action(description="Remove for good, for a reason", permissions=["curate"])
     def remove(self, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
@@ -97,7 +79,6 @@ class ReviewAdmin(CuratedAdmin):
 class AgentRecordAdmin(CuratedAdmin):
     list_display = ("agent", "score", "created", "measured", "sold", "reviews")
     search_fields = ("agent",)
-    list_per_page = 50
 
     @admin.display(description="score")
     def score(self, row: AgentRecord) -> str:

@@ -26,6 +26,9 @@ def count_sales(events: Sequence[Envelope]) -> Changes:
     """Lock and read the rows of the events' sales, apply the events in order, write the rows; return what changed."""
     changes = Changes()
     wanted = [event for event in events if not isinstance(event.data, Posted) or is_refund(event)]
+    if not wanted:  # money that moved for something else
+        return changes
+    # A review or a refund is recorded after its sale was opened, so of a sale that opens there is no row to read.
     new = {_sale_of(event) for event in wanted if isinstance(event.data, SaleOpened)}
     ids = sorted({_sale_of(event) for event in wanted})
     known = CountedSale.objects.select_for_update().filter(id__in=ids).order_by("id") if set(ids) - new else ()

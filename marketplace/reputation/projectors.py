@@ -46,12 +46,14 @@ ON CONFLICT (id) DO UPDATE SET amount = reputation_agentrevenue.amount + exclude
 )
 def project_records(events: Sequence[Envelope]) -> None:
     """Change the rows that count, and add what that changes to the counters. Sums do not depend on the order."""
-    changes = count_items(_of(ITEM_EVENTS, events))
-    changes.update(count_sales(_of(SALE_EVENTS, events)))  # a Counter's update adds
+    changes = Counter[tuple[str, str]]()
+    for types, count in ((ITEM_EVENTS, count_items), (SALE_EVENTS, count_sales)):
+        if its := [event for event in events if isinstance(event.data, types)]:  # a purchase asks nothing about items
+            changes.update(count(its))  # adds
     values: list[str | int] = []
     agents = groupby(sorted(changes.items()), key=lambda change: change[0][0])
-    for agent, its in agents:
-        by_column = {column: amount for (_, column), amount in its}
+    for agent, counted in agents:
+        by_column = {column: amount for (_, column), amount in counted}
         values += [agent, *(by_column.get(name, 0) for name in COUNTERS)]
     _execute(COUNT, values, columns=1 + len(COUNTERS))
 
@@ -85,10 +87,6 @@ def _earned(event: Envelope) -> list[tuple[str, int]]:
     if is_refund(event):
         return [(each.debit, -each.amount) for each in event.data.transfers]
     return []
-
-
-def _of(types: tuple[type, ...], events: Sequence[Envelope]) -> list[Envelope]:
-    return [event for event in events if isinstance(event.data, types)]
 
 
 def _execute(statement: str, values: Sequence[str | int], *, columns: int) -> None:

@@ -14,7 +14,7 @@ from latentmas.protocol.errors import InvalidInput, NotFound
 from latentmas.protocol.money import divide
 from marketplace.ledger.accounts import hold, wallet
 from marketplace.ledger.events import Posted, Purpose, Transfer
-from marketplace.ledger.posting import posted
+from marketplace.ledger.posting import postings
 from marketplace.sales.errors import RefundTooLarge, SaleNotCaptured, SaleVoidedMeanwhile
 from marketplace.sales.events import (
     RefundReason,
@@ -89,7 +89,7 @@ def decide_hold(sale: str, opened: SaleOpened) -> Sequence[object]:
     """Open a sale, and set its price aside. The caller has locked the wallet and checked that it covers the price."""
     currency = opened.offer.price.currency
     held = Transfer(wallet(opened.buyer, currency), hold(sale, currency), opened.price)
-    return (*_moved(Purpose.HOLD, [held]), opened)
+    return (*postings(Purpose.HOLD, [held]), opened)
 
 
 def decide_capture(sale: str, state: SaleState, captured: SaleCaptured) -> Sequence[object]:
@@ -108,7 +108,7 @@ def decide_capture(sale: str, state: SaleState, captured: SaleCaptured) -> Seque
     transfers = [Transfer(source, share.account, share.amount) for share in captured.shares]
     if state.held:
         transfers.append(Transfer(source, buyers, state.held - captured.price))
-    return (*_moved(Purpose.CAPTURE, transfers), captured)
+    return (*postings(Purpose.CAPTURE, transfers), captured)
 
 
 def decide_void(sale: str, state: SaleState, *, reason: VoidReason, code: str | None = None) -> Sequence[object]:
@@ -119,7 +119,7 @@ def decide_void(sale: str, state: SaleState, *, reason: VoidReason, code: str | 
         return ()
     currency = state.opened.offer.price.currency
     back = Transfer(hold(sale, currency), wallet(state.opened.buyer, currency), state.held)
-    return (*_moved(Purpose.VOID, [back]), SaleVoided(reason, code, state.opened.spending))
+    return (*postings(Purpose.VOID, [back]), SaleVoided(reason, code, state.opened.spending))
 
 
 def decide_refund(
@@ -147,7 +147,7 @@ def decide_refund(
         raise InvalidInput(f"a refund of {wanted} minor units gives nothing back", field="amount")
     buyers = wallet(state.opened.buyer, state.opened.offer.price.currency)
     transfers = [Transfer(account, buyers, part) for account, part in divide(wanted, left).items()]
-    return (*_moved(Purpose.REFUND, transfers), SaleRefunded(wanted, reason, by_curator))
+    return (*postings(Purpose.REFUND, transfers), SaleRefunded(wanted, reason, by_curator))
 
 
 def released(spending: Spending | None, price: int) -> Spending | None:
@@ -155,9 +155,3 @@ def released(spending: Spending | None, price: int) -> Spending | None:
     if spending is None or spending.amount == price:
         return None
     return replace(spending, amount=spending.amount - price)
-
-
-def _moved(purpose: Purpose, transfers: Sequence[Transfer]) -> tuple[Posted, ...]:
-    """Return the posting of transfers, none where they move nothing."""
-    posting = posted(purpose, transfers)
-    return (posting,) if posting.transfers else ()

@@ -87,4 +87,4 @@ class SaleRefunded:
 
     amount: int
     reason: RefundReason
-    by_curator: bool  # else by the seller
+    by_curator: bool  # or by the server, which has measured; else by the seller

@@ -158,7 +158,7 @@ def _breakdown(breakdown: Breakdown) -> Json:
 def terms_document(terms: Sequence[Term]) -> list[Json]:
     """Return the summands of a price or a score as `TermOutput` shows them."""
     return [
-        {"name": each.name, "weight": str(each.weight), "factor": str(each.factor), "adds": str(each.adds)}
+        {"name": each.name, "weight": f"{each.weight:f}", "factor": f"{each.factor:f}", "adds": f"{each.adds:f}"}
         for each in terms
     ]
 

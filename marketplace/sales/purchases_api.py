@@ -1,7 +1,8 @@
 """REST for purchases: buy with a quote, look at what was bought or sold, get the file and the receipt, refund."""
 
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.auth.models import User
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -19,7 +20,8 @@ from latentmas.rest.permissions import AdministerMarketplace, ScopePermission, W
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.api import metadata_of
 from marketplace.agents.errors import AgentRequired
-from marketplace.agents.queries import acting_agent
+from marketplace.agents.queries import acting_agent, owner_name
+from marketplace.ledger.own_money import check_not_own
 from marketplace.sales import queries
 from marketplace.sales.commands import Buyer, Spender, refund_sale
 from marketplace.sales.delivering import file_of
@@ -135,12 +137,15 @@ def refund(request: Request, sale_id: str) -> Response:
     curator = AdministerMarketplace().has_permission(request, None)
     if not curator and row.seller != agent:
         raise NotTheSeller("only the seller or a curator refunds a sale")
+    by_curator = curator and row.seller != agent
+    if by_curator:
+        check_not_own(row.buyer, owner_name(cast(User, request.user)))
     wanted = read(object_in(request), RefundInput)
     refund_sale(
         row.id,
         amount=wanted.get("amount"),
         reason=RefundReason(wanted["reason"]),
-        by_curator=curator and row.seller != agent,
+        by_curator=by_curator,
         metadata=metadata_of(request),
         expected=expected_version(request),
     )

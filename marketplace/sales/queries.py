@@ -39,6 +39,11 @@ def sale_of_party(sale: str, agents: Collection[str], *, curator: bool = False) 
     return row
 
 
+def sales_among(sales: Collection[str], agent: str) -> set[str]:
+    """Return which of the sales an agent has bought or sold."""
+    return set(Sale.objects.filter(Q(buyer=agent) | Q(seller=agent), id__in=sales).values_list("id", flat=True))
+
+
 def sales_of(agent: str, *, as_seller: bool = False, before: datetime | None = None, limit: int) -> Sequence[Sale]:
     """Return what an agent has bought, or sold, before a moment; the newest first."""
     rows = Sale.objects.filter(seller=agent) if as_seller else Sale.objects.filter(buyer=agent)

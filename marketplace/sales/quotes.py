@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from latentmas.protocol.commitments import new_salt
 from marketplace.agents.models import Agent
-from marketplace.pricing.commands import in_force
+from marketplace.pricing.commands import in_force, of_version
 from marketplace.pricing.configuration import Configuration
 from marketplace.pricing.formula import Asked, Breakdown, price_of
 from marketplace.sales.distribution import Share, shares_of
@@ -62,8 +62,13 @@ def quote(kind: Kind, item: str, *, version: str | None = None, delivery: Delive
         expires_at=timezone.now() + timedelta(seconds=now.configuration.quote_seconds),
         salt=new_salt(),
     )
-    shares = shares_of(made.price, offer, now.configuration, helper=None)
-    return Quoted(made, sealed(made), breakdown, shares)
+    return _quoted(made, sealed(made), now.configuration)
+
+
+def quoted_again(token: str) -> Quoted:
+    """Return a quote as it was made, from its token, whatever its age. Raises QuoteInvalid."""
+    made = opened(token)
+    return _quoted(made, token, of_version(made.configuration))
 
 
 def breakdown_of(offer: Offer, configuration: Configuration, *, tokens: int | None = None) -> Breakdown | None:
@@ -88,6 +93,11 @@ def opened(token: str) -> Quote:
         return msgspec.convert(document, Quote)
     except (signing.BadSignature, msgspec.ValidationError, ValueError) as error:
         raise QuoteInvalid("the quote was not made here, or was altered", field="quote") from error
+
+
+def _quoted(made: Quote, token: str, configuration: Configuration) -> Quoted:
+    shares = shares_of(made.price, made.offer, configuration, helper=None)
+    return Quoted(made, token, breakdown_of(made.offer, configuration), shares)
 
 
 def check_usable(made: Quote, *, buyer: str, at: datetime) -> None:

@@ -40,7 +40,7 @@ class Texts:
         kept = []
         for event in events:
             plain = {name: text.plain for name, text in texts_in(event).items() if text.plain}
-            kept.append(replace(event, **{name: self._kept(subject, text) for name, text in plain.items()}))
+            kept.append(replace(event, **{name: self.keep(subject, text) for name, text in plain.items()}))
         return kept
 
     def read(self, texts: Iterable[FreeText]) -> dict[FreeText, str]:
@@ -64,7 +64,8 @@ class Texts:
         rows.delete()
         return gone
 
-    def _kept(self, subject: str, text: str) -> FreeText:
+    def keep(self, subject: str, text: str) -> FreeText:
+        """Keep one text, and return it as an event commits to it."""
         salt = new_salt()
         known = {"commitment": commitment(text, salt=salt), "text": text, "salt": salt}
         return FreeText(commitment=self._rows().create(**known, **{self.subject: subject}).commitment)

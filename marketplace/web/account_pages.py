@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from marketplace.agents.commands import Profile, register_agent
-from marketplace.agents.queries import agents_of, owner_name, profiles_of
+from marketplace.agents.queries import agents_of, handles_of, owner_name
 from marketplace.listings.certificates import status_of
 from marketplace.listings.models import Listing, ListingMember, ListingVersion
 from marketplace.listings.models import Request as AccessRequest
@@ -78,7 +78,7 @@ def my_listings(request: HttpRequest) -> HttpResponse:
         "page": page,
         "listings": [(row, versions.get(row.id, []), requests[row.id]) for row in page],
         "agents": agents,
-        "handles": [profile.handle for profile in profiles_of(agents).values()],
+        "handles": list(handles_of(agent.id for agent in agents).values()),
     }
     return render(request, "my_listings.html", context)
 

@@ -45,7 +45,7 @@ def retention_chart(arms: Sequence[Arm]) -> SafeString:
     """Draw each arm as a bar from zero with its 95 % interval; 0 is no memory, 1 the target's own."""
     low = max(LOWEST_SHOWN, min(0.0, *(_tenth_below(arm.interval.low) for arm in arms)))
     high = min(HIGHEST_SHOWN, max(1.0, *(_tenth_above(arm.interval.high) for arm in arms)))
-    x = _scale(low, high, LABELS, WIDTH - RIGHT)
+    x = scale(low, high, LABELS, WIDTH - RIGHT)
     height = TOP + ROW * len(arms) + BOTTOM
     rows = format_html_join("", "{}", ((_bar(arm, index, x, (low, high)),) for index, arm in enumerate(arms)))
     return format_html(
@@ -98,8 +98,8 @@ def layer_chart(series: Sequence[Series]) -> SafeString:
     values = [value for each in shown for value in each.values if value is not None]
     layers = max(len(each.values) for each in shown)
     low, high = min(0.0, *map(_tenth_below, values)) if min(values) < 0 else _floor_of(values), 1.0
-    x = _scale(0, max(1, layers - 1), PLOT_LEFT, WIDTH - PLOT_RIGHT)
-    y = _scale(low, high, PLOT_HEIGHT - PLOT_BOTTOM, PLOT_TOP)
+    x = scale(0, max(1, layers - 1), PLOT_LEFT, WIDTH - PLOT_RIGHT)
+    y = scale(low, high, PLOT_HEIGHT - PLOT_BOTTOM, PLOT_TOP)
     return format_html(
         '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-labelledby="layers-t layers-d">'
         '<title id="layers-t">Fidelity of each target layer</title><desc id="layers-d">{}</desc>{}{}{}</svg>',
@@ -159,7 +159,7 @@ MINI_WIDTH, MINI_HEIGHT = 120, 14
 
 def interval_bar(interval: Interval) -> SafeString:
     """Draw one retention from 0 to 1 with its interval, for a table cell; the figure stands beside it as text."""
-    x = _scale(0, 1, 0, MINI_WIDTH)
+    x = scale(0, 1, 0, MINI_WIDTH)
     value, low, high = (x(min(1.0, max(0.0, each))) for each in _numbers(interval))
     return format_html(
         '<svg class="mini" viewBox="0 0 {w} {h}" aria-hidden="true"><rect class="track" width="{w}" height="4" y="5" '
@@ -195,7 +195,8 @@ def _ticks(low: float, high: float) -> list[float]:
     return [index * step for index in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
-def _scale(low: float, high: float, start: float, end: float) -> Scale:
+def scale(low: float, high: float, start: float, end: float) -> Scale:
+    """Return the linear map from one range onto another."""
     return lambda value: start + (value - low) / (high - low) * (end - start)
 
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from latentmas.protocol.errors import LatentMASError
 from latentmas.protocol.money import Money
 from marketplace.agents.models import MAX_DESCRIPTION, MAX_DISPLAY_NAME, MAX_HANDLE
-from marketplace.agents.queries import agents_of, profiles_of
+from marketplace.agents.queries import agents_of, handles_of
 from marketplace.curation.models import MAX_TEXT, Kind
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Request as AccessRequest
@@ -22,8 +22,8 @@ LINES = forms.Textarea(attrs={"rows": 4})
 
 def blame(form: forms.Form, error: LatentMASError) -> None:
     """Show why a command refused, beside the field at fault where the form has it."""
-    field = error.facts.get("field")
-    form.add_error(field if isinstance(field, str) and field in form.fields else None, error.message)
+    field = str(error.facts.get("field", "")).rpartition(".")[2]  # a form has the fields of its parts as its own
+    form.add_error(field if field in form.fields else None, error.message)
 
 
 class AgentForm(forms.Form):
@@ -40,8 +40,8 @@ class ActingForm(forms.Form):
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         agents = list(agents_of(user).filter(suspended=None))
-        profiles = profiles_of(agents)
-        choices = [(each.id, profiles[each.id].handle if each.id in profiles else each.id) for each in agents]
+        handles = handles_of(each.id for each in agents)
+        choices = [(each.id, handles.get(each.id, each.id)) for each in agents]
         field = self.fields["agent"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices

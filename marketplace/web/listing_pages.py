@@ -10,8 +10,7 @@ from django.shortcuts import redirect, render
 
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError, NotFound
-from marketplace.agents.models import Agent
-from marketplace.agents.queries import get_agent, owner_name, profiles_of
+from marketplace.agents.queries import get_agent, handles_of, owner_name
 from marketplace.curation.commands import report_listing
 from marketplace.curation.models import Kind
 from marketplace.listings import lifecycle_commands as commands
@@ -57,8 +56,8 @@ def access_requests(request: HttpRequest, listing_id: str) -> HttpResponse:
         else:
             return redirect("access-requests", row.id)
     members = ListingMember.objects.filter(listing_id=row.id, request__isnull=False).order_by("changed_at", "agent")
-    profiles = profiles_of(list(Agent.objects.filter(id__in=[member.agent for member in members])))
-    named = [(each, profiles[each.agent].handle if each.agent in profiles else each.agent) for each in members]
+    handles = handles_of(member.agent for member in members)
+    named = [(each, handles.get(each.agent, each.agent)) for each in members]
     return render(request, "access_requests.html", {"row": row, "members": named, "form": form})
 
 

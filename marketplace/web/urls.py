@@ -3,9 +3,21 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import path
 
-from marketplace.web import account_pages, listing_pages, selling_pages, views
+from marketplace.artefacts.outputs import PATHS
+from marketplace.web import (
+    account_pages,
+    buying_pages,
+    listing_pages,
+    market_pages,
+    purchase_pages,
+    seller_pages,
+    selling_pages,
+    views,
+    wallet_pages,
+)
 
 LISTING = "w-matrices/<str:listing_id>"
+PURCHASE = "my/purchases/<str:sale_id>"
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -20,4 +32,22 @@ urlpatterns = [
     path(f"{LISTING}/ask", listing_pages.ask, name="ask-access"),
     path(f"{LISTING}/access-requests", listing_pages.access_requests, name="access-requests"),
     path(f"{LISTING}/report", listing_pages.report, name="report-listing"),
+    path("market", market_pages.market, name="market"),
+    *(
+        path(f"{name}/<str:artefact_id>", market_pages.artefact, {"kind": kind}, name=f"{name}-page")
+        for kind, name in PATHS.items()
+    ),
+    path("sellers/<str:agent_id>", seller_pages.seller, name="seller"),
+    path("buy/<str:kind>/<str:item>", buying_pages.ask_price, name="buy"),
+    path("my/purchases", purchase_pages.purchases, name="my-purchases"),
+    path("my/purchases/new", buying_pages.confirm, name="confirm-purchase"),
+    path("my/sales", purchase_pages.sold, name="my-sales"),
+    path(PURCHASE, purchase_pages.purchase, name="my-purchase"),
+    path(f"{PURCHASE}/file", purchase_pages.file, name="my-purchase-file"),
+    path(f"{PURCHASE}/receipt", purchase_pages.receipt, name="my-purchase-receipt"),
+    path("my/wallet", wallet_pages.wallet, name="my-wallet"),
+    path("my/wallet/statement", wallet_pages.statement, name="my-statement"),
+    path("my/wallet/top-ups", wallet_pages.top_up, name="my-top-up"),
+    path("my/wallet/payouts", wallet_pages.payout, name="my-payout"),
+    path("my/wallet/payouts/<str:payout_id>/cancel", wallet_pages.cancel, name="cancel-payout"),
 ]

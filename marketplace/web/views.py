@@ -25,6 +25,7 @@ from latentmas.protocol.quality import (
 from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.parameters import read
+from marketplace.agents.queries import handles_of
 from marketplace.listings import inputs, queries
 from marketplace.listings.certificates import (
     quality_of,
@@ -36,12 +37,15 @@ from marketplace.listings.certificates import (
 )
 from marketplace.listings.errors import ListingIsQuarantined
 from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.models import ListingVersion
+from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
 from marketplace.listings.visibility import belongs, viewer_of
+from marketplace.sales.goods import Kind
+from marketplace.web.buying_pages import buying
 from marketplace.web.charts import Arm, Series, layer_chart, retention_chart
 from marketplace.web.heat_table import COLUMNS, heat_table, table_of
+from marketplace.web.mistakes import mistake_in
 
 ROWS = 25
 
@@ -54,10 +58,8 @@ def home(request: HttpRequest) -> HttpResponse:
     offers, mistake = queries.browse(queries.Filters(), at=now).none(), ""
     try:
         offers = queries.browse(inputs.filters_from(read(given, inputs.FiltersInput)), at=now)
-    except ValidationError as error:
-        mistake = "; ".join(f"{name}: {' '.join(map(str, why))}" for name, why in _details(error))
-    except LatentMASError as error:
-        mistake = error.message
+    except (ValidationError, LatentMASError) as error:
+        mistake = mistake_in(error)
     page = Paginator(offers, ROWS).get_page(request.GET.get("page"))
     sources, targets = queries.models_on_offer()
     totals = statistics(at=now)
@@ -67,7 +69,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "mistake": mistake,
         "given": given,
         "filtered": any(given.values()),
-        "query": _without_page(request),
+        "query": without_page(request),
         "totals": totals,
         "certified": sum(totals.by_tier.values()),
         "models": len({*sources, *targets}),
@@ -103,7 +105,21 @@ def listing(request: HttpRequest, listing_id: str) -> HttpResponse:
     context["may_ask"] = row.access == Access.GATED and not belongs(row.id, viewer)
     # The proof of a private listing's certificate shows nobody its event.
     context["provable"] = shown is not None and shown.offered and shown.access != Access.PRIVATE and shown.tier_at(now)
-    return render(request, "listing.html", context | (_figures_of(shown, at=now) if shown else {}))
+    context["seller_handle"] = handles_of([row.seller]).get(row.seller)
+    if shown is not None:
+        context |= _figures_of(shown, at=now) | _price_of(request, row, shown)
+    return render(request, "listing.html", context)
+
+
+def _price_of(request: HttpRequest, row: Listing, shown: ListingVersion) -> dict[str, Any]:
+    """Return whether the visitor need not pay for a version, and else what the page needs to sell it."""
+    if row.price_amount == 0:
+        return {"downloadable": True}
+    try:
+        queries.obtainable_version(row.id, shown.version, viewer_of(request))
+    except LatentMASError:
+        return {"downloadable": False} | buying(request, Kind.W_MATRIX, row.id, version=shown.version)
+    return {"downloadable": True}
 
 
 def _figures_of(row: ListingVersion, *, at: datetime) -> dict[str, Any]:
@@ -168,12 +184,8 @@ def _series_of(layers: tuple[LayerFidelity, ...]) -> list[Series]:
     ]
 
 
-def _details(error: ValidationError) -> list[tuple[str, list[object]]]:
-    detail = error.detail
-    return [(name, list(why)) for name, why in detail.items()] if isinstance(detail, dict) else [("", list(detail))]
-
-
-def _without_page(request: HttpRequest) -> str:
+def without_page(request: HttpRequest) -> str:
+    """Return the query of an address without the number of its page."""
     query = request.GET.copy()
     query.pop("page", None)
     return query.urlencode()

@@ -22,6 +22,7 @@ from schemathesis.generation.case import Case
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from kvcache.server.payloads import Given, to_file
+from latentmas.events import store
 from latentmas.events.types import Metadata
 from latentmas.jobs.commands import start
 from latentmas.protocol.money import Money
@@ -36,6 +37,10 @@ from marketplace.agents.queries import get_agent
 from marketplace.artefacts.commands import withdraw
 from marketplace.artefacts.outputs import PATHS
 from marketplace.certification.commands import open_rotation
+from marketplace.claims.acceptance_aggregate import ACCEPTANCE
+from marketplace.claims.acceptance_events import AcceptanceRequested, Promise
+from marketplace.claims.commands import open_dispute
+from marketplace.claims.events import DisputeKind
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
 from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.listings.lifecycle_events import Access
@@ -44,6 +49,7 @@ from marketplace.reputation.review_commands import write_review
 from marketplace.sales.commands import Buyer
 from marketplace.sales.goods import Delivery, Kind
 from marketplace.sales.purchasing import buy
+from marketplace.sales.queries import sale_of_party
 from marketplace.sales.quotes import quote as quoted
 from marketplace.sales.quotes import sealed
 from tests.marketplace import sample
@@ -64,6 +70,7 @@ WEBHOOK = {"url": "https://hooks.example/latentmas", "types": ["agent.registered
 LOCAL: dict[str, Any] = {"SERVER_NAME": "localhost"}  # allowed outside tests, too
 PAYOUT = {"amount": 10, "currency": "USD", "destination": "DE02 1203 0000 0000 2020 51"}
 TOP_UP = {"amount": 10, "currency": "USD", "gateway": "manual"}
+FREE, PRICE = Money(0, "USD"), Money(100, "USD")
 UPLOADED = b"a file that is no W-Matrix"
 # Where the version is that `If-Match` is about, by how its address begins.
 VERSIONED = (
@@ -73,10 +80,11 @@ VERSIONED = (
     "/api/webhooks/{webhook_id}",
     "/api/purchases/{sale_id}",
     "/api/reviews/{review_id}",
+    "/api/disputes/{dispute_id}",
     *(f"/api/{path}/{{artefact_id}}" for path in PATHS.values()),
 )
 SOLD = "1f0b1b5e-0000-4000-8000-000000000001"  # the listing in the example of a quote, of somebody else
-PURCHASE = "7d0c2a4e-0000-4000-8000-000000000001"  # the one in the example of a review
+PURCHASE = "7d0c2a4e-0000-4000-8000-000000000001"  # the one in the examples of a review and of a dispute
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,8 @@ def stocked() -> Stock:
     places = _places(Client(headers=headers, **LOCAL), agent, file.getvalue(), snapshot)
     places |= {"token_id": (token.id,), "agent_id": (agent, guest)}
     places["sale_id"] = _sales(agent, guest, file.getvalue())
+    places["dispute_id"] = _disputed(agent, guest, file.getvalue())
+    places["acceptance_id"] = _named(agent, guest)
     places["review_id"] = _reviewed(places["sale_id"][1], guest)
     fields = {
         "source_model": (sample.SOURCE, "gpt-4"),
@@ -167,13 +177,31 @@ def _places(client: Client, agent: str, file: bytes, snapshot: bytes) -> dict[st
 def _sales(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
     """Let the agent buy from the guest, and the guest from the agent; return the sales."""
     mine = _listing(agent, file)
-    _listing(guest, file, listing_id=SOLD)
+    _listing(guest, file, listing_id=SOLD, price=PRICE)
     return _bought(SOLD, agent, sale=PURCHASE), _bought(mine, guest, sale=str(uuid4()))
 
 
 def _bought(listing: str, buyer: str, *, sale: str) -> str:
     made = quoted(Kind.W_MATRIX, listing, delivery=Delivery(), buyer=buyer)
     return buy(sealed(replace(made.quote, id=sale)), buyer=Buyer(buyer), metadata=BY)[0]
+
+
+def _disputed(agent: str, guest: str, file: bytes) -> tuple[str, ...]:
+    """Let the agent dispute another purchase from the guest."""
+    sale = _bought(_listing(guest, file, price=PRICE), agent, sale=str(uuid4()))
+    row, kind = sale_of_party(sale, [agent]), DisputeKind.OTHER
+    open_dispute(row, agent=agent, kind=kind, text="a test", at=timezone.now(), metadata=BY)
+    return (sale,)
+
+
+def _named(agent: str, guest: str) -> tuple[str, ...]:
+    """Record that the agent has named texts, as if both models ran here."""
+    promise = Promise("tokens-known", 256, "0.7300")
+    texts = (f"sha256:{'0' * 64}",) * 8
+    requested = AcceptanceRequested(agent, guest, SOLD, "1.0.0", "USD", promise, timezone.now(), texts)
+    identifier = str(uuid4())
+    store.append(store.New(ACCEPTANCE.stream(identifier), [requested]), metadata=BY)
+    return (identifier,)
 
 
 def _reviewed(sale: str, buyer: str) -> tuple[str, ...]:
@@ -205,9 +233,9 @@ def _artefacts(client: Client, agent: str, memory_id: str) -> Iterator[str]:
     yield withdrawn
 
 
-def _listing(agent: str, file: bytes, *, listing_id: str | None = None) -> str:
+def _listing(agent: str, file: bytes, *, listing_id: str | None = None, price: Money = FREE) -> str:
     """Return a listing of the agent's that is certified today."""
-    created = sample.listing_created(seller=agent, listing_id=listing_id or str(uuid4()))
+    created = sample.listing_created(seller=agent, listing_id=listing_id or str(uuid4()), price=price)
     create_listing(created, metadata=BY)
     sample.publish(created.listing_id, quality=sample.with_suite(), content=file, unified_dimension=UNIFIED)
     certify_version(created.listing_id, version="1.0.0", at=timezone.now(), metadata=BY)

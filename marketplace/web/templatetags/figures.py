@@ -6,10 +6,11 @@ from django.utils.safestring import SafeString
 from latentmas.protocol.quality import Interval
 from marketplace.listings.models import Listing
 from marketplace.web.charts import interval_bar
+from marketplace.web.items import address_of
+from marketplace.web.money_text import MINUS, amount_text
 
 register = template.Library()
 UNITS = ("B", "KB", "MB", "GB", "TB")
-MINUS = "\N{MINUS SIGN}"
 
 
 @register.filter
@@ -53,7 +54,13 @@ def ends(interval: Interval | None) -> str:
 @register.filter
 def money(amount: int, currency: str) -> str:
     """Return minor units as a price, and "free" for 0."""
-    return f"{amount // 100}.{amount % 100:02d} {currency}" if amount else "free"
+    return funds(amount, currency) if amount else "free"
+
+
+@register.filter
+def funds(amount: int, currency: str) -> str:
+    """Return minor units as what an account holds or moves, below zero with a true minus sign."""
+    return f"{amount_text(amount)} {currency}"
 
 
 @register.filter
@@ -66,6 +73,30 @@ def short(digest: str | None) -> str:
 def named(people: dict[str, str], actor: str) -> str:
     """Return the name of an actor, or the actor itself if no name is known."""
     return people.get(actor, actor)
+
+
+@register.filter
+def points(basis_points: int) -> str:
+    """Return basis points as per cent: 12.5 %."""
+    return f"{basis_points / 100:g} %"
+
+
+@register.simple_tag
+def item_url(kind: str, item: str) -> str:
+    """Return the address of an item's page, whatever its kind."""
+    return address_of(kind, item)
+
+
+@register.filter
+def split_stream(stream: str) -> list[str]:
+    """Return what a stream is of, and its id."""
+    return list(stream.partition("/")[::2])
+
+
+@register.filter
+def of_key(mapping: dict[str, object], key: str) -> object:
+    """Return what a mapping has for a key, or None."""
+    return mapping.get(key)
 
 
 @register.simple_tag

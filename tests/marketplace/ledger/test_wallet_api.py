@@ -46,7 +46,9 @@ def test_a_wallet_shows_what_it_holds_and_what_is_set_aside(reader, seller, move
     answer = reader.get(WALLET)
     assert answer.json() == {
         "agent_id": seller,
-        "wallets": [{"currency": "USD", "balance": usd(600), "held": usd(150), "paying_out": usd(200)}],
+        "wallets": [
+            {"currency": "USD", "balance": usd(600), "held": usd(150), "disputed": usd(0), "paying_out": usd(200)}
+        ],
     }
     assert answer["Cache-Control"] == "private, no-store"
 

@@ -17,8 +17,9 @@ from marketplace.agents.commands import suspend_agent
 from marketplace.agents.events import SuspensionReason
 from marketplace.ledger.accounts import gateway, payout
 from marketplace.ledger.balances import balance_of
+from marketplace.ledger.errors import OwnMoney
 from marketplace.payments.by_hand import charge_back_top_up
-from marketplace.payments.errors import NegativeBalance, OwnMoney
+from marketplace.payments.errors import NegativeBalance
 from marketplace.payments.models import PaymentText, Payout, TopUp
 from marketplace.payments.payout_commands import approve_payout, erase_payout_texts, mark_paid, refuse_payout
 from tests.marketplace import sample

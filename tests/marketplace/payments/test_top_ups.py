@@ -13,8 +13,8 @@ from latentmas.protocol.money import Money
 from latentmas.rest.scopes import TOP_UPS_WRITE, WALLET_READ
 from marketplace.ledger.accounts import gateway
 from marketplace.ledger.balances import balance_of
+from marketplace.ledger.errors import OwnMoney
 from marketplace.payments.by_hand import charge_back_top_up, credit_top_up, fail_top_up, top_up_by_hand
-from marketplace.payments.errors import OwnMoney
 from marketplace.payments.models import PaymentText, TopUp
 from marketplace.payments.top_up_commands import MAX_AMOUNT
 from tests.marketplace.conftest import client_of

@@ -10,7 +10,7 @@ from latentmas.events.rebuilding import check, chosen
 from latentmas.protocol.quality import Interval
 from marketplace.artefacts.commands import quarantine, release
 from marketplace.listings.commands import certify_version, create_listing, revoke_certificate
-from marketplace.listings.lifecycle_commands import transfer_listing, yank_version
+from marketplace.listings.lifecycle_commands import By, accept_transfer, offer_transfer, yank_version
 from marketplace.reputation.models import AgentRecord, CountedSale
 from marketplace.reputation.queries import standing_of
 from marketplace.reputation.review_commands import change_review, remove_review, write_review
@@ -93,7 +93,8 @@ def test_a_listing_that_is_handed_over_takes_no_reputation_with_it(
 ) -> None:
     other, _ = other_agent("bea")
     listing = _measured(seller, 0.97)
-    transfer_listing(listing, to=other, by=CURATOR)
+    offer_transfer(listing, to=other, by=CURATOR)
+    accept_transfer(listing, by=By(other, METADATA))
     assert (counters(seller), counters(other)) == ((1, 1, 950_000), (0, 0, 0))
     sample.publish(listing, "1.1.0", quality=sample.functional(0.9))
     assert (counters(seller), counters(other)) == ((1, 1, 950_000), (0, 1, 880_000))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from latentmas.events import store
@@ -175,6 +176,15 @@ def test_erased_texts_leave_the_rating(critic: Client, sale: str) -> None:
     erase_review_texts(sale, metadata=TEST)
     assert (critic.get(url).json()["text"], critic.get(url).json()["rating"]) == ("(erased)", 4)
     assert not ReviewText.objects.exists()
+
+
+def test_the_command_erases_what_was_written(critic: Client, sale: str, capsys: pytest.CaptureFixture[str]) -> None:
+    write(critic, sale)
+    call_command("erase_review_texts", sale)
+    assert capsys.readouterr().out == "1 texts are erased\n"
+    assert not ReviewText.objects.exists()
+    with pytest.raises(CommandError, match="no such review"):
+        call_command("erase_review_texts", "nothing")
 
 
 def test_reviews_are_listed_newest_first_by_seller_and_item(

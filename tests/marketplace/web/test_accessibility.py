@@ -10,6 +10,7 @@ import marketplace.web
 from marketplace.listings.lifecycle_commands import By, change_access, request_access
 from marketplace.listings.lifecycle_events import Access
 from tests.marketplace import sample
+from tests.marketplace.web.selling import bought
 
 pytestmark = pytest.mark.django_db
 UNLABELLED = ("hidden", "submit")
@@ -47,8 +48,21 @@ class Outline(HTMLParser):
 def listing(registry, seller, other_agent):
     listing = sample.make_listing(seller=seller)
     change_access(listing, access=Access.GATED, by=sample.CURATOR)
-    request_access(listing, message="Please.", by=By(other_agent("bea")[0], sample.METADATA))
+    request_access(listing, message="Please.", by=By(other_agent("rosa")[0], sample.METADATA))
     return listing
+
+
+@pytest.fixture
+def shop(seller, bea, memory):
+    return {"seller": seller, "memory": memory, "sale": bought(bea, memory)}
+
+
+def test_the_quote_can_be_read_and_confirmed_by_everybody(buying, bea, memory):
+    page = Outline()
+    page.feed(buying.post(f"/buy/memory/{memory}", {"agent": bea, "form": "compressed"}).content.decode())
+    assert page.headings == 1
+    assert page.inline == []
+    assert [field for field in page.fields if field not in page.labelled] == []
 
 
 @pytest.mark.parametrize(
@@ -57,10 +71,16 @@ def listing(registry, seller, other_agent):
         *(("client", path) for path in ("/", "/sign-up", "/log-in", "/w-matrices/{}")),
         *(("browser", path) for path in ("/my/listings", "/my/listings/new", "/my/agents/new")),
         *(("browser", f"/w-matrices/{{}}/{path}") for path in ("ask", "access-requests", "report")),
+        *(
+            ("client", path)
+            for path in ("/market", "/market?kind=embedding", "/memories/{memory}", "/sellers/{seller}")
+        ),
+        *(("buying", f"/{path}") for path in ("memories/{memory}", "buy/memory/{memory}", "my/purchases/{sale}")),
+        *(("buying", f"/my/{path}") for path in ("purchases", "sales", "wallet")),
     ],
 )
-def test_a_page_can_be_read_and_filled_in_by_everybody(request, who, path, listing):
-    answer = request.getfixturevalue(who).get(path.format(listing))
+def test_a_page_can_be_read_and_filled_in_by_everybody(request, who, path, listing, shop):
+    answer = request.getfixturevalue(who).get(path.format(listing, **shop))
     assert answer.status_code == 200
     page = Outline()
     page.feed(answer.content.decode())
