@@ -32,6 +32,8 @@ os.environ |= {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION":
 hypothesis.settings.register_profile("patient", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("patient")
 
+RECURSION_LIMIT = sys.getrecursionlimit()
+
 DATABASE = {"db", "transactional_db", "live_server", "django_db_setup"}
 THREADS = pytest.StashKey[int]()  # torch's own number of them
 
@@ -91,6 +93,12 @@ def _log_can_be_flushed(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if transactional:
         triggers.remove(connection)
+
+
+@pytest.fixture(autouse=True)
+def _bounded_recursion() -> None:
+    """Undo what a library for signing payments does on import: with its limit, nested JSON overflows the C stack."""
+    sys.setrecursionlimit(RECURSION_LIMIT)
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,13 @@ COMPUTING = {
     "latentmas_kv_cache_align",
     "latentmas_vectors_align",
     "w_matrices_verify",
+    "quotes_create",  # a quote is a signed token, of which nothing is kept until it is used, once
+    "memories_quote",
+    "reasoning_chains_quote",
+    "long_term_memories_quote",
+    "long_term_memories_select",
+    "embeddings_quote",
+    "payments_stripe_webhook",  # Stripe has no account, and each of its messages counts once
     "log_cosignatures",  # a witness has no account, and the same signature is kept once
 }
 

@@ -23,7 +23,7 @@ from latentmas.transparency.models import SigningKey
 from marketplace.agents.commands import Profile, register_agent
 from marketplace.artefacts.commands import withdraw
 from marketplace.ledger.models import LedgerTransfer
-from marketplace.listings.lifecycle_commands import By, transfer_listing
+from marketplace.listings.lifecycle_commands import By, accept_transfer, offer_transfer
 from marketplace.sales.models import Sale
 from tests.marketplace.artefacts.sample import screen
 from tests.marketplace.artefacts.selling import FILE, OFFER, kept, post, uploaded
@@ -148,7 +148,8 @@ def test_a_memory_is_delivered_aligned(raw, bea, mapped):
 
 def test_the_owner_of_the_w_matrix_earns_a_share(raw, bea, mapped, other_agent):
     owner, _ = other_agent("wanda")
-    transfer_listing(mapped, to=owner, by=By(None, METADATA))
+    offer_transfer(mapped, to=owner, by=By(None, METADATA))
+    accept_transfer(mapped, by=By(owner, METADATA))
     purchase = used(bea, raw, form="aligned", target_model=TARGET).json()
     (share,) = [each for each in purchase["shares"] if each["recipient"] == "helper"]
     assert (share["agent"], share["item"], share["amount"]) == (owner, mapped, purchase["price"]["amount"] // 10)
