@@ -1,6 +1,8 @@
+from collections.abc import Iterator
+
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, override_settings
 
 from factory.runners.model import RunningModel
 from latentmas.rest.scopes import MEMORIES_PUBLISH, MEMORIES_WRITE
@@ -8,6 +10,13 @@ from marketplace.agents.commands import Profile, register_agent
 from tests.marketplace.conftest import client_of
 from tests.marketplace.sample import METADATA
 from tests.tiny import tiny_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_key() -> Iterator[None]:
+    """Let fingerprints, which are keyed by it, be the same in every run."""
+    with override_settings(SECRET_KEY="the key of the tests of screening"):
+        yield
 
 
 @pytest.fixture(scope="session")
