@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from marketplace.agents.aggregate import AGENT
 from marketplace.agents.events import (
@@ -19,7 +20,6 @@ from marketplace.agents.events import (
 from marketplace.agents.models import Agent
 
 STREAM_PREFIX = AGENT.stream("")
-COLUMNS = [field.name for field in Agent._meta.concrete_fields if not field.primary_key]
 
 
 @projector(
@@ -39,12 +39,10 @@ COLUMNS = [field.name for field in Agent._meta.concrete_fields if not field.prim
 def project_agents(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' agents, apply the events in order, write the rows."""
     ids = sorted({_agent_id(event) for event in events})
-    rows = {row.id: row for row in Agent.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    rows = locked(Agent, ids)
     for event in events:
         _apply(event, rows)
-    Agent.objects.bulk_create(
-        [rows[each] for each in ids], update_conflicts=True, unique_fields=["id"], update_fields=COLUMNS
-    )
+    upsert(Agent, rows.values())
 
 
 def _apply(event: Envelope, rows: dict[str, Agent]) -> None:

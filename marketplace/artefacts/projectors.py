@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from latentmas.protocol.versions import parse_version
 from marketplace.artefacts import events as made
 from marketplace.artefacts.aggregate import ARTEFACT
 from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactSegment, ArtefactVersion, Screening
 from marketplace.artefacts.texts import TEXTS
-from marketplace.listings.projectors import upsert
 from marketplace.texts.erasable import Shown, erase, show
 
 PREFIX = ARTEFACT.stream("")
@@ -34,7 +34,7 @@ HANDLED = (
 def project_artefacts(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' artefacts, apply the events in order, write the rows."""
     ids = sorted({artefact_id_of(event) for event in events})
-    artefacts = {row.id: row for row in Artefact.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    artefacts = locked(Artefact, ids)
     versions = {row.id: row for row in ArtefactVersion.objects.filter(artefact_id__in=ids).order_by("id")}
     texts = TEXTS.read_of([event.data for event in events])
     for event in events:

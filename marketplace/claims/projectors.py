@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from marketplace.claims import acceptance_aggregate, aggregate
 from marketplace.claims.acceptance_aggregate import ACCEPTANCE, AcceptanceState
@@ -18,23 +19,18 @@ from marketplace.claims.aggregate import DISPUTE, DisputeState
 from marketplace.claims.events import DisputeAnswered, DisputeOpened, DisputeResolved, DisputeWithdrawn
 from marketplace.claims.models import Acceptance, Dispute
 
-DISPUTE_COLUMNS = [column.name for column in Dispute._meta.concrete_fields if not column.primary_key]
-ACCEPTANCE_COLUMNS = [column.name for column in Acceptance._meta.concrete_fields if not column.primary_key]
-
 
 @projector(writes=[Dispute], handles=[DisputeOpened, DisputeAnswered, DisputeResolved, DisputeWithdrawn])
 def project_disputes(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' disputes, apply the events in order, write the rows."""
     ids = sorted({dispute_of(event.stream) for event in events})
-    rows = {row.id: row for row in Dispute.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    rows = locked(Dispute, ids)
     for event in events:
         identifier = dispute_of(event.stream)
         if isinstance(event.data, DisputeOpened):
             rows[identifier] = _opened(identifier, event)
         _apply(event, rows[identifier])
-    Dispute.objects.bulk_create(
-        [rows[each] for each in ids], update_conflicts=True, unique_fields=["id"], update_fields=DISPUTE_COLUMNS
-    )
+    upsert(Dispute, rows.values())
 
 
 @projector(
@@ -44,15 +40,13 @@ def project_disputes(events: Sequence[Envelope]) -> None:
 def project_acceptances(events: Sequence[Envelope]) -> None:
     """The same for acceptances."""
     ids = sorted({acceptance_of(event.stream) for event in events})
-    rows = {row.id: row for row in Acceptance.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    rows = locked(Acceptance, ids)
     for event in events:
         identifier = acceptance_of(event.stream)
         if isinstance(event.data, AcceptanceRequested):
             rows[identifier] = _requested(identifier, event)
         _apply_to_acceptance(event, rows[identifier])
-    Acceptance.objects.bulk_create(
-        [rows[each] for each in ids], update_conflicts=True, unique_fields=["id"], update_fields=ACCEPTANCE_COLUMNS
-    )
+    upsert(Acceptance, rows.values())
 
 
 def dispute_of(stream: str) -> str:

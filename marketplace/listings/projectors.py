@@ -4,12 +4,11 @@ Texts of persons are copied from the table that they are erased from; see `texts
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
 
 import msgspec
-from django.db.models import Model
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from latentmas.protocol.versions import parse_version
 from marketplace.listings.aggregate import LISTING
@@ -29,7 +28,6 @@ from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.texts import read_of
 from marketplace.texts.erasable import Shown, show
 
-M = TypeVar("M", bound=Model)
 STREAM_PREFIX = LISTING.stream("")
 CERTIFICATION = (VersionMeasured, VersionCertified, VersionRefused, CertificateRevoked, VersionRecertified)
 
@@ -41,8 +39,7 @@ CERTIFICATION = (VersionMeasured, VersionCertified, VersionRefused, CertificateR
 def project_listings(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' listings, apply the events in order, write the rows."""
     ids = sorted({listing_id_of(event) for event in events})
-    rows = Listing.objects.select_for_update().filter(id__in=ids).order_by("id")
-    listings = {listing.id: listing for listing in rows}
+    listings = locked(Listing, ids)
     versions = {each.id: each for each in ListingVersion.objects.filter(listing_id__in=ids).order_by("id")}
     texts = read_of([event.data for event in events])
     for event in events:
@@ -158,15 +155,6 @@ def _show_newest(listing: Listing, versions: Iterable[ListingVersion]) -> None:
     aligned, top1 = ((quality.get(name) or {}).get(part) or {} for name, part in FIGURES)
     listing.retention, listing.retention_low, listing.retention_high = map(aligned.get, INTERVAL)
     listing.top1, listing.top1_low, listing.top1_high = map(top1.get, INTERVAL)
-
-
-def upsert(model: type[M], rows: Iterable[M]) -> None:
-    model._default_manager.bulk_create(
-        sorted(rows, key=lambda row: str(row.pk)),
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=[field.name for field in model._meta.concrete_fields if not field.primary_key],
-    )
 
 
 def listing_id_of(event: Envelope) -> str:

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from marketplace.payments import events, payout_aggregate, payout_events, top_up_aggregate
 from marketplace.payments.models import Payout, TopUp
 from marketplace.payments.payout_aggregate import PAYOUT, PayoutState, PayoutStatus
 from marketplace.payments.top_up_aggregate import TOP_UP, TopUpState, TopUpStatus
-
-TOP_UP_COLUMNS = [field.name for field in TopUp._meta.concrete_fields if not field.primary_key]
-PAYOUT_COLUMNS = [field.name for field in Payout._meta.concrete_fields if not field.primary_key]
 
 
 @projector(
@@ -29,7 +27,7 @@ PAYOUT_COLUMNS = [field.name for field in Payout._meta.concrete_fields if not fi
 def project_top_ups(recorded: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' top-ups, let the aggregate change them in order, write them."""
     ids = sorted({top_up_id_of(event.stream) for event in recorded})
-    rows = {row.id: row for row in TopUp.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    rows = locked(TopUp, ids)
     for event in recorded:
         identifier = top_up_id_of(event.stream)
         if isinstance(wanted := event.data, events.TopUpRequested):
@@ -43,9 +41,7 @@ def project_top_ups(recorded: Sequence[Envelope]) -> None:
                 requested_at=event.recorded_at,
             )
         _change_top_up(rows[identifier], event)
-    TopUp.objects.bulk_create(
-        [rows[each] for each in ids], update_conflicts=True, unique_fields=["id"], update_fields=TOP_UP_COLUMNS
-    )
+    upsert(TopUp, rows.values())
 
 
 @projector(
@@ -61,7 +57,7 @@ def project_top_ups(recorded: Sequence[Envelope]) -> None:
 def project_payouts(recorded: Sequence[Envelope]) -> None:
     """The same for payouts."""
     ids = sorted({payout_id_of(event.stream) for event in recorded})
-    rows = {row.id: row for row in Payout.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    rows = locked(Payout, ids)
     for event in recorded:
         identifier = payout_id_of(event.stream)
         if isinstance(wanted := event.data, payout_events.PayoutRequested):
@@ -77,9 +73,7 @@ def project_payouts(recorded: Sequence[Envelope]) -> None:
         row = rows[identifier]
         row.status = payout_aggregate.evolve(PayoutState(status=PayoutStatus(row.status)), event).status.value
         row.stream_version, row.updated_at = event.version, event.recorded_at
-    Payout.objects.bulk_create(
-        [rows[each] for each in ids], update_conflicts=True, unique_fields=["id"], update_fields=PAYOUT_COLUMNS
-    )
+    upsert(Payout, rows.values())
 
 
 def top_up_id_of(stream: str) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
-from marketplace.listings.projectors import upsert
 from marketplace.reputation.bonus_aggregate import BONUS
 from marketplace.reputation.bonus_events import BonusFundFilled, BonusGranted, BonusTakenBack
 from marketplace.reputation.models import Bonus, BonusFilling
@@ -17,8 +17,7 @@ PREFIX = BONUS.stream("")
 @projector(writes=[Bonus], handles=[BonusGranted, BonusTakenBack])
 def project_bonuses(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' bonuses, apply the events in order, write the rows."""
-    ids = sorted({event.stream.removeprefix(PREFIX) for event in events})
-    rows = {row.id: row for row in Bonus.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    rows = locked(Bonus, {event.stream.removeprefix(PREFIX) for event in events})
     for event in events:
         identifier = event.stream.removeprefix(PREFIX)
         match event.data:

@@ -7,12 +7,12 @@ over takes no reputation with it. What is in quarantine counts for nothing until
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from latentmas.protocol.quality import MEASURED, Interval, Quality
 from marketplace.artefacts import events as artefacts
 from marketplace.listings import certification_events, lifecycle_events
 from marketplace.listings import events as listings
-from marketplace.listings.projectors import upsert
 from marketplace.reputation.credit import MILLION
 from marketplace.reputation.models import CountedItem, CountedVersion
 
@@ -36,7 +36,7 @@ ITEM_EVENTS = (
 def count_items(events: Sequence[Envelope]) -> Changes:
     """Lock and read the rows of the events' items, apply the events in order, write the rows; return what changed."""
     streams = sorted({event.stream for event in events})
-    items = {row.id: row for row in CountedItem.objects.select_for_update().filter(id__in=streams).order_by("id")}
+    items = locked(CountedItem, streams)
     versions: dict[str, dict[str, CountedVersion]] = {stream: {} for stream in streams}
     for row in CountedVersion.objects.filter(item__in=streams):
         versions[row.item][row.id] = row

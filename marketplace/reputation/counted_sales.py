@@ -6,10 +6,10 @@ goes back and forth make a reputation.
 
 from collections.abc import Sequence
 
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from marketplace.ledger.accounts import platform
 from marketplace.ledger.events import Posted, Purpose
-from marketplace.listings.projectors import upsert
 from marketplace.reputation.counted_items import Changes, add_difference
 from marketplace.reputation.models import CountedSale
 from marketplace.reputation.review_aggregate import REVIEW
@@ -30,9 +30,7 @@ def count_sales(events: Sequence[Envelope]) -> Changes:
         return changes
     # A review or a refund is recorded after its sale was opened, so of a sale that opens there is no row to read.
     new = {_sale_of(event) for event in wanted if isinstance(event.data, SaleOpened)}
-    ids = sorted({_sale_of(event) for event in wanted})
-    known = CountedSale.objects.select_for_update().filter(id__in=ids).order_by("id") if set(ids) - new else ()
-    rows = {row.id: row for row in known}
+    rows = locked(CountedSale, {_sale_of(event) for event in wanted} - new)
     for event in wanted:
         row = rows.setdefault(_sale_of(event), CountedSale(id=_sale_of(event)))
         before = _counted(row)

@@ -2,11 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
-
-from django.db import connection
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import add
 from latentmas.events.types import Envelope
 from marketplace.configurations.rows import insert_versions
 from marketplace.ledger.accounts import agent_of, currency_of
@@ -28,16 +26,6 @@ from marketplace.reputation.models import (
 from marketplace.sales.events import SaleCaptured
 
 COUNTERS = ("created", "measured", "quality", "sold", "reviews", "ratings")
-# One statement a batch, rows in the order of their names: two writers that touch the same ones queue up.
-COUNT = f"""
-INSERT INTO reputation_agentrecord (agent, {", ".join(COUNTERS)}) VALUES {{}}
-ON CONFLICT (agent) DO UPDATE SET
-{", ".join(f"{name} = reputation_agentrecord.{name} + excluded.{name}" for name in COUNTERS)}
-"""  # noqa: S608 - the names are constants
-EARN = """
-INSERT INTO reputation_agentrevenue (id, agent, currency, amount) VALUES {}
-ON CONFLICT (id) DO UPDATE SET amount = reputation_agentrevenue.amount + excluded.amount
-"""
 
 
 @projector(
@@ -50,12 +38,10 @@ def project_records(events: Sequence[Envelope]) -> None:
     for types, count in ((ITEM_EVENTS, count_items), (SALE_EVENTS, count_sales)):
         if its := [event for event in events if isinstance(event.data, types)]:  # a purchase asks nothing about items
             changes.update(count(its))  # adds
-    values: list[str | int] = []
-    agents = groupby(sorted(changes.items()), key=lambda change: change[0][0])
-    for agent, counted in agents:
-        by_column = {column: amount for (_, column), amount in counted}
-        values += [agent, *(by_column.get(name, 0) for name in COUNTERS)]
-    _execute(COUNT, values, columns=1 + len(COUNTERS))
+    records: dict[str, AgentRecord] = {}
+    for (agent, column), amount in changes.items():
+        setattr(records.setdefault(agent, AgentRecord(agent=agent)), column, amount)
+    add(AgentRecord, records.values(), counters=COUNTERS)
 
 
 @projector(writes=[AgentRevenue], handles=[SaleCaptured, Posted])
@@ -66,9 +52,11 @@ def project_revenue(events: Sequence[Envelope]) -> None:
         for account, amount in _earned(event):
             if agent := agent_of(account):
                 changes[agent, currency_of(account)] += amount
-    rows = sorted(changes.items())
-    values = [value for (agent, currency), amount in rows for value in (f"{agent}:{currency}", agent, currency, amount)]
-    _execute(EARN, values, columns=4)
+    rows = [
+        AgentRevenue(id=f"{agent}:{currency}", agent=agent, currency=currency, amount=amount)
+        for (agent, currency), amount in changes.items()
+    ]
+    add(AgentRevenue, rows, counters=["amount"])
 
 
 @projector(writes=[CreditConfigurationVersion], handles=[CreditConfigured])
@@ -87,11 +75,3 @@ def _earned(event: Envelope) -> list[tuple[str, int]]:
     if is_refund(event):
         return [(each.debit, -each.amount) for each in event.data.transfers]
     return []
-
-
-def _execute(statement: str, values: Sequence[str | int], *, columns: int) -> None:
-    if not values:
-        return
-    row = f"({', '.join(['%s'] * columns)})"
-    with connection.cursor() as cursor:
-        cursor.execute(statement.format(", ".join([row] * (len(values) // columns))), values)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
-from marketplace.listings.projectors import upsert
 from marketplace.reputation import review_events as made
 from marketplace.reputation.models import Review
 from marketplace.reputation.review_aggregate import REVIEW
@@ -24,8 +24,7 @@ HANDLED = (
 @projector(writes=[Review], handles=HANDLED)
 def project_reviews(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' reviews, apply the events in order, write the rows."""
-    ids = sorted({event.stream.removeprefix(PREFIX) for event in events})
-    rows = {row.id: row for row in Review.objects.select_for_update().filter(id__in=ids).order_by("id")}
+    rows = locked(Review, {event.stream.removeprefix(PREFIX) for event in events})
     texts = REVIEW_TEXTS.read_of([event.data for event in events])
     for event in events:
         _apply(event, rows, texts)

@@ -4,35 +4,25 @@ from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
-from django.db import connection
 
 from latentmas.events.projections import projector
+from latentmas.events.rows import add, locked, upsert
 from latentmas.events.types import Envelope
 from marketplace.sales.aggregate import SALE, Status
 from marketplace.sales.events import SaleCaptured, SaleOpened, SaleRefunded, SaleVoided
 from marketplace.sales.models import Entitlement, MandateSpending, Sale
 
 STREAM_PREFIX = SALE.stream("")
-COLUMNS = [column.name for column in Sale._meta.concrete_fields if not column.primary_key]
-# Rows in the order of their names, so that two writers that touch the same ones queue up.
-SPEND = """
-INSERT INTO sales_mandatespending (id, amount) VALUES {}
-ON CONFLICT (id) DO UPDATE SET amount = sales_mandatespending.amount + excluded.amount
-"""
 
 
 @projector(writes=[Sale, Entitlement], handles=[SaleOpened, SaleCaptured, SaleVoided, SaleRefunded])
 def project_sales(events: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' sales, apply the events in order, write the rows."""
-    ids = sorted({_sale_of(event) for event in events})
     new = {_sale_of(event) for event in events if isinstance(event.data, SaleOpened)}
-    known = Sale.objects.select_for_update().filter(id__in=set(ids) - new).order_by("id") if set(ids) - new else ()
-    rows = {row.id: row for row in known}
+    rows = locked(Sale, {_sale_of(event) for event in events} - new)
     for event in events:
         _apply(event, rows)
-    Sale.objects.bulk_create(
-        [rows[each] for each in ids], update_conflicts=True, unique_fields=["id"], update_fields=COLUMNS
-    )
+    upsert(Sale, rows.values())
     Entitlement.objects.bulk_create(
         _granted(rows[_sale_of(event)], event) for event in events if isinstance(event.data, SaleCaptured)
     )
@@ -53,11 +43,8 @@ def project_spending(events: Sequence[Envelope]) -> None:
             spending, sign = event.data.released, -1
         if spending is not None:
             changes[f"{spending.token}/{spending.day}"] += sign * spending.amount
-    if not changes:
-        return
-    values = [value for pair in sorted(changes.items()) for value in pair]
-    with connection.cursor() as cursor:
-        cursor.execute(SPEND.format(", ".join(["(%s, %s)"] * len(changes))), values)
+    rows = [MandateSpending(id=each, amount=amount) for each, amount in changes.items()]
+    add(MandateSpending, rows, counters=["amount"])
 
 
 def _apply(event: Envelope, rows: dict[str, Sale]) -> None:
