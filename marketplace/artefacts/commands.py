@@ -15,7 +15,8 @@ from marketplace.artefacts import decisions
 from marketplace.artefacts.aggregate import ARTEFACT, ArtefactState
 from marketplace.artefacts.events import ArtefactTextsErased, Terms, VersionScreened
 from marketplace.artefacts.texts import TEXTS
-from marketplace.listings.lifecycle_commands import ERASED_AT_ONCE, By
+from marketplace.listings.lifecycle_commands import By
+from marketplace.texts.erasable import batches
 
 
 def record_screening(
@@ -65,11 +66,8 @@ def erase_texts(artefact_id: str, *, metadata: Metadata) -> list[Recorded]:
     """Erase everything that persons wrote about an artefact, for good; the log stays verifiable."""
 
     def work() -> list[Recorded]:
-        gone = TEXTS.erase(artefact_id)
-        batches = [
-            ArtefactTextsErased(tuple(gone[at : at + ERASED_AT_ONCE])) for at in range(0, len(gone), ERASED_AT_ONCE)
-        ]
-        return execute(ARTEFACT, artefact_id, lambda _: batches, metadata=metadata)
+        erased = [ArtefactTextsErased(gone) for gone in batches(TEXTS.erase(artefact_id))]
+        return execute(ARTEFACT, artefact_id, lambda _: erased, metadata=metadata)
 
     return transact(work)
 

@@ -16,8 +16,7 @@ from marketplace.listings import lifecycle, membership, transfer
 from marketplace.listings.aggregate import LISTING, ListingState
 from marketplace.listings.lifecycle_events import Access, Role, TextsErased
 from marketplace.listings.texts import TEXTS, seal
-
-ERASED_AT_ONCE = 200  # commitments in one event, which has at most 32 KiB
+from marketplace.texts.erasable import batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +137,8 @@ def erase_texts(listing_id: str, *, metadata: Metadata) -> list[Recorded]:
     """Erase everything that persons wrote about a listing, for good; the log stays verifiable."""
 
     def work() -> list[Recorded]:
-        gone = TEXTS.erase(listing_id)
-        batches = [TextsErased(tuple(gone[at : at + ERASED_AT_ONCE])) for at in range(0, len(gone), ERASED_AT_ONCE)]
-        return execute(LISTING, listing_id, lambda _: batches, metadata=metadata)
+        erased = [TextsErased(gone) for gone in batches(TEXTS.erase(listing_id))]
+        return execute(LISTING, listing_id, lambda _: erased, metadata=metadata)
 
     return transact(work)
 

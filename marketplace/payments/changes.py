@@ -9,16 +9,7 @@ from marketplace.payments.models import Payout, TopUp
 from marketplace.payments.projectors import payout_id_of, top_up_id_of
 
 
-@describes_changes(
-    events.TopUpRequested,
-    events.TopUpStarted,
-    events.TopUpBecameUnknown,
-    events.TopUpCredited,
-    events.TopUpFailed,
-    events.TopUpDisputed,
-    events.TopUpDisputeClosed,
-    events.TopUpChargedBack,
-)
+@describes_changes(*events.TOP_UP_EVENTS)
 def of_top_ups(recorded: Sequence[Recorded], viewer: Viewer) -> Mapping[int, Facts]:
     """Return the events of the viewer's top-ups."""
     ids = {top_up_id_of(event.stream) for event in recorded}
@@ -26,13 +17,7 @@ def of_top_ups(recorded: Sequence[Recorded], viewer: Viewer) -> Mapping[int, Fac
     return {event.position: {} for event in recorded if top_up_id_of(event.stream) in mine}
 
 
-@describes_changes(
-    payout_events.PayoutRequested,
-    payout_events.PayoutApproved,
-    payout_events.PayoutPaid,
-    payout_events.PayoutRefused,
-    payout_events.PayoutCancelled,
-)
+@describes_changes(*payout_events.PAYOUT_EVENTS)
 def of_payouts(recorded: Sequence[Recorded], viewer: Viewer) -> Mapping[int, Facts]:
     """Return the events of the viewer's payouts."""
     ids = {payout_id_of(event.stream) for event in recorded}

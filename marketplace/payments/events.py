@@ -83,3 +83,15 @@ class TopUpChargedBack:
 
     amount: int
     reason: FreeText
+
+
+TOP_UP_EVENTS = (
+    TopUpRequested,
+    TopUpStarted,
+    TopUpBecameUnknown,
+    TopUpCredited,
+    TopUpFailed,
+    TopUpDisputed,
+    TopUpDisputeClosed,
+    TopUpChargedBack,
+)

@@ -42,3 +42,6 @@ class PayoutRefused:
 @dataclass(frozen=True, slots=True)
 class PayoutCancelled:
     """By the agent, before a curator had approved it."""
+
+
+PAYOUT_EVENTS = (PayoutRequested, PayoutApproved, PayoutPaid, PayoutRefused, PayoutCancelled)

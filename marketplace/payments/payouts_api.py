@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from latentmas.events.types import Metadata
 from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.money import Money
+from latentmas.rest.answers import private
 from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import example, problems
@@ -53,9 +54,7 @@ def payouts(request: Request) -> Response:
         page = page_of(queries.payouts_of(agent.id), order=ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
         sent_to = queries.destinations_of(page.rows)
         document = page_document(request, page, lambda row: shown_payout(row, sent_to[row.id]))
-        response = Response(document)
-        response["Cache-Control"] = "private, no-store"
-        return response
+        return private(Response(document))
     wanted = read(object_in(request), PayoutInput)
     payout_id = request_payout(
         agent,
@@ -90,6 +89,4 @@ def payout(request: Request, payout_id: str) -> Response:
 
 def _answer(row: Payout, *, status: int = 200) -> Response:
     document = shown_payout(row, queries.destinations_of([row])[row.id])
-    response = versioned(Response(document, status=status), row.stream_version)
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return private(versioned(Response(document, status=status), row.stream_version))

@@ -11,19 +11,7 @@ from marketplace.payments.payout_aggregate import PAYOUT, PayoutState, PayoutSta
 from marketplace.payments.top_up_aggregate import TOP_UP, TopUpState, TopUpStatus
 
 
-@projector(
-    writes=[TopUp],
-    handles=[
-        events.TopUpRequested,
-        events.TopUpStarted,
-        events.TopUpBecameUnknown,
-        events.TopUpCredited,
-        events.TopUpFailed,
-        events.TopUpDisputed,
-        events.TopUpDisputeClosed,
-        events.TopUpChargedBack,
-    ],
-)
+@projector(writes=[TopUp], handles=events.TOP_UP_EVENTS)
 def project_top_ups(recorded: Sequence[Envelope]) -> None:
     """Lock and read the rows of the events' top-ups, let the aggregate change them in order, write them."""
     ids = sorted({top_up_id_of(event.stream) for event in recorded})
@@ -44,16 +32,7 @@ def project_top_ups(recorded: Sequence[Envelope]) -> None:
     upsert(TopUp, rows.values())
 
 
-@projector(
-    writes=[Payout],
-    handles=[
-        payout_events.PayoutRequested,
-        payout_events.PayoutApproved,
-        payout_events.PayoutPaid,
-        payout_events.PayoutRefused,
-        payout_events.PayoutCancelled,
-    ],
-)
+@projector(writes=[Payout], handles=payout_events.PAYOUT_EVENTS)
 def project_payouts(recorded: Sequence[Envelope]) -> None:
     """The same for payouts."""
     ids = sorted({payout_id_of(event.stream) for event in recorded})

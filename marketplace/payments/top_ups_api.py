@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from latentmas.events.types import Metadata
 from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.money import Money
+from latentmas.rest.answers import private
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import example, problems
 from latentmas.rest.parameters import object_in, read, read_query
@@ -61,7 +62,7 @@ def top_ups(request: Request) -> HttpResponseBase:
     if request.method == "GET":
         wanted = read_query(request, PageInput)
         page = page_of(queries.top_ups_of(agent.id), order=ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
-        return _private(Response(page_document(request, page, shown_top_up)))
+        return private(Response(page_document(request, page, shown_top_up)))
     wanted = read(object_in(request), TopUpInput)
     try:
         top_up_id, outcome = request_top_up(
@@ -80,7 +81,7 @@ def top_ups(request: Request) -> HttpResponseBase:
 @permission_classes([ReadWallets])
 def top_up(request: Request, top_up_id: str) -> Response:
     """Return one of the acting agent's top-ups."""
-    return _private(Response(shown_top_up(queries.get_top_up(acting_agent(request).id, top_up_id))))
+    return private(Response(shown_top_up(queries.get_top_up(acting_agent(request).id, top_up_id))))
 
 
 def _begun(agent_id: str, top_up_id: str, outcome: Outcome) -> HttpResponseBase:
@@ -88,7 +89,7 @@ def _begun(agent_id: str, top_up_id: str, outcome: Outcome) -> HttpResponseBase:
     if outcome.verdict is Verdict.FAILED:
         raise PaymentRefused(outcome.explanation, top_up=f"/api/top-ups/{top_up_id}")
     row = queries.get_top_up(agent_id, top_up_id)
-    response = _private(Response(shown_top_up(row) | {"next_step": outcome.next_step}, status=201))
+    response = private(Response(shown_top_up(row) | {"next_step": outcome.next_step}, status=201))
     response["Location"] = f"/api/top-ups/{top_up_id}"
     return _with_headers(response, outcome.headers)
 
@@ -96,9 +97,4 @@ def _begun(agent_id: str, top_up_id: str, outcome: Outcome) -> HttpResponseBase:
 def _with_headers(response: HttpResponseBase, headers: Mapping[str, str]) -> HttpResponseBase:
     for name, value in headers.items():
         response[name] = value
-    return response
-
-
-def _private(response: Response) -> Response:
-    response["Cache-Control"] = "private, no-store"
     return response

@@ -6,6 +6,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.rest.answers import private
 from latentmas.rest.endpoints import ANYBODY, problems, reading
 from marketplace.agents.queries import get_agent
 from marketplace.configurations.answers import ConfigurationOutput, configuration_answer
@@ -23,9 +24,7 @@ def credit(request: Request, agent_id: str) -> Response:
     agent, viewer = get_agent(agent_id), viewer_of(request)
     own = agent.id in viewer.agents or viewer.curator
     response = Response(credit_document(standing_of(agent.id), own=own))
-    if own:
-        response["Cache-Control"] = "private, no-store"
-    return response
+    return private(response) if own else response
 
 
 @reading("bonuses_configuration", answer=ConfigurationOutput)

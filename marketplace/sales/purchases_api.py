@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from latentmas.idempotency.keys import PARAMETER, idempotent
 from latentmas.protocol.errors import NotFound
+from latentmas.rest.answers import private
 from latentmas.rest.conditional import IF_MATCH, expected_version, versioned
 from latentmas.rest.downloads import send_file
 from latentmas.rest.endpoints import FILE, PROBLEM, problems
@@ -86,7 +87,7 @@ def purchases(request: Request) -> Response:
     if request.method == "GET":
         wanted = read_query(request, PurchasesInput)
         rows = queries.sales_of(agent, as_seller=wanted["sold"], before=wanted.get("before"), limit=wanted["limit"])
-        return _private(Response({"results": [sale_document(row, as_buyer=row.buyer == agent) for row in rows]}))
+        return private(Response({"results": [sale_document(row, as_buyer=row.buyer == agent) for row in rows]}))
     return purchase_answer(request, read(object_in(request), PurchaseInput)["quote"])
 
 
@@ -118,7 +119,7 @@ def file(request: Request, sale_id: str) -> HttpResponseBase:
 def receipt(request: Request, sale_id: str) -> Response:
     """Return the signed receipt of a captured sale, and what proves its event in the log, to buyer and seller."""
     row, _ = _sale_in(request, sale_id)
-    return _private(Response(receipt_document(row.id, metadata=metadata_of(request))))
+    return private(Response(receipt_document(row.id, metadata=metadata_of(request))))
 
 
 @extend_schema(
@@ -182,9 +183,4 @@ def _spender(request: Request) -> Spender | None:
 def _answer(row: Sale, agent: str | None, *, status: int = 200) -> Response:
     mine = row.buyer == agent
     document = sale_document(row, as_buyer=mine) | {"report": report_of(row) if mine else None}
-    return _private(versioned(Response(document, status=status), row.stream_version))
-
-
-def _private(response: Response) -> Response:
-    response["Cache-Control"] = "private, no-store"
-    return response
+    return private(versioned(Response(document, status=status), row.stream_version))

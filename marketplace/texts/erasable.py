@@ -14,6 +14,7 @@ from latentmas.protocol.commitments import commitment, new_salt
 from marketplace.texts.free_text import FreeText, texts_in
 
 ERASED = "(erased)"
+ERASED_AT_ONCE = 200  # commitments in one event, which has at most 32 KiB
 Shown = Mapping[FreeText, str]
 
 
@@ -72,6 +73,11 @@ class Texts:
 
     def _rows(self) -> "models.QuerySet[Any]":
         return self.table._default_manager.all()
+
+
+def batches(commitments: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return what was erased in tuples that fit into an event."""
+    return [tuple(commitments[at : at + ERASED_AT_ONCE]) for at in range(0, len(commitments), ERASED_AT_ONCE)]
 
 
 def show(row: Any, texts: Shown, **columns: FreeText) -> None:
