@@ -4,7 +4,7 @@ Compiling ORM queries would take longer than running them. For a duplicate key S
 its own unique constraint where the triggers are lifted; PostgreSQL names the constraint.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from django.db import IntegrityError, connection
@@ -25,7 +25,8 @@ TAKE_HEAD = "UPDATE events_loghead SET position = position + %s WHERE id = 1 RET
 
 # Writers of one stream queue up before they read it, so that the second decides on what the first has done instead of
 # running into its rows. The seed keeps these locks apart from other users of advisory locks.
-LOCK_STREAMS = "SELECT pg_advisory_xact_lock(hashtextextended(stream, 7236833)) FROM unnest(%s::text[]) AS stream"
+STREAMS = 7236833
+LOCK_NAMES = "SELECT pg_advisory_xact_lock(hashtextextended(name, %s)) FROM unnest(%s::text[]) AS name"
 
 POSTGRESQL_KEYS = {
     "events_event_event_id": EVENT_ID_TAKEN,
@@ -74,10 +75,18 @@ def take_head(count: int) -> int:
 
 
 def lock_streams(streams: Sequence[str]) -> None:
-    """Wait for the other writers of these streams, and exclude them until the commit. SQLite has one writer anyway."""
+    """Wait for the other writers of these streams, and exclude them until the commit."""
+    lock_names(streams, seed=STREAMS)
+
+
+def lock_names(names: Collection[str], *, seed: int) -> None:
+    """Wait for whoever holds one of these names, and hold them until the commit. SQLite has one writer anyway.
+
+    Names are locked in order; those of another `seed` are other locks.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(LOCK_STREAMS, [sorted(set(streams))])
+            cursor.execute(LOCK_NAMES, [seed, sorted(set(names))])
 
 
 def conflict(error: IntegrityError, *, streams: Sequence[str]) -> Exception:

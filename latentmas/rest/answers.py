@@ -3,10 +3,10 @@
 import base64
 import hashlib
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from latentmas.protocol.errors import TooLarge
 from latentmas.rest.parameters import camel_keys, wants_camel
 
+Sent = TypeVar("Sent", bound=HttpResponseBase)
 Json = dict[str, Any]
 CONTENT_TYPE = "application/vnd.safetensors"
 RESULT_HEADER = "LatentMAS-Result"  # beside a file: the JSON answer without its long members
@@ -58,7 +59,7 @@ def answer(request: Request, document: Json, *, status: int = 200) -> Response:
     return Response(shown, status=status)
 
 
-def private(response: Response) -> Response:
+def private(response: Sent) -> Sent:
     """Return the response, to be kept by no cache."""
     response["Cache-Control"] = "private, no-store"
     return response

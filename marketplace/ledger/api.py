@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.protocol.errors import InvalidInput
-from latentmas.rest.answers import CSVRenderer
+from latentmas.rest.answers import CSVRenderer, private
 from latentmas.rest.cursors import address_of
 from latentmas.rest.endpoints import problems
 from latentmas.rest.money import MoneyOutput, shown_money
@@ -27,7 +27,6 @@ from marketplace.ledger.statements import Line, Period, statement_page
 
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 25
-PRIVATE = "private, no-store"
 
 
 class StatementInput(StrictSerializer):
@@ -77,9 +76,7 @@ class StatementOutput(serializers.Serializer[Any]):
 def wallets(request: Request) -> Response:
     """Return the wallets of the agent that acts: what each holds, and what is set aside of it."""
     agent = acting_agent(request)
-    response = Response({"agent_id": agent.id, "wallets": [_wallet(each) for each in holdings_of(agent.id)]})
-    response["Cache-Control"] = PRIVATE
-    return response
+    return private(Response({"agent_id": agent.id, "wallets": [_wallet(each) for each in holdings_of(agent.id)]}))
 
 
 @extend_schema(
@@ -117,8 +114,7 @@ def statement(request: Request) -> HttpResponseBase:
                 "next": None if page.next_cursor is None else address_of(request, page.next_cursor),
             }
         )
-    response["Cache-Control"] = PRIVATE
-    return response
+    return private(response)
 
 
 def _wallet(each: Holdings) -> dict[str, Any]:

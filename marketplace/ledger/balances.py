@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
+from latentmas.events.statements import lock_names
 from marketplace.ledger.accounts import is_summed
 from marketplace.ledger.events import Purpose
 from marketplace.ledger.models import Balance, LedgerTransfer
 
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(account, 2907411)) FROM unnest(%s::text[]) AS account"
+ACCOUNTS = 2907411  # the seed of their locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,8 @@ def lock(accounts: Collection[str]) -> dict[str, int]:
     Call it in the command's transaction, after its streams are locked and once for all accounts, so that no two
     commands wait for each other. An account that nothing has touched yet has 0 and is locked by its name.
     """
-    wanted = sorted(set(accounts))
-    if connection.vendor == "postgresql":  # SQLite has one writer anyway
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK, [wanted])
+    wanted = set(accounts)
+    lock_names(wanted, seed=ACCOUNTS)
     rows = Balance.objects.filter(account__in=wanted).values_list("account", "amount")
     return dict.fromkeys(wanted, 0) | dict(rows)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -82,3 +82,19 @@ def curator(db: None) -> Client:
 
 def client_of(user: User, *scopes: str) -> Client:
     return Client(headers={"Authorization": f"Bearer {create_token(user, name='tests', scopes=scopes)[1]}"})
+
+
+@pytest.fixture
+def member(db: None) -> Callable[..., Client]:
+    """Makes a logged-in client of staff of one group: of a new login, or of one that is there."""
+
+    def make(group: str, user: User | None = None) -> Client:
+        user = user or User(username=f"{group}-1")
+        user.is_staff = True
+        user.save()
+        user.groups.add(Group.objects.get(name=group))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make

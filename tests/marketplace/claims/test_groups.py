@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
 
@@ -17,20 +16,6 @@ pytestmark = pytest.mark.django_db
 GROUPS = ("curator", "certifier", "support", "auditor")
 LIST = "admin:claims_dispute_changelist"
 Member = Callable[[str], Client]
-
-
-@pytest.fixture
-def member(db: None) -> Member:
-    """Makes a client of staff of one group that is logged in."""
-
-    def make(group: str) -> Client:
-        user = User.objects.create_user(f"{group}-1", is_staff=True)
-        user.groups.add(Group.objects.get(name=group))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return make
 
 
 def act(client: Client, row: Dispute, action: str, **typed: object) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 
@@ -17,20 +17,6 @@ pytestmark = pytest.mark.django_db
 GROUPS = ("curator", "certifier", "support", "auditor")
 PAGES = ("ledger_balance", "ledger_ledgertransfer", "payments_topup", "payments_payout")
 IBAN = "DE02 1203 0000 0000 2020 51"
-
-
-@pytest.fixture
-def member(db):
-    """Makes a client of staff of one group that is logged in."""
-
-    def make(group: str) -> Client:
-        user = User.objects.create_user(f"{group}-1", is_staff=True)
-        user.groups.add(Group.objects.get(name=group))
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return make
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Curators look at sales, and refund those that are not their own."""
 
+from collections.abc import Callable
+
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -10,17 +12,8 @@ from marketplace.sales.models import Sale
 from tests.marketplace.sales.toys import bought, funds
 
 pytestmark = pytest.mark.django_db
+Member = Callable[..., Client]
 SALES = reverse("admin:sales_sale_changelist")
-
-
-def member(group: str, user: User) -> Client:
-    """Return a client of a login that belongs to a group of the staff."""
-    user.is_staff = True
-    user.save()
-    user.groups.add(Group.objects.get(name=group))
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def refund(client: Client, sale: str, **form: object) -> str:
@@ -28,8 +21,8 @@ def refund(client: Client, sale: str, **form: object) -> str:
     return answer.content.decode()
 
 
-def test_a_refund_is_explained_and_asks_for_its_reason(maker: str, buyer: str, alice: User) -> None:
-    curator, sale = member("curator", alice), bought(buyer)
+def test_a_refund_is_explained_and_asks_for_its_reason(maker: str, buyer: str, member: Member) -> None:
+    curator, sale = member("curator"), bought(buyer)
     assert "in proportion to what each has left" in refund(curator, sale)
     assert "This field is required" in refund(curator, sale, apply="yes")
     refund(curator, sale, apply="yes", reason="defective", amount=100)
@@ -40,7 +33,7 @@ def test_a_refund_is_explained_and_asks_for_its_reason(maker: str, buyer: str, a
     assert detail.count("sale.refunded") == 2
 
 
-def test_no_curator_refunds_what_he_bought_himself(maker: str, buyer: str) -> None:
+def test_no_curator_refunds_what_he_bought_himself(maker: str, buyer: str, member: Member) -> None:
     sale = bought(buyer)
     curator = member("curator", User.objects.get(username="buyer"))
     assert "you act for the agent" in refund(curator, sale, apply="yes", reason="goodwill")
@@ -48,7 +41,7 @@ def test_no_curator_refunds_what_he_bought_himself(maker: str, buyer: str) -> No
 
 
 @pytest.mark.parametrize("group", ["certifier", "support", "auditor"])
-def test_nobody_else_refunds(maker: str, buyer: str, alice: User, group: str) -> None:
+def test_nobody_else_refunds(maker: str, buyer: str, member: Member, group: str) -> None:
     sale = bought(buyer)
-    refund(member(group, alice), sale, apply="yes", reason="goodwill")
+    refund(member(group), sale, apply="yes", reason="goodwill")
     assert Sale.objects.get(id=sale).status == "captured"
