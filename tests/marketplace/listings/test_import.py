@@ -15,11 +15,14 @@ from django.utils import timezone
 from latentmas.events.models import Event
 from latentmas.jobs.models import Job
 from latentmas.jobs.working import claim, run
+from latentmas.protocol.canonical import plain
+from latentmas.protocol.card import Feed
 from latentmas.protocol.money import Money
 from latentmas.protocol.w_matrix import Space
 from latentmas.transparency.models import SigningKey
 from marketplace.listings.choice import best
 from marketplace.listings.commands import certify_version, create_listing
+from marketplace.listings.feed_api import signed
 from marketplace.listings.lifecycle_commands import By, change_price, erase_texts
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.publication import SCAN
@@ -32,13 +35,14 @@ from tests.marketplace.sample import METADATA, SOURCE, TARGET
 pytestmark = pytest.mark.django_db
 IMPORT = "/api/w-matrices/import"
 WEIGHTS = {"source_weights": "sha256:" + "a" * 64, "target_weights": "sha256:" + "b" * 64}
-FEED = "https://publisher.example/api/feed?envelope=true"
+PAGE = "/api/feed?envelope=true&limit=1"
+FEED = f"https://publisher.example{PAGE}"
 OTHER_KEY = base64.b64encode(bytes(range(32))).decode()
 
 
 @dataclass
 class There:
-    """What another registry serves: a listing's cards by version, its files by digest, its feed and its key.
+    """What another registry serves: a listing's cards by version, its files by digest, the pages of its feed, its key.
 
     This server plays it; importing into the same database changes nothing of that.
     """
@@ -46,7 +50,7 @@ class There:
     cards: dict[str, Any]
     files: dict[str, bytes]
     key: str
-    feed: bytes
+    pages: dict[str, bytes]
 
 
 @pytest.fixture
@@ -67,7 +71,16 @@ def there(registry: None, client: Client, settings: Any) -> There:
     address = f"/api/w-matrices/{created.listing_id}/versions"
     cards = {version: client.get(f"{address}/{version}/manifest").json() for version in ("1.0.0", "1.1.0")}
     key = SigningKey.objects.get(purpose="certificate").public_key
-    return There(cards, files, key, client.get("/api/feed?envelope=true").content)
+    return There(cards, files, key, pages_of(client))
+
+
+def pages_of(client: Client) -> dict[str, bytes]:
+    """Return the pages of the feed, of one card each, by their addresses."""
+    pages, address = {}, PAGE
+    while address:
+        pages[address] = client.get(address).content
+        address = json.loads(base64.b64decode(json.loads(pages[address])["payload"]))["next"]
+    return pages
 
 
 def upload(client: Client, content: bytes) -> str:
@@ -199,12 +212,13 @@ def mirror(there: There, seller: str, *, feed: str = FEED, key: str | None = Non
     call_command("import_feed", feed, key=[key or there.key], agent=seller, **options)
 
 
-def serve(remote: Any, there: There, feed: bytes | None = None) -> None:
-    """Let the remote answer with the feed, and with the files of its cards."""
-    files = {card["file_url"]: there.files[card["file"]["digest"]] for card in there.cards.values()}
+def serve(remote: Any, there: There, pages: dict[str, bytes] | None = None) -> None:
+    """Let the remote answer with the pages of the feed, and with the files of its cards."""
+    answers = {card["file_url"]: there.files[card["file"]["digest"]] for card in there.cards.values()}
+    answers |= there.pages if pages is None else pages
 
     def respond(handler: Any) -> None:
-        body = files.get(handler.path, there.feed if feed is None else feed)
+        body = answers[handler.path]
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
@@ -225,19 +239,28 @@ def test_a_feed_is_mirrored_as_private_listings_and_a_second_time_fetches_no_fil
     assert (listing.access, client.get(f"/api/w-matrices/{listing.id}").status_code) == ("private", 404)
     asked = len(remote.asked)
     mirror(there, seller)
-    assert (len(remote.asked) - asked, ListingVersion.objects.filter(listing_id=listing.id).count()) == (1, 2)
+    assert (len(remote.asked) - asked, ListingVersion.objects.filter(listing_id=listing.id).count()) == (2, 2)
 
 
 def test_a_page_that_was_altered_or_signed_by_another_key_brings_nothing(remote, seller, there):
-    envelope = json.loads(there.feed)
+    envelope = json.loads(there.pages[PAGE])
     payload = base64.b64decode(envelope["payload"]).replace(b'"version":"1.0.0"', b'"version":"1.0.1"')
-    serve(remote, there, json.dumps(envelope | {"payload": base64.b64encode(payload).decode()}).encode())
+    altered = json.dumps(envelope | {"payload": base64.b64encode(payload).decode()}).encode()
+    serve(remote, there, {PAGE: altered})
     with pytest.raises(CommandError, match="VERIFICATION_FAILED"):
         mirror(there, seller)
     serve(remote, there)
     with pytest.raises(CommandError, match="no signature is by a known key"):
         mirror(there, seller, key=OTHER_KEY)
     assert not Listing.objects.filter(seller=seller).exists()
+
+
+def test_a_feed_does_not_lead_to_another_host(remote, seller, there):
+    elsewhere = signed(Feed((), "https://hooks.example/api/feed?envelope=true"))
+    serve(remote, there, {PAGE: json.dumps(plain(elsewhere)).encode()})
+    with pytest.raises(CommandError, match="goes on at another host"):
+        mirror(there, seller)
+    assert remote.resolved == ["publisher.example"]
 
 
 def test_a_file_that_is_another_is_not_kept_and_the_other_cards_are(remote, seller, there, capsys):
@@ -249,9 +272,9 @@ def test_a_file_that_is_another_is_not_kept_and_the_other_cards_are(remote, sell
     assert [row.version for row in ListingVersion.objects.filter(publisher=seller)] == ["1.1.0"]
 
 
-def test_a_feed_in_a_file_takes_its_files_from_a_folder(seller, there, tmp_path):
+def test_a_feed_in_a_file_takes_its_files_from_a_folder(seller, there, client, tmp_path):
     page = tmp_path / "feed.json"
-    page.write_bytes(there.feed)
+    page.write_bytes(client.get("/api/feed?envelope=true").content)
     with pytest.raises(CommandError, match="--files"):
         mirror(there, seller, feed=str(page))
     for digest, content in there.files.items():
@@ -266,8 +289,8 @@ def test_a_file_that_is_sold_there_is_not_fetched(remote, seller, there, client,
     card = there.cards["1.0.0"]
     listing = Listing.objects.get(id=card["listing_id"])
     change_price(listing.id, price=Money(1999, "USD"), by=By(None, METADATA))
-    serve(remote, there, client.get("/api/feed?envelope=true").content)
+    serve(remote, there, pages_of(client))
     with pytest.raises(CommandError, match="2 cards"):
         mirror(there, seller)
     assert "costs 1999 minor units of USD" in capsys.readouterr().err
-    assert len(remote.asked) == 1
+    assert {asked.path for asked in remote.asked} == set(there.pages)
