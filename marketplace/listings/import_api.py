@@ -55,7 +55,7 @@ class ImportInput(StrictSerializer):
     operation_id="w_matrices_import",
     parameters=[PARAMETER],
     request={"application/json": ImportInput},
-    responses={201: outputs.ListingOutput} | problems(404),
+    responses={201: outputs.ListingOutput} | problems(404, 410),
 )
 @api_view(["POST"])
 @permission_classes([PublishWMatrices])

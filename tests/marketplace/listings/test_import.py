@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from latentmas.events.models import Event
@@ -138,6 +139,8 @@ def test_a_foreign_certificate_is_a_reference_that_counts_for_nothing(publisher,
     chosen = best(source_model=SOURCE, target_model=TARGET, at=timezone.now(), space=Space.KV_CACHE)
     assert chosen.listing_id == card["listing_id"]
     assert identifier not in client.get("/api/feed").content.decode()
+    page = client.get(reverse("listing", args=[identifier])).content.decode()
+    assert "the signature was not checked here. That counts for nothing here." in page
     own = client.get(f"/api/w-matrices/{identifier}/versions/1.0.0/manifest").json()
     assert (own["certification"], own["imported"]["listing_id"]) == (None, card["listing_id"])
 
