@@ -43,10 +43,7 @@ def pages_at(url: str, keys: Keys) -> Iterator[Page]:
         yield page
         if page.next is None:
             return
-        following = urljoin(url, page.next)
-        if host_of(following) != host_of(url):
-            raise InvalidInput(f"the feed goes on at another host, {host_of(following)}", field="next")
-        url = following
+        url = _there(url, page.next)
     raise TooLarge(f"the feed has more than {PAGES} pages", limit=PAGES)
 
 
@@ -83,8 +80,7 @@ def fetched(card: Card, feed: str) -> StoredFile:
             f"the file costs {card.price.amount} minor units of {card.price.currency}",
             resolution="Buy it there, and name a folder with the file (--files).",
         )
-    address = urljoin(feed, card.file_url)
-    limit = _limit(card)
+    address, limit = _there(feed, card.file_url), _limit(card)
 
     def copy(take: Callable[[bytes], object]) -> None:
         outbound.fetch(address, take, max_bytes=limit, seconds=FILE_SECONDS)
@@ -108,6 +104,14 @@ def in_folder(card: Card, folder: Path) -> StoredFile:
                 take(piece)
 
     return _stored(card, copy)
+
+
+def _there(feed: str, address: str) -> str:
+    """Return an address that the registry names, in full. Raises InvalidInput for one of another host."""
+    full = urljoin(feed, address)
+    if host_of(full) != host_of(feed):
+        raise InvalidInput(f"the feed leads to another host, {host_of(full)}", field="url")
+    return full
 
 
 def _stored(card: Card, copy: Callable[[Callable[[bytes], object]], None]) -> StoredFile:

@@ -261,7 +261,7 @@ def test_a_page_that_was_altered_or_signed_by_another_key_brings_nothing(remote,
 def test_a_feed_does_not_lead_to_another_host(remote, seller, there):
     elsewhere = signed(Feed((), "https://hooks.example/api/feed?envelope=true"))
     serve(remote, there, {PAGE: json.dumps(plain(elsewhere)).encode()})
-    with pytest.raises(CommandError, match="goes on at another host"):
+    with pytest.raises(CommandError, match="leads to another host"):
         mirror(there, seller)
     assert remote.resolved == ["publisher.example"]
 
