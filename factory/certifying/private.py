@@ -71,7 +71,10 @@ def measure_privately(
     document = w_matrix.document
     source, target = session.model(document.source_model), session.model(document.target_model)
     length = min(public.lengths)
+    drawing = session.stage("draw private texts")
+    drawing(0, 1)
     drawn = draw(file, rotation=rotation, target=target, length=length)
+    drawing(1, 1)
     figures = measure(
         judged(w_matrix, tokens_only=control),
         suite_of(drawn, length=length),
