@@ -14,6 +14,7 @@ from awareness_sdk.log import LogClient
 from awareness_sdk.market import UsedChain, UsedEmbeddings, UsedMemory, UsedSegments
 from awareness_sdk.memories import MemoriesClient
 from awareness_sdk.money import MoneyClient
+from awareness_sdk.paying import Payer
 from awareness_sdk.transport import Transport
 from awareness_sdk.w_matrices import WMatricesClient
 from latentmas.protocol.snapshot import KVSnapshot
@@ -27,13 +28,19 @@ DEFAULT_TIMEOUT = 120.0  # seconds; a first call may compile kernels
 class AwarenessClient:
     """Talks to one LatentMAS server. Reading needs no API key; make one with `manage.py create_token`.
 
-    May be used in a `with` statement, which closes its connections.
+    May be used in a `with` statement, which closes its connections. A `payer`, such as
+    `awareness_sdk.paying.X402Payer`, pays the prices that a call meets and the wallet does not cover, within its limit.
     """
 
     def __init__(
-        self, api_key: str | None = None, base_url: str = DEFAULT_BASE_URL, *, timeout: float = DEFAULT_TIMEOUT
+        self,
+        api_key: str | None = None,
+        base_url: str = DEFAULT_BASE_URL,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        payer: Payer | None = None,
     ) -> None:
-        self._transport = Transport(base_url=base_url, api_key=api_key, timeout=timeout)
+        self._transport = Transport(base_url=base_url, api_key=api_key, timeout=timeout, payer=payer)
         self.kv_cache = KVCacheClient(self._transport)
         self.jobs = JobsClient(self._transport)
         self.calibration_packs = CalibrationPacksClient(self._transport)
