@@ -8,7 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from latentmas.protocol.money import Money
-from latentmas.rest.scopes import PURCHASES_WRITE, TOP_UPS_WRITE, VECTORS_ALIGN
+from latentmas.protocol.snapshot import read_snapshot, write_snapshot
+from latentmas.rest.scopes import KV_CACHE_COMPUTE, PURCHASES_WRITE, TOP_UPS_WRITE, VECTORS_ALIGN
 from marketplace.accounts.commands import create_token
 from marketplace.accounts.mandates import Mandate
 from marketplace.agents.commands import Profile, register_agent
@@ -17,6 +18,7 @@ from marketplace.payments.models import TopUp
 from marketplace.sales.models import Sale
 from tests.marketplace import sample
 from tests.marketplace.conftest import client_of
+from tests.marketplace.exchange.sample import certified_listing, memory
 from tests.marketplace.exchange.vector_sample import vector_listing
 from tests.marketplace.payments.gateways.facilitator import Facilitator
 from tests.marketplace.payments.gateways.test_stripe_intents import reconciled
@@ -197,4 +199,22 @@ def test_vectors_are_aligned_by_a_w_matrix_that_is_paid_at_once(
     assert "PAYMENT-RESPONSE" in failed
     aligned = align()
     assert (aligned.status_code, len(aligned.json()["aligned_vector"])) == (200, 4)
+    assert (Sale.objects.get().item, len(facilitator.transfers)) == (listing, 1)
+
+
+def test_a_memory_in_the_body_is_aligned_in_the_request_that_pays(
+    registry: None, bob: str, facilitator: Facilitator
+) -> None:
+    listing = certified_listing(at=timezone.now(), quality=sample.with_suite())
+    change_price(listing, price=Money(500, "USD"), by=By("agent:test", sample.METADATA))
+    client = client_of(User.objects.get(username="bob"), KV_CACHE_COMPUTE, PURCHASES_WRITE)
+    address = f"/api/latentmas/kv-cache/align?target_model={sample.TARGET}"
+    data, accept = write_snapshot(memory(9)), {"Accept": "application/vnd.safetensors"}
+
+    def align(**headers: str) -> Any:
+        return client.post(address, data, "application/vnd.safetensors", headers=accept | headers)
+
+    aligned = align(**{"PAYMENT-SIGNATURE": payment_for(align())})
+    assert (aligned.status_code, "PAYMENT-RESPONSE" in aligned) == (200, True), aligned.content
+    assert read_snapshot(aligned.content)[0].frame.model == sample.TARGET
     assert (Sale.objects.get().item, len(facilitator.transfers)) == (listing, 1)
