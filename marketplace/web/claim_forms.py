@@ -44,7 +44,9 @@ class StepForm(forms.Form):
 
 class ComplaintForm(StepForm):
     title, submit = "Open a dispute", "Open the dispute"
-    kind = forms.ChoiceField(choices=[("", "choose"), *((kind.value, said) for kind, said in SAID.items())])
+    kind = forms.ChoiceField(
+        choices=[("", "choose"), *((kind.value, said) for kind, said in SAID.items())], label="What is wrong"
+    )
     text = forms.CharField(max_length=TEXT_CHARACTERS, widget=LINES, label="How you know", help_text=READ_BY)
 
     def take(self, sale: Sale, *, agent: str, at: datetime, metadata: Metadata) -> None:

@@ -165,6 +165,7 @@ def test_a_w_matrix_is_sent_with_progress_stopped_and_goes_on(
     WebDriverWait(chromium, 20).until(lambda _: figures.text and not figures.text.startswith("0 %"))
     press(chromium, "Stop")
     WebDriverWait(chromium, 10).until(lambda _: "Stopped" in text_of(chromium, "#upload-stage"))
+    assert not chromium.find_element(By.XPATH, "//button[.='Stop']").is_displayed()
     assert not ListingVersion.objects.exists()
 
     chromium.execute_cdp_cmd("Network.emulateNetworkConditions", FAST)
