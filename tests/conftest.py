@@ -18,7 +18,7 @@ from django.db.models.signals import post_migrate
 from django.test import Client
 from pytest_django import Settings
 
-from latentmas import outbound
+from latentmas import kept_answers, outbound
 from latentmas.events import triggers
 from latentmas.registry import data_file
 from marketplace.accounts.commands import create_token
@@ -102,9 +102,10 @@ def _bounded_recursion() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _unspent_budgets() -> None:
-    """Let no test be throttled for the requests of those before it."""
+def _nothing_kept() -> None:
+    """Let no test be throttled for the requests of those before it, nor see their answers."""
     cache.clear()
+    kept_answers.forget()
 
 
 @pytest.fixture(autouse=True)

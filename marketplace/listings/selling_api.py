@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.idempotency.keys import PARAMETER, once
+from latentmas.kept_answers import kept
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.conditional import IF_MATCH, expected_version
@@ -59,6 +60,7 @@ class ReadOrPublish(PublishWMatrices):
 
 
 @conditional_page
+@kept
 @extend_schema(
     methods=["GET"],
     operation_id="w_matrices_list",
