@@ -129,8 +129,14 @@ def too_faint(driver: WebDriver, scheme: str) -> list[str]:
     found: list[dict[str, Any]] = driver.execute_script(CONTRASTS)
     least = {"text": TEXT, "large": LARGE_TEXT, "control": CONTROL}
     faint = [each for each in found if each["ratio"] < least[each["kind"]]]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert found, "the page has no text"
     return [f"{scheme}: {each['ratio']:.2f} {each['kind']} {each['what']}" for each in faint]
+
+
+def faults(driver: WebDriver) -> list[str]:
+    """Return what is wrong with the page for who walks by keyboard, or sees little, in either colour scheme."""
+    return walked(driver) + too_faint(driver, "light") + too_faint(driver, "dark")
 
 
 def complaints(driver: WebDriver) -> list[str]:

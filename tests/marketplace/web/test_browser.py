@@ -39,7 +39,7 @@ from tests.marketplace.evidence import gather
 from tests.marketplace.exchange.sample import w_matrix
 from tests.marketplace.sales.toys import TEST, funds
 from tests.marketplace.web.certified import TEXTS, certified_of
-from tests.marketplace.web.chromium import complaints, enter, follow, keys, press, tab_to, text_of, too_faint, walked
+from tests.marketplace.web.chromium import complaints, enter, faults, follow, keys, press, tab_to, text_of
 from tests.marketplace.web.selling import bought, memory_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
@@ -187,7 +187,9 @@ def test_texts_are_named_before_a_w_matrix_is_bought(
     listing = certified_of(seller)
     visit(f"/w-matrices/{listing}", "bea")
     press(chromium, "See the price")
+    found = faults(chromium)
     press(chromium, "Name texts")
+    assert found + faults(chromium) == []
     chromium.execute_script("document.querySelector('[name=texts]').value = arguments[0]", "\n---\n".join(TEXTS))
     press(chromium, "Name the texts")
     assert "The texts are named." in text_of(chromium)
@@ -246,6 +248,5 @@ def test_every_page_can_be_walked_by_keyboard_and_read_in_both_schemes(
     for login, path in paths:
         visit(path, login if login != before else None)
         before = login
-        faults = walked(chromium) + too_faint(chromium, "light") + too_faint(chromium, "dark")
-        found += [f"{path}: {fault}" for fault in faults]
+        found += [f"{path}: {fault}" for fault in faults(chromium)]
     assert found == []
