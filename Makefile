@@ -58,7 +58,7 @@ tests-sqlite: setup
 
 tests-postgres: setup
 	@if $(BIN)/python -c "import psycopg; psycopg.connect('$(TEST_POSTGRES_URL)', connect_timeout=5).close()" 2>/dev/null; then \
-		DATABASE_URL=$(TEST_POSTGRES_URL) $(BIN)/pytest -m "database and not models" $(SHARED); \
+		DATABASE_URL=$(TEST_POSTGRES_URL) $(BIN)/pytest -m "database and not models and not browser" $(SHARED); \
 	elif [ -n "$$CI" ]; then \
 		echo "No PostgreSQL at $(TEST_POSTGRES_URL): in CI that is a failure."; exit 1; \
 	else \
