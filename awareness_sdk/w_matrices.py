@@ -41,6 +41,26 @@ class WMatricesClient:
         sent = self.upload(path, progress=progress)
         return dict(self._transport.json("POST", BASE, body={"upload": sent["id"], **offer}))
 
+    def import_card(
+        self,
+        path: str | os.PathLike[str],
+        card: Result,
+        *,
+        public_key: str | None = None,
+        progress: Sent | None = None,
+        **changes: Any,
+    ) -> Result:
+        """List a W-Matrix of another registry by its card and its file, and return the listing.
+
+        `card` is what that registry's `card` returned. With `public_key`, of its certificates in base64, the one in the
+        card must be signed by it. What is to be otherwise than in the card: title, description, price, tags, access,
+        seller_statement, signature. The card's figures become declared.
+        """
+        upload = self.upload(path, progress=progress)
+        key = {} if public_key is None else {"public_key": public_key}
+        body = {"upload": upload["id"], "card": card, **key, **changes}
+        return dict(self._transport.json("POST", f"{BASE}/import", body=body))
+
     def publish_version(
         self, listing_id: str, path: str | os.PathLike[str], *, progress: Sent | None = None, **declared: Any
     ) -> Result:
