@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.wait import WebDriverWait
 
 from tests.missing import missing
 
@@ -65,6 +67,8 @@ def running(folder: Path) -> Iterator[WebDriver]:
     driver = webdriver.Chrome(options=options, service=Service(DRIVER, env=os.environ | {"NO_PROXY": "localhost"}))
     try:
         driver.implicitly_wait(WAIT_SECONDS)
+        # Else :focus matches only where no other window has the focus.
+        driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
         yield driver
     finally:
         driver.quit()
@@ -92,6 +96,18 @@ def enter(driver: WebDriver, **typed: str) -> None:
             field.send_keys(text)
 
 
+def wait_for(driver: WebDriver, words: str, selector: str = "main") -> None:
+    """Wait until the page, or a part of it, shows the words: a click returns before the next page is there."""
+    patience = WebDriverWait(driver, WAIT_SECONDS * 2, ignored_exceptions=(StaleElementReferenceException,))
+    patience.until(lambda _: words in text_of(driver, selector), f"the page does not show {words!r}")
+
+
+def wait_for_focus(driver: WebDriver, selector: str) -> None:
+    """Wait until the focus is at what the selector names."""
+    at = "return document.activeElement.matches(arguments[0])"
+    WebDriverWait(driver, WAIT_SECONDS * 2).until(lambda _: driver.execute_script(at, selector))
+
+
 def text_of(driver: WebDriver, selector: str = "main") -> str:
     return driver.find_element(By.CSS_SELECTOR, selector).text
 
@@ -114,9 +130,10 @@ def walked(driver: WebDriver) -> list[str]:
     """Walk through the page by Tab; return what it passes over, reaches out of order, or does not show as focused."""
     wanted: list[str] = driver.execute_script(LISTEN)
     keys(driver, *[Keys.TAB] * (len(wanted) + 5))  # scrolling regions are stops, too
-    stops: list[tuple[int, bool]] = driver.execute_script("return walked")
-    reached = [index for index, _ in stops if index >= 0][: len(wanted)]
-    hidden = [f"not shown as focused: {wanted[index]}" for index, shown in stops if index >= 0 and not shown]
+    every: list[tuple[int, bool]] = driver.execute_script("return walked")
+    stops = [(index, shown) for index, shown in every if index >= 0][: len(wanted)]  # then it begins again
+    reached = [index for index, _ in stops]
+    hidden = [f"not shown as focused: {wanted[index]}" for index, shown in stops if not shown]
     if reached == list(range(len(wanted))):
         return hidden
     return [*hidden, f"reached {[wanted[index] for index in reached]} of {wanted}"]

@@ -39,7 +39,18 @@ from tests.marketplace.evidence import gather
 from tests.marketplace.exchange.sample import w_matrix
 from tests.marketplace.sales.toys import TEST, funds
 from tests.marketplace.web.certified import TEXTS, certified_of
-from tests.marketplace.web.chromium import complaints, enter, faults, follow, keys, press, tab_to, text_of
+from tests.marketplace.web.chromium import (
+    complaints,
+    enter,
+    faults,
+    follow,
+    keys,
+    press,
+    tab_to,
+    text_of,
+    wait_for,
+    wait_for_focus,
+)
 from tests.marketplace.web.selling import bought, memory_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.browser]
@@ -75,7 +86,8 @@ def test_a_person_logs_in_buys_a_memory_disputes_it_and_is_answered(
     visit("/market")
     follow(chromium, "Minutes")
     follow(chromium, "Log in to buy")
-    keys(chromium, "bea", Keys.TAB, PASSWORD, Keys.ENTER)  # the name has the focus
+    wait_for_focus(chromium, "[name=username]")
+    keys(chromium, "bea", Keys.TAB, PASSWORD, Keys.ENTER)
     press(chromium, "See the price")
     assert chromium.find_element(By.ID, "breakdown-h").is_displayed()
     assert not Sale.objects.exists()
@@ -91,7 +103,7 @@ def test_a_person_logs_in_buys_a_memory_disputes_it_and_is_answered(
     follow(chromium, "Open a dispute")
     enter(chromium, kind="cannot be used", text="It cannot be read:\nit ends after its header.")
     press(chromium, "Open the dispute")
-    assert "it ends after its header." in text_of(chromium)
+    wait_for(chromium, "it ends after its header.")
     follow(chromium, "Wallet")
     assert chromium.find_element(By.CSS_SELECTOR, "svg.balance").is_displayed()
 
@@ -99,7 +111,7 @@ def test_a_person_logs_in_buys_a_memory_disputes_it_and_is_answered(
     follow(chromium, "in dispute")
     enter(chromium, text="It has nine tokens.")
     press(chromium, "Send the answer")
-    assert "A curator decides now." in text_of(chromium)
+    wait_for(chromium, "A curator decides now.")
     assert Dispute.objects.get().status == "answered"
     visit(f"/sellers/{seller}")
     assert "Alice" in text_of(chromium, "h1")
@@ -118,6 +130,7 @@ def test_a_memory_is_published_by_the_keyboard_alone(
 
     tab_to(chromium, "a[href*='memory=']")
     keys(chromium, Keys.ENTER)
+    wait_for(chromium, "Publish a memory")
     for name, typed in (("title", "Minutes"), ("price", "5.00"), ("canary", "4"), ("rights", "My own words.")):
         tab_to(chromium, f"[name={name}]")
         keys(chromium, typed)
@@ -125,18 +138,18 @@ def test_a_memory_is_published_by_the_keyboard_alone(
     keys(chromium, Keys.SPACE)
     tab_to(chromium, "main button")
     keys(chromium, Keys.ENTER)
-    assert "is being screened" in text_of(chromium)
+    wait_for(chromium, "is being screened")
     row = Artefact.objects.get()
     assert (row.title, row.price_amount) == ("Minutes", 500)
     assert ArtefactVersion.objects.get().canary_size
 
     screen(row.id)
     visit("/my/memories")
-    assert "has passed" in text_of(chromium)
+    wait_for(chromium, "has passed")
     follow(chromium, "Withdraw")
     enter(chromium, reason="It is out of date.")
     press(chromium, "Withdraw it for good")
-    assert "Withdrawn: It is out of date." in text_of(chromium)
+    wait_for(chromium, "Withdrawn: It is out of date.")
 
 
 def test_a_w_matrix_is_sent_with_progress_stopped_and_goes_on(
@@ -164,14 +177,14 @@ def test_a_w_matrix_is_sent_with_progress_stopped_and_goes_on(
     figures = chromium.find_element(By.CSS_SELECTOR, "#upload .unit")
     WebDriverWait(chromium, 20).until(lambda _: figures.text and not figures.text.startswith("0 %"))
     press(chromium, "Stop")
-    WebDriverWait(chromium, 10).until(lambda _: "Stopped" in text_of(chromium, "#upload-stage"))
+    wait_for(chromium, "Stopped", "#upload-stage")
     assert not chromium.find_element(By.XPATH, "//button[.='Stop']").is_displayed()
     assert not ListingVersion.objects.exists()
 
     chromium.execute_cdp_cmd("Network.emulateNetworkConditions", FAST)
     press(chromium, "Publish")
     WebDriverWait(chromium, 20).until(lambda driver: driver.current_url.endswith("/my/listings"))
-    assert "is being scanned" in text_of(chromium)
+    wait_for(chromium, "is being scanned")
     assert ListingVersion.objects.get().file_digest == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
     assert f"100 % of {file.stat().st_size / 1e6:.1f} MB" in chromium.execute_script(
         "return sessionStorage.getItem('shown')"
@@ -187,18 +200,20 @@ def test_texts_are_named_before_a_w_matrix_is_bought(
     listing = certified_of(seller)
     visit(f"/w-matrices/{listing}", "bea")
     press(chromium, "See the price")
+    wait_for(chromium, "at least 0.7300")
     found = faults(chromium)
     press(chromium, "Name texts")
+    wait_for(chromium, "Or typed here")
     assert found + faults(chromium) == []
     chromium.execute_script("document.querySelector('[name=texts]').value = arguments[0]", "\n---\n".join(TEXTS))
     press(chromium, "Name the texts")
-    assert "The texts are named." in text_of(chromium)
+    wait_for(chromium, "The texts are named.")
     press(chromium, "Confirm and pay")
-    assert "requested" in text_of(chromium)
+    wait_for(chromium, "Measured on the buyer's texts")
     sale = Sale.objects.get()
     record_measurement(sale.id, Figures(Kept("0.5000", "0.3000", "0.7200"), 8, 504, "arms/test"), metadata=TEST)
     visit(f"/my/purchases/{sale.id}")
-    assert "Below the certificate" in text_of(chromium)
+    wait_for(chromium, "Below the certificate")
     assert funds(bea) == 10_000
 
 
