@@ -10,7 +10,7 @@ from latentmas.protocol.long_term_memory import Chosen
 from latentmas.rest.money import MoneyOutput, shown_money
 from marketplace.artefacts.lineage import Relative
 from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactVersion, Screening
-from marketplace.listings.outputs import FileOutput, IntervalOutput
+from marketplace.listings.rest.outputs import FileOutput, IntervalOutput
 from marketplace.sales.goods import Kind, Royalty
 from marketplace.sales.models import KINDS
 
