@@ -117,7 +117,7 @@ def listed(packed: Packed, story: Story, site: Site) -> Json:
         waits = any(job["kind"] == RETOKENISE for job in site.seller.jobs.list(open_only=True))
         return now if state == OFFERED and not waits else None
 
-    return waited_for("the screening", screened, site)
+    return waited_for("the screening and what follows it", screened, site)
 
 
 def buy(memory_id: str, story: Story, site: Site) -> Bought:

@@ -38,11 +38,10 @@ def screen_version(run: Run) -> Json:
     }
     if not found.passed:
         return result
-    result |= _started(run, "measurement", MEASURE, run.arguments)
     artefact, row = rows_of(artefact_id, version)
     if memories_of(row, Kind(artefact.kind)) and targets_of(artefact.model, at=timezone.now()):
-        result |= _started(run, "retokenising", RETOKENISE, {"versions": [row.id]})
-    return result
+        result |= _started(run, "retokenising", RETOKENISE, {"versions": [row.id]})  # first: it takes seconds
+    return result | _started(run, "measurement", MEASURE, run.arguments)
 
 
 def _started(run: Run, name: str, kind: str, arguments: Json) -> Json:
