@@ -1,4 +1,4 @@
-"""The one client for addresses that users have named: publishers' domains and webhooks.
+"""The one client for addresses that users have named: publishers' domains, webhooks, and other registries' feeds.
 
 A name is resolved once, every address it has is checked, and the connection goes to a checked one: a second resolution
 could lead elsewhere. The certificate is still checked for the name. There is no plain HTTP, no other port, no redirect,
@@ -10,19 +10,21 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpcore
 import httpx
 
-from latentmas.protocol.errors import LatentMASError
+from latentmas.protocol.errors import LatentMASError, StorageUnavailable
 
 PORT = 443
 MAX_URL = 2000  # characters
 MAX_ANSWER_BYTES = 64 * 1024
 SECONDS = 10.0
+HTTP_OK = 200
 USER_AGENT = "LatentMAS/2.0"
 # A name with dots whose last part is no number: inet_aton takes 127.1 and 0x7f000001 for addresses.
 HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
@@ -81,23 +83,28 @@ def send(
     network: Network | None = None,
 ) -> Answer:
     """Return what the address answers, whatever its status. Raises AddressRefused or RemoteFailed."""
-    network = network or INTERNET
-    target = checked_url(url)
-    host = host_of(target)
-    address = _checked_address(host, network.resolve)
-    sent = {"Host": host, "User-Agent": USER_AGENT, "Accept-Encoding": "identity", **(headers or {})}
-    # The name goes into SNI and Host, and is what the certificate must be for.
-    backend = _Pinned(network.connect, address, time.monotonic() + SECONDS)
-    try:
-        with (
-            httpcore.ConnectionPool(ssl_context=network.tls(), network_backend=backend) as pool,
-            pool.stream(method, str(target), headers=list(sent.items()), content=body) as response,
-        ):
-            return Answer(response.status, _read(response))
-    except (httpcore.TimeoutException, TimeoutError) as error:
-        raise RemoteFailed(f"{host} did not answer within {SECONDS:.0f} seconds") from error
-    except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as error:
-        raise RemoteFailed(f"{host} could not be asked: {type(error).__name__}") from error
+    answer = bytearray()
+    with _asked(method, url, headers=headers or {}, body=body, seconds=SECONDS, network=network) as response:
+        for chunk in _chunks(response, MAX_ANSWER_BYTES):
+            answer += chunk
+        return Answer(response.status, bytes(answer))
+
+
+def fetch(
+    url: str, take: Callable[[bytes], object], *, max_bytes: int, seconds: float, network: Network | None = None
+) -> None:
+    """Give what lies at an address to `take`, piece by piece.
+
+    Raises AddressRefused, RemoteFailed, or StorageUnavailable where a piece cannot be written.
+    """
+    with _asked("GET", url, headers={}, body=b"", seconds=seconds, network=network) as response:
+        if response.status != HTTP_OK:
+            raise RemoteFailed(f"the answer has the status {response.status}", url=url)
+        for chunk in _chunks(response, max_bytes):
+            try:
+                take(chunk)
+            except OSError as error:  # else it would pass for a failure of the other side
+                raise StorageUnavailable(f"what was fetched could not be kept: {error.strerror}") from error
 
 
 def checked_url(url: str) -> httpx.URL:
@@ -142,13 +149,36 @@ def _checked_address(host: str, resolve: Callable[[str], Sequence[str]]) -> str:
     return addresses[0]
 
 
-def _read(response: httpcore.Response) -> bytes:
-    body = bytearray()
+@contextmanager
+def _asked(
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float, network: Network | None
+) -> Iterator[httpcore.Response]:
+    network = network or INTERNET
+    target = checked_url(url)
+    host = host_of(target)
+    address = _checked_address(host, network.resolve)
+    sent = {"Host": host, "User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+    # The name goes into SNI and Host, and is what the certificate must be for.
+    backend = _Pinned(network.connect, address, time.monotonic() + seconds)
+    try:
+        with (
+            httpcore.ConnectionPool(ssl_context=network.tls(), network_backend=backend) as pool,
+            pool.stream(method, str(target), headers=list(sent.items()), content=body) as response,
+        ):
+            yield response
+    except (httpcore.TimeoutException, TimeoutError) as error:
+        raise RemoteFailed(f"{host} did not answer within {seconds:.0f} seconds") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError, OSError) as error:
+        raise RemoteFailed(f"{host} could not be asked: {type(error).__name__}") from error
+
+
+def _chunks(response: httpcore.Response, limit: int) -> Iterator[bytes]:
+    size = 0
     for chunk in response.iter_stream():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise RemoteFailed(f"the answer has more than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
+        size += len(chunk)
+        if size > limit:
+            raise RemoteFailed(f"the answer has more than {limit} bytes")
+        yield chunk
 
 
 class _Pinned(httpcore.NetworkBackend):

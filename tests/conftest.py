@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import hypothesis
@@ -18,12 +18,15 @@ from django.db.models.signals import post_migrate
 from django.test import Client
 from pytest_django import Settings
 
-from latentmas import outbound
+from latentmas import kept_answers, outbound
 from latentmas.events import triggers
 from latentmas.registry import data_file
 from marketplace.accounts.commands import create_token
 from tests.documented import require_documented
 from tests.remote import Remote, serving
+
+if TYPE_CHECKING:
+    from tests.marketplace.payments.gateways.facilitator import Facilitator
 
 # Read where JAX is imported, which most tests never do.
 os.environ |= {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION": "strict"}
@@ -102,9 +105,10 @@ def _bounded_recursion() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _unspent_budgets() -> None:
-    """Let no test be throttled for the requests of those before it."""
+def _nothing_kept() -> None:
+    """Let no test be throttled for the requests of those before it, nor see their answers."""
     cache.clear()
+    kept_answers.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -197,3 +201,18 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     with serving(tmp_path) as server:
         monkeypatch.setattr(outbound, "INTERNET", server.network())
         yield server
+
+
+@pytest.fixture
+def facilitator(settings: Settings, remote: Remote) -> "Facilitator":
+    """Our x402 facilitator, who knows that the payer has 100 USDC; the server is configured for it."""
+    # Imported here: what signs payments takes its second, and few tests pay.
+    from tests.marketplace.payments.gateways.facilitator import Facilitator
+    from tests.marketplace.payments.gateways.wallets import ASSET, PAY_TO, PAYER
+
+    settings.X402_FACILITATOR_URL, settings.X402_PAY_TO = "https://facilitator.example", PAY_TO
+    settings.X402_NETWORK, settings.X402_ASSET = ASSET.network, ASSET.address
+    settings.X402_ASSET_NAME, settings.X402_ASSET_VERSION = ASSET.name, ASSET.version
+    double = Facilitator(balances={PAYER.address.lower(): 100_000_000})
+    double.listen(remote)
+    return double

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from latentmas import outbound
-from latentmas.outbound import MAX_ANSWER_BYTES, AddressRefused, RemoteFailed, checked_url, is_public, send
+from latentmas.outbound import MAX_ANSWER_BYTES, AddressRefused, RemoteFailed, checked_url, fetch, is_public, send
+from latentmas.protocol.errors import StorageUnavailable
 from tests.remote import PUBLIC
 
 URL = "https://publisher.example/.well-known/x?y=1"
@@ -173,3 +174,27 @@ def test_the_real_network_lets_nothing_local_through(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", 443))])
     with pytest.raises(AddressRefused, match="not public"):
         send("GET", URL)
+
+
+def test_a_file_is_fetched_in_pieces_up_to_its_size(remote):
+    remote.body = bytes(MAX_ANSWER_BYTES + 1)
+    came = bytearray()
+    fetch(URL, came.extend, max_bytes=MAX_ANSWER_BYTES + 1, seconds=5)
+    assert came == remote.body
+    with pytest.raises(RemoteFailed, match="more than 10 bytes"):
+        fetch(URL, came.extend, max_bytes=10, seconds=5)
+
+
+def test_what_is_fetched_is_no_redirect_and_no_problem(remote):
+    remote.status, remote.headers = 302, {"Location": "https://hooks.example/"}
+    with pytest.raises(RemoteFailed, match="status 302"):
+        fetch(URL, print, max_bytes=10, seconds=5)
+
+
+def test_a_full_disk_is_not_the_other_sides_failure(remote):
+    def take(piece):
+        raise OSError(28, "No space left on device")
+
+    remote.body = b"data"
+    with pytest.raises(StorageUnavailable, match="No space"):
+        fetch(URL, take, max_bytes=10, seconds=5)

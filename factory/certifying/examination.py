@@ -61,7 +61,7 @@ def opened(row: ListingVersion, session: FactorySession) -> Examined:
 
     Raises InvalidInput or DimensionMismatch for a file that is not what it says.
     """
-    w_matrix = read_w_matrix(blobs.local_path(row.file_digest), max_bytes=settings.MAX_FILE_BYTES)
+    w_matrix = read_w_matrix(blobs.local_path(row.file_digest), max_bytes=settings.W_MATRIX_MAX_BYTES)
     document = w_matrix.document
     for name in ("source_model", "target_model", "space", "source_weights", "target_weights"):
         came, due = getattr(document, name), getattr(row, name)

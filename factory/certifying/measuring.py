@@ -57,7 +57,10 @@ def measure_publicly(w_matrix: WMatrix, session: FactorySession, *, journal: boo
     """
     document = w_matrix.document
     source, target = session.model(document.source_model), session.model(document.target_model)
+    fitting = session.stage(f"fit the control of {target.name}")
+    fitting(0, 1)
     control = fitted_control(target, session.corpus, w_matrix.arrays)
+    fitting(1, 1)
     found = measure(
         judged(w_matrix, tokens_only=control),
         session.suite,

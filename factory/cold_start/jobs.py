@@ -14,7 +14,7 @@ from django.utils import timezone
 from factory.cold_start import planner
 from factory.cold_start.parts import LONGEST, METADATA, made_in_parts, session_of
 from factory.cold_start.planner import PlannedPair
-from factory.cold_start.run import DEFAULTS, candidates, default_session, make
+from factory.cold_start.run import DEFAULTS, candidates, default_session, distilled_pairs, make
 from factory.events import FactoryRunFinished, MadePair, UnmadePair
 from factory.publishing import SELLER, tier_of
 from factory.session import FactorySession
@@ -59,7 +59,8 @@ def due(*, at: datetime) -> list[PlannedPair]:
         listing = listed.get(_listing_id(pair.source.name, pair.target.name, pair.basis))
         return 0 if listing is None else 2 - _ends_soon(listing, at=at)
 
-    pairs = planner.plan(candidates(None), planner.Limits())
+    models = candidates(None)
+    pairs = planner.plan(models, planner.Limits(), distilled=distilled_pairs(models))
     return sorted((pair for pair in pairs if pair.basis is Basis.FUNCTIONAL or rank(pair) == 0), key=rank)
 
 

@@ -1,6 +1,6 @@
 """Plan a cold start (specification 3.2): which pairs it makes, in which order, measured or simulated. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -39,15 +39,24 @@ class Limits:
     simulated: bool = True
 
 
-def plan(models: Sequence[Candidate], limits: Limits) -> list[PlannedPair]:
-    """Return the pairs of models of different families: those that can be run first, then by combined popularity."""
+def plan(
+    models: Sequence[Candidate], limits: Limits, *, distilled: Collection[tuple[str, str]] = ()
+) -> list[PlannedPair]:
+    """Return the pairs of models of different families: those that can be run first, then by combined popularity.
+
+    Among those that can be run, `distilled` ones, by their models' names, are first: nothing has to be fitted for them.
+    """
     pairs = [
         PlannedPair(source, target, _basis(source, target))
         for source, target in permutations(models, 2)
         if source.family != target.family and _is_due(source, target, limits)
     ]
-    pairs.sort(key=lambda pair: (pair.basis is Basis.SIMULATED, -pair.popularity, pair.source.name, pair.target.name))
-    return pairs[: limits.max_pairs]
+
+    def rank(pair: PlannedPair) -> tuple[bool, bool, int, str, str]:
+        names = pair.source.name, pair.target.name
+        return pair.basis is Basis.SIMULATED, names not in distilled, -pair.popularity, *names
+
+    return sorted(pairs, key=rank)[: limits.max_pairs]
 
 
 def fit_cost(source: int, target: int, *, rows: int, primal: bool) -> int:

@@ -1,7 +1,9 @@
 """Run a cold start (specification 3): find the models to plan with, make each planned pair once, publish on request."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -10,6 +12,7 @@ from factory import publishing
 from factory.cold_start.planner import Candidate, PlannedPair
 from factory.corpora import BROAD, TextCorpus, corpus_with, load_corpus
 from factory.corpora.suite import CORE, load_suite
+from factory.distillation.maps import find_map
 from factory.packs.capture import CALIBRATION_TOKENS
 from factory.progress import Stage
 from factory.publishing import PublishedVersion
@@ -17,12 +20,12 @@ from factory.recipes import results
 from factory.recipes.results import Generated
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import InvalidInput, LatentMASError
+from latentmas.protocol.errors import InvalidInput, LatentMASError, ModelNotSupported
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
-from latentmas.runners.weights import PACKAGED
+from latentmas.runners.weights import PACKAGED, packaged_digest
 
 if TYPE_CHECKING:
     from factory.recipes.maps import FunctionalOrder
@@ -65,6 +68,17 @@ def candidates(names: list[str] | None) -> list[Candidate]:
             f"{', '.join(names)} is one model; source and target must be two different ones", field="models"
         )
     return [_candidate(model) for model in chosen.values()]
+
+
+def distilled_pairs(models: Sequence[Candidate]) -> set[tuple[str, str]]:
+    """Return the pairs of installed models whose weights a distilled map is of, by name; nothing is converted."""
+    weights = {}
+    for model in models:
+        with suppress(ModelNotSupported):  # it can be run where it is installed
+            if model.can_run:
+                weights[model.name] = packaged_digest(model.name)
+    pairs = permutations(weights, 2)
+    return {pair for pair in pairs if find_map(*map(weights.__getitem__, pair), cache=settings.CACHE_DIR)}
 
 
 def run(

@@ -20,6 +20,7 @@ PLACEHOLDERS = f"({', '.join(['%s'] * len(FIELDS))})"
 ROWS_PER_INSERT = 50  # SQLite may be built to take 999 parameters at most
 SELECT_STREAM = "SELECT position, body FROM events_event WHERE stream = %s AND version > %s ORDER BY version"
 
+SELECT_HEAD = "SELECT position FROM events_loghead WHERE id = 1"
 # UPDATE ... RETURNING, not a sequence: a sequence hands out numbers in an order that commits do not follow.
 TAKE_HEAD = "UPDATE events_loghead SET position = position + %s WHERE id = 1 RETURNING position"
 
@@ -66,8 +67,17 @@ def select_stream(stream: str, *, after: int) -> Iterator[tuple[int, bytes]]:
 
 def take_head(count: int) -> int:
     """Take the next `count` positions, hold the head row until the commit, and return the last. Raises LogCorrupted."""
+    return _head(TAKE_HEAD, [count])
+
+
+def head_position() -> int:
+    """Return the position of the newest event, 0 for an empty log. Raises LogCorrupted."""
+    return _head(SELECT_HEAD)
+
+
+def _head(statement: str, parameters: Sequence[int] = ()) -> int:
     with connection.cursor() as cursor:
-        cursor.execute(TAKE_HEAD, [count])
+        cursor.execute(statement, parameters)
         row = cursor.fetchone()
     if row is None:
         raise LogCorrupted("the head row of the log is missing", resolution="Run migrate, then verify_log.")

@@ -14,8 +14,7 @@ from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from latentmas.events import projections, statements
-from latentmas.events.errors import LogCorrupted
-from latentmas.events.models import Event, LogHead
+from latentmas.events.models import Event
 from latentmas.events.records import Prepared, columns, prepare, recorded, written
 from latentmas.events.records import leaf_hash as leaf_hash
 from latentmas.events.transactions import transact
@@ -133,10 +132,7 @@ def batches(*, after: int = 0, size: int = PAGE) -> Iterator[list[Recorded]]:
 
 def head_position() -> int:
     """Return the position of the newest event, 0 for an empty log. Raises LogCorrupted."""
-    position = LogHead.objects.values_list("position", flat=True).first()
-    if position is None:
-        raise LogCorrupted("the head row of the log is missing", resolution="Run migrate, then verify_log.")
-    return position
+    return statements.head_position()
 
 
 def _prepare(batches: Sequence[New], *, versions: dict[str, int], metadata: Metadata) -> Iterator[Prepared]:

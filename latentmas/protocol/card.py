@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from latentmas.protocol.certification import Certification
+from latentmas.protocol.certification import Certification, Grade, Tier
 from latentmas.protocol.dsse import DsseEnvelope
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import Instrument, PrivateCells, Quality, Tokenizer
@@ -78,6 +78,33 @@ class SignedCertificate:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignCertificate:
+    """What another registry certifies of the file: a reference, which counts for nothing here.
+
+    `checked`: its signature was checked here with that registry's key.
+    """
+
+    tier: Tier
+    grade: Grade
+    issued_at: datetime
+    expires_at: datetime
+    key_id: str
+    checked: bool
+    envelope: DsseEnvelope
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Where a version that came by its card is from: the listing and the version of another registry."""
+
+    registry: str | None  # the host that signed feeds were read from; null: a card that somebody sent
+    listing_id: str
+    version: str
+    certificate: ForeignCertificate | None
+    takedown_contact: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One version of a W-Matrix. `quality` has retention with its controls, by register and context length."""
 
@@ -110,6 +137,7 @@ class Card:
     url: str
     file_url: str
     kind: Literal["latentmas/card/1"] = "latentmas/card/1"
+    imported: Imported | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class ThrottleMiddleware:
         route = request.resolver_match.route if request.resolver_match else ""
         if hasattr(view, "cls") or route in PROBES:  # an API view asks RouteThrottle itself, after its authentication
             return None
-        budget = spend_for(request, address=BaseThrottle().get_ident(request))  # type: ignore[arg-type]
+        budget = spend_for(request, address=_address_of(request))
         request.budget = budget  # type: ignore[attr-defined]
         if budget is None or not budget.exceeded:
             return None
@@ -94,6 +94,11 @@ def spend_for(request: HttpRequest | Request, *, address: str) -> Budget | None:
     if request.user.is_authenticated:
         return spend(READS if safe else WRITES, f"account:{request.user.pk}")
     return spend(ANONYMOUS_READS if safe else ANONYMOUS_COMPUTING, f"address:{address}")
+
+
+def spend_for_reader(request: HttpRequest) -> Budget | None:
+    """Take one read from the budget of the address of a request that does not say who it is."""
+    return spend(ANONYMOUS_READS, f"address:{_address_of(request)}")
 
 
 def spend(name: str, whose: str) -> Budget | None:
@@ -114,3 +119,7 @@ def _increased(key: str) -> int:
         return cache.incr(key)
     except ValueError:  # forgotten between the two
         return 1
+
+
+def _address_of(request: HttpRequest) -> str:
+    return str(BaseThrottle().get_ident(request))  # type: ignore[arg-type]  # a plain request will do

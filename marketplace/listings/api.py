@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from latentmas.kept_answers import kept_until
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import name_of_model
@@ -73,7 +74,8 @@ def browse(request: Request) -> Response:
     # Named tuples: making models of the rows takes longer than all else that is done with them.
     rows = offers.values_list(*outputs.SUMMARY, named=True)
     page = page_of(rows, order=ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
-    return Response(page_document(request, page, partial(outputs.summary, at=now)))
+    answer = Response(page_document(request, page, partial(outputs.summary, at=now)))
+    return kept_until(answer, [row.certified_until for row in page.rows])
 
 
 @reading("w_matrices_retrieve", answer=outputs.ListingOutput, statuses=[403])

@@ -11,6 +11,7 @@ from latentmas.protocol.card import (
     ROW_ORDER,
     Card,
     FileFacts,
+    Imported,
     Measurement,
     ModelSide,
     ModelTerms,
@@ -24,6 +25,7 @@ from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.licences import derived_works
 from latentmas.registry.models import RegisteredModel
 from marketplace.listings.certificates import certificate_of, quality_of, status_of, validators_of
+from marketplace.listings.imported_outputs import imported_document
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.signing import signed_certificates
 
@@ -74,6 +76,7 @@ def _card(
         published_at=row.published_at,
         url=url,
         file_url=f"{url}/file",
+        imported=msgspec.convert(imported_document(row), Imported | None),
     )
 
 

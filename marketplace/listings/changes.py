@@ -26,6 +26,7 @@ from marketplace.listings.visibility import Viewer, listed, worked_on
     certification_events.VersionRefused,
     certification_events.CertificateRevoked,
     certification_events.VersionRecertified,
+    life.VersionImported,
     life.VersionScanned,
     life.VersionDeprecated,
     life.AliasMoved,

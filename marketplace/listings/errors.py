@@ -1,6 +1,6 @@
 """Errors about a listing's version that the protocol does not define."""
 
-from latentmas.protocol.errors import Conflict, LatentMASError, NotFound
+from latentmas.protocol.errors import Conflict, InvalidInput, LatentMASError, NotFound
 
 
 class VersionYankedError(Conflict):
@@ -59,6 +59,14 @@ class TransferNotOffered(NotFound):
     code = "TRANSFER_NOT_OFFERED"
     title = "The listing is not offered"
     resolution = "GET /api/transfers names the listings that are offered to your agent."
+
+
+class CardAltered(InvalidInput):
+    """A card says otherwise than the file it is of, or than the certificate in it; `field` names where."""
+
+    code = "CARD_ALTERED"
+    title = "The card does not fit"
+    resolution = "Send the card as its registry serves it, with the file that it is of."
 
 
 class VersionNotOffered(NotFound):

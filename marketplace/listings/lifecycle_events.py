@@ -4,6 +4,7 @@ from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 
 from latentmas.events.types import event
+from latentmas.protocol.card import ForeignCertificate
 from latentmas.protocol.money import Money, Split
 from marketplace.texts.free_text import FreeText
 
@@ -38,6 +39,18 @@ class ScanBegun:
 class VersionScanned:
     version: str
     reasons: tuple[str, ...]  # why it is not offered, in sentences; empty: it is
+
+
+@event("listing.version_imported")
+@dataclass(frozen=True, slots=True)
+class VersionImported:
+    """The version came by its card of another registry, whose certificate is kept and counts for nothing here."""
+
+    version: str
+    registry: str | None  # the host that signed feeds were read from; None: a card that somebody sent
+    listing_there: str
+    certificate: ForeignCertificate | None
+    takedown_contact: FreeText | None
 
 
 @event("listing.version_deprecated")

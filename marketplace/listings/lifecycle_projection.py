@@ -46,6 +46,15 @@ def _apply_to_version(event: Envelope, versions: Versions, texts: Shown) -> None
         case life.VersionScanned(version=version, reasons=reasons):
             versions[version].scan = Scan.REFUSED if reasons else Scan.PASSED
             versions[version].scan_reasons = list(reasons)
+        case life.VersionImported(version=version) as imported:
+            versions[version].imported = {
+                "registry": imported.registry,
+                "listing_id": imported.listing_there,
+                "version": version,
+                "certificate": msgspec.to_builtins(imported.certificate),
+            }
+            if imported.takedown_contact is not None:
+                show(versions[version], texts, takedown_contact=imported.takedown_contact)
         case life.VersionDeprecated(version=version, reason=reason, successor=successor):
             versions[version].deprecated_at, versions[version].successor = event.recorded_at, successor
             show(versions[version], texts, deprecated_reason=reason)

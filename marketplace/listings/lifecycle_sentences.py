@@ -13,6 +13,8 @@ def lifecycle_sentence(data: object, texts: Shown) -> str | None:
             return f"Version {data.version} passed its scan and is on offer."
         case life.VersionScanned():
             return f"Version {data.version} did not pass its scan: {'; '.join(data.reasons)}."
+        case life.VersionImported():
+            return f"Version {data.version} was imported by its card, from {data.registry or 'another registry'}."
         case life.VersionDeprecated():
             instead = f", instead of which {data.successor} is advised" if data.successor else ""
             return f"Version {data.version} deprecated{instead}: {texts[data.reason]}"

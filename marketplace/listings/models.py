@@ -152,6 +152,8 @@ class ListingVersion(models.Model):
     publisher = models.CharField(max_length=100, null=True)  # noqa: DJ001 - the agent that sent it; null: made here
     scan = models.CharField(max_length=10, choices=Scan.choices, null=True)  # noqa: DJ001 - null: made here
     scan_reasons = models.JSONField(default=list)
+    imported = models.JSONField(null=True, help_text="Where it came from by its card; what is certified there.")
+    takedown_contact = models.TextField(null=True, help_text="Of the registry that it was imported from.")  # noqa: DJ001
     deprecated_at = models.DateTimeField(null=True)
     deprecated_reason = models.TextField(null=True)  # noqa: DJ001
     successor = models.CharField(max_length=70, null=True)  # noqa: DJ001

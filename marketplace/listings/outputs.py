@@ -21,6 +21,7 @@ from marketplace.listings.certificates import (
     status_of,
     validators_of,
 )
+from marketplace.listings.imported_outputs import ImportedOutput, imported_document
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.measurement_outputs import CertifierMeasurementOutput
 from marketplace.listings.models import Listing, ListingVersion, Scan, valid_tier
@@ -154,6 +155,7 @@ class VersionOutput(serializers.Serializer[Any]):
     publisher = serializers.CharField(allow_null=True, help_text="The agent that sent the file; null: made here.")
     scan = ScanOutput(allow_null=True, help_text="Null: made here.")
     deprecation = DeprecationOutput(allow_null=True)
+    imported = ImportedOutput(allow_null=True, help_text="Null: it did not come by its card.")
     url = serializers.CharField()
     file_url = serializers.CharField()
 
@@ -264,6 +266,7 @@ def version(row: ListingVersion, *, at: datetime) -> Json:
         "validated_by": validators_of(row),
         "scan": None if row.scan is None else {"state": row.scan, "reasons": row.scan_reasons},
         "deprecation": _deprecation(row),
+        "imported": imported_document(row),
         "file": {"digest": row.file_digest, "size": row.file_size},
         "report": None if row.report_digest is None else {"digest": row.report_digest, "size": row.report_size},
         "url": url,

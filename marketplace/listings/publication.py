@@ -25,7 +25,7 @@ from marketplace.listings.commands import require_stored
 from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
 from marketplace.listings.lifecycle import Right, require_open, require_right
 from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access, AccessChanged, ScanBegun
+from marketplace.listings.lifecycle_events import Access, AccessChanged, ScanBegun, VersionImported
 from marketplace.listings.lifecycle_state import evolve_lifecycle
 from marketplace.listings.texts import seal
 from marketplace.texts.free_text import FreeText
@@ -58,10 +58,17 @@ class Offer:
     seller_statement: str | None = None  # by what right the seller offers it, in his own words
 
 
-def open_listing(offer: Offer, published: VersionPublished, *, signature: str | None, by: By) -> str:
+def open_listing(
+    offer: Offer,
+    published: VersionPublished,
+    *,
+    signature: str | None,
+    by: By,
+    imported: VersionImported | None = None,
+) -> str:
     """List a seller's W-Matrix under a new id, which is returned; its first version is offered after a scan.
 
-    Raises ModelNotSupported, InvalidInput or Conflict.
+    `imported` says where it came from, if it came by its card. Raises ModelNotSupported, InvalidInput or Conflict.
     """
     assert by.agent is not None  # a seller is an agent
     created = ListingCreated(
@@ -77,12 +84,18 @@ def open_listing(offer: Offer, published: VersionPublished, *, signature: str | 
         space=published.space,
         statement=None if offer.seller_statement is None else FreeText(offer.seller_statement),
     )
-    list_w_matrix(created, published, access=offer.access, signature=signature, by=by)
+    list_w_matrix(created, published, access=offer.access, signature=signature, by=by, imported=imported)
     return created.listing_id
 
 
 def list_w_matrix(
-    created: ListingCreated, published: VersionPublished, *, access: Access, signature: str | None, by: By
+    created: ListingCreated,
+    published: VersionPublished,
+    *,
+    access: Access,
+    signature: str | None,
+    by: By,
+    imported: VersionImported | None = None,
 ) -> list[Recorded]:
     """Open a listing with its first version, and start the version's scan: all of it or nothing.
 
@@ -102,26 +115,38 @@ def list_w_matrix(
             opened.append(AccessChanged(access))
         lifecycle = ft.reduce(evolve_lifecycle, opened, state.lifecycle)
         state = replace(state, created=created, lifecycle=lifecycle)
-        return [*opened, *decide_submit(state, by.agent, published=published, signature=signature)]
+        return [*opened, *decide_submit(state, by.agent, published, signature=signature, imported=imported)]
 
     return _submit(created.listing_id, decide, published, by)
 
 
-def publish_upload(listing_id: str, published: VersionPublished, *, signature: str | None, by: By) -> list[Recorded]:
+def publish_upload(
+    listing_id: str,
+    published: VersionPublished,
+    *,
+    signature: str | None,
+    by: By,
+    imported: VersionImported | None = None,
+) -> list[Recorded]:
     """Publish a version of a listing that the agent may publish in, and start its scan: all of it or nothing.
 
     Raises NotFound, NotAllowed, InvalidInput, Conflict or VersionConflict.
     """
     return _submit(
         listing_id,
-        lambda state: decide_submit(state, by.agent, published=published, signature=signature),
+        lambda state: decide_submit(state, by.agent, published, signature=signature, imported=imported),
         published,
         by,
     )
 
 
 def decide_submit(
-    state: ListingState, agent: str | None, *, published: VersionPublished, signature: str | None
+    state: ListingState,
+    agent: str | None,
+    published: VersionPublished,
+    *,
+    signature: str | None,
+    imported: VersionImported | None = None,
 ) -> Sequence[object]:
     """Add a seller's version, which waits for its scan; the same version again gives no event.
 
@@ -135,7 +160,9 @@ def decide_submit(
         )
     assert agent is not None  # a seller is an agent
     events = decide_publish(state, published)
-    return [*events, ScanBegun(published.version, agent, signature)] if events else ()
+    if not events:
+        return ()
+    return [*events, ScanBegun(published.version, agent, signature), *filter(None, [imported])]
 
 
 def published_from(file: StoredFile, declared: Declared, *, source_model: str, target_model: str) -> VersionPublished:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from latentmas.idempotency.keys import PARAMETER, once
+from latentmas.kept_answers import kept
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.conditional import IF_MATCH, expected_version
@@ -59,6 +60,7 @@ class ReadOrPublish(PublishWMatrices):
 
 
 @conditional_page
+@kept
 @extend_schema(
     methods=["GET"],
     operation_id="w_matrices_list",
@@ -89,8 +91,10 @@ def w_matrices(request: Request) -> HttpResponseBase:
         said = {name: wanted[name] for name in OFFERED} | {"seller_statement": wanted.get("seller_statement")}
         offer = publication.Offer(**said, access=Access(wanted["access"]))
         by = By(agent, metadata_of(request))
-        listing_id = publication.open_listing(offer, published, signature=_signature(wanted, agent, published), by=by)
-        _used(wanted, agent)
+        listing_id = publication.open_listing(
+            offer, published, signature=checked_signature(wanted, agent, published.file), by=by
+        )
+        end_used(wanted, agent)
         made = answer(listing_id, status=201)
         made["Location"] = f"/api/w-matrices/{listing_id}"
         return made
@@ -118,10 +122,10 @@ def versions(request: Request, listing_id: str) -> HttpResponseBase:
         publication.publish_upload(
             listing_id,
             published,
-            signature=_signature(wanted, agent, published),
+            signature=checked_signature(wanted, agent, published.file),
             by=By(agent, metadata_of(request), seen),
         )
-        _used(wanted, agent)
+        end_used(wanted, agent)
         made = answer(listing_id, status=201)
         made["Location"] = f"/api/w-matrices/{listing_id}/versions/{published.version}"
         return made
@@ -148,8 +152,7 @@ def _published(
     """Return the version that was sent: as a file, as a finished upload, or as arrays."""
     declared = Declared(**{name: wanted[name] for name in SAID if wanted.get(name) is not None})
     if file is None and "upload" in wanted:
-        upload = get_stored(agent, wanted["upload"])
-        file = StoredFile(upload.digest, upload.size)
+        file = uploaded(wanted, agent)
     if file is None:
         given = LinearMap(
             source_model=source_model,
@@ -163,13 +166,21 @@ def _published(
     return publication.published_from(file, declared, source_model=source_model, target_model=target_model)
 
 
-def _signature(wanted: dict[str, Any], agent: str, published: VersionPublished) -> str | None:
+def uploaded(wanted: dict[str, Any], agent: str) -> StoredFile:
+    """Return the file of the finished upload that is named. Raises NotFound or Conflict."""
+    upload = get_stored(agent, wanted["upload"])
+    return StoredFile(upload.digest, upload.size)
+
+
+def checked_signature(wanted: dict[str, Any], agent: str, file: StoredFile) -> str | None:
+    """Return the agent's signature for the file, where one is given. Raises SignatureInvalid or KeyRevoked."""
     signature: str | None = wanted.get("signature")
     if signature is not None:
-        check_signature(agent, digest=published.file.digest, signature=signature)
+        check_signature(agent, digest=file.digest, signature=signature)
     return signature
 
 
-def _used(wanted: dict[str, Any], agent: str) -> None:
+def end_used(wanted: dict[str, Any], agent: str) -> None:
+    """End the upload that is named, if one is: its file belongs to a listing now."""
     if "upload" in wanted:
         end_upload(get_stored(agent, wanted["upload"]))

@@ -61,7 +61,8 @@ def market(request: HttpRequest) -> HttpResponse:
 def artefact(request: HttpRequest, artefact_id: str, kind: Kind) -> HttpResponse:
     """Show one artefact by its newest version, or by the one that `?version=` names; never anything that it holds."""
     row = seen_artefact(request, kind, artefact_id)
-    versions = queries.versions_of(row, viewer_of(request))
+    viewer = viewer_of(request)
+    versions = queries.versions_of(row, viewer)
     wanted = request.GET.get("version") or row.version or (versions[0].version if versions else None)
     shown = next((each for each in versions if each.version == wanted), None)
     if shown is None:
@@ -69,6 +70,7 @@ def artefact(request: HttpRequest, artefact_id: str, kind: Kind) -> HttpResponse
     said = list(reviews(item=row.id)[:SHOWN])
     context: dict[str, Any] = {
         "row": row,
+        "mine": row.seller in viewer.agents,
         "kind_name": NAMES[kind],
         "versions": versions,
         "shown": shown,

@@ -90,6 +90,19 @@ def test_an_upload_that_broke_off_goes_on_where_it_stopped(seller, file):
     assert finished["digest"] == f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
 
 
+def test_a_card_with_its_file_is_imported(seller, agent, file):
+    made = seller.w_matrices.publish(file, **OFFER, **SAID)
+    scan()
+    card = seller.w_matrices.card(made["id"], "1.0.0")
+    imported = seller.w_matrices.import_card(file, card, title="Theirs", price=0, access="private")
+    assert (imported["title"], imported["seller"], imported["access"]) == ("Theirs", agent.id, "private")
+    assert imported["versions"][0]["imported"]["listing_id"] == made["id"]
+    card["file"]["digest"] = f"sha256:{'0' * 64}"
+    with pytest.raises(AwarenessError) as refused:
+        seller.w_matrices.import_card(file, card)
+    assert refused.value.code == "DIGEST_MISMATCH"
+
+
 def test_another_version_an_alias_and_a_yank(seller, file, tmp_path):
     identifier = seller.w_matrices.publish(file, **OFFER, **SAID)["id"]
     scan()

@@ -9,7 +9,15 @@ from django.utils import timezone
 from rich.console import Console
 
 from factory.cold_start import planner, report
-from factory.cold_start.run import REFINEMENT_STEPS, ColdStartOptions, Outcome, candidates, default_session, run
+from factory.cold_start.run import (
+    REFINEMENT_STEPS,
+    ColdStartOptions,
+    Outcome,
+    candidates,
+    default_session,
+    distilled_pairs,
+    run,
+)
 from factory.console import bars, stage_in
 from factory.corpora import load_corpus
 from factory.corpora.suite import CORE, LENGTHS
@@ -103,7 +111,8 @@ class Command(BaseCommand):
             min_popularity=options["min_popularity"],
             simulated=not options["no_simulated"],
         )
-        pairs = planner.plan(models, limits)
+        fitted = options["fit"] or options["no_measured"]
+        pairs = planner.plan(models, limits, distilled=() if fitted else distilled_pairs(models))
         return [pair for pair in pairs if not options["no_measured"] or pair.basis is Basis.SIMULATED]
 
     def _make(self, pairs: list[planner.PlannedPair], options: dict[str, Any], console: Console) -> list[Outcome]:

@@ -30,17 +30,8 @@ def open_envelope(envelope: object, keys: Mapping[str, bytes], *, payload_type: 
 
     Raises VerificationFailed for an envelope of another type, or without a valid signature of a known key.
     """
-    try:
-        kind, payload = envelope["payloadType"], _decoded(envelope["payload"])  # type: ignore[index]
-        signatures = [(each.get("keyid", ""), _decoded(each["sig"])) for each in envelope["signatures"]]  # type: ignore[index]
-        kind_length = len(kind.encode())
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise VerificationFailed(
-            Reason.ENVELOPE_MALFORMED, "a DSSE envelope has payloadType, payload and signatures, both in base64"
-        ) from error
-    if kind != payload_type:
-        raise VerificationFailed(Reason.PAYLOAD_TYPE_UNKNOWN, f"the payload is {kind[:100]!r}, not {payload_type!r}")
-    message = f"DSSEv1 {kind_length} {kind} {len(payload)} ".encode() + payload
+    kind, payload, signatures = _parts(envelope, payload_type)
+    message = f"DSSEv1 {len(kind.encode())} {kind} {len(payload)} ".encode() + payload
     # The key's id is a hint outside the signature and may be absent; then any key may be meant.
     attempts = [
         is_signed(message, signature, key)
@@ -54,6 +45,11 @@ def open_envelope(envelope: object, keys: Mapping[str, bytes], *, payload_type: 
     if not any(attempts):
         raise VerificationFailed(Reason.SIGNATURE_INVALID, "the signature does not fit the payload and its type")
     return payload
+
+
+def unverified_payload(envelope: object, *, payload_type: str = PAYLOAD_TYPE) -> bytes:
+    """Return the payload of a DSSE envelope, whoever has signed it. Raises VerificationFailed for any other thing."""
+    return _parts(envelope, payload_type)[1]
 
 
 def read_statement(payload: bytes) -> Statement:
@@ -72,6 +68,21 @@ def read_statement(payload: bytes) -> Statement:
             Reason.STATEMENT_MALFORMED, f"the payload is no {STATEMENT_TYPE} whose subject has a SHA-256 in bare hex"
         )
     return statement
+
+
+def _parts(envelope: object, payload_type: str) -> tuple[str, bytes, list[tuple[str, bytes]]]:
+    """Return type, payload and signatures by their keys' ids. Raises VerificationFailed."""
+    try:
+        kind, payload = envelope["payloadType"], _decoded(envelope["payload"])  # type: ignore[index]
+        signatures = [(each.get("keyid", ""), _decoded(each["sig"])) for each in envelope["signatures"]]  # type: ignore[index]
+        kind.encode()
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise VerificationFailed(
+            Reason.ENVELOPE_MALFORMED, "a DSSE envelope has payloadType, payload and signatures, both in base64"
+        ) from error
+    if kind != payload_type:
+        raise VerificationFailed(Reason.PAYLOAD_TYPE_UNKNOWN, f"the payload is {kind[:100]!r}, not {payload_type!r}")
+    return kind, payload, signatures
 
 
 def _decoded(text: str) -> bytes:

@@ -7,12 +7,14 @@ from django.utils import timezone
 
 from factory.cold_start import jobs
 from factory.cold_start.jobs import due, start_run
+from factory.distillation.maps import Origin, keep_map
 from factory.events import FactoryRunFinished
 from factory.tasks import weekly_run
 from latentmas.events import store
 from latentmas.jobs.models import Job, State
 from latentmas.protocol.errors import ModelNotSupported
 from latentmas.protocol.quality import Basis
+from latentmas.runners.weights import PACKAGED_DIGESTS
 from marketplace.listings.models import Listing
 from tests.work import work
 
@@ -74,6 +76,23 @@ def test_after_the_runs_time_no_measured_pair_is_begun() -> None:
     assert ended.result == {"made": 2, "not_made": 2}
     (report,) = (each.data for each in store.read_stream(f"factory-run/{job.id}"))
     assert {each.code for each in report.not_made} == {"DEADLINE_EXCEEDED"}
+
+
+@pytest.mark.parametrize(("first", "second"), [MODELS[2:], MODELS[:1:-1]])
+def test_the_pair_whose_weights_a_distilled_map_is_of_comes_first(monkeypatch, settings, first, second) -> None:
+    monkeypatch.setitem(PACKAGED_DIGESTS, first, lambda: "a" * 64)
+    monkeypatch.setitem(PACKAGED_DIGESTS, second, lambda: "b" * 64)
+    keep_map({}, Origin("sha256:" + "a" * 64, "sha256:" + "b" * 64, {}), cache=settings.CACHE_DIR)
+    assert [pair.source.name for pair in due(at=timezone.now()) if pair.basis is Basis.FUNCTIONAL] == [first, second]
+
+
+def test_models_that_are_not_installed_have_no_distilled_map(monkeypatch) -> None:
+    def absent() -> str:
+        raise ModelNotSupported("it is not installed")
+
+    for name in PACKAGED_DIGESTS:
+        monkeypatch.setitem(PACKAGED_DIGESTS, name, absent)
+    assert len(due(at=timezone.now())) == 4
 
 
 def test_what_is_not_listed_comes_first_and_then_what_must_be_renewed(unmeasurable) -> None:

@@ -38,6 +38,14 @@ def test_pairs_that_can_be_run_come_first_whatever_their_popularity() -> None:
     assert [pair.basis for pair in pairs[:2]] == [Basis.FUNCTIONAL] * 2
 
 
+def test_of_those_a_distilled_one_is_first() -> None:
+    distilled = {("smollm2-135m", "gemma-3-270m")}
+    assert names(plan(ALL, Limits(), distilled=distilled))[:2] == [
+        ("smollm2-135m", "gemma-3-270m"),
+        ("gemma-3-270m", "smollm2-135m"),
+    ]
+
+
 def test_a_pair_with_only_one_runnable_model_is_simulated_and_needs_the_popularity() -> None:
     assert names(plan([SMOL, LLAMA], Limits(min_popularity=75))) == []
     pairs = plan([SMOL, LLAMA], Limits(min_popularity=70))

@@ -23,7 +23,7 @@ def test_no_event_holds_what_was_written(seller):
 
 def test_what_was_written_is_erased_for_good(seller):
     artefact, said = on_sale(seller), StringIO()
-    call_command("erase_artefact_texts", artefact, stdout=said)
+    call_command("erase_texts", "artefact", artefact, stdout=said)
     assert said.getvalue() == "3 texts erased\n"
     row = Artefact.objects.get(id=artefact)
     assert (row.title, row.description, row.version) == ("(erased)", "(erased)", "1.0.0")
@@ -36,11 +36,11 @@ def test_the_log_gives_the_same_rows_page_by_page(seller):
     declare(child, seller, (parent, 100))
     declare(child, seller, (parent, 200))
     screen(parent, findings=("A text holds a private key.",))
-    call_command("erase_artefact_texts", child, stdout=StringIO())
+    call_command("erase_texts", "artefact", child, stdout=StringIO())
     assert ArtefactParent.objects.get().basis_points == 200
     assert check(chosen(["project_artefacts", "project_parents", "project_segments"]), page=2) == []
 
 
 def test_an_unknown_artefact_has_nothing_to_erase(db):
     with pytest.raises(CommandError):
-        call_command("erase_artefact_texts", "none")
+        call_command("erase_texts", "artefact", "none")

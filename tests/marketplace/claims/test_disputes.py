@@ -6,13 +6,14 @@ from threading import Barrier
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 
 from latentmas.events import store
 from latentmas.events.errors import VersionConflict
 from latentmas.events.models import Event
 from latentmas.events.rebuilding import check, chosen
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
+from latentmas.protocol.errors import InvalidInput, NotFound
 from latentmas.protocol.money import Money
 from marketplace.agents.queries import get_agent
 from marketplace.claims import aggregate
@@ -270,8 +271,8 @@ def test_what_is_written_is_checked(disputed: Open, text: str, what: str) -> Non
 
 def test_no_event_holds_what_was_written_and_it_can_be_erased(sale: Sale, disputed: Open) -> None:
     row = disputed()
-    with pytest.raises(Conflict, match="still needed"):
-        erase_dispute_texts(row)
+    with pytest.raises(CommandError, match=r"CONFLICT.*still needed"):
+        call_command("erase_texts", "dispute", row.id)
     resolve(row, Outcome.REJECTED)
     bodies = b"".join(bytes(event.body) for event in Event.objects.all())
     assert WORDS.encode() not in bodies

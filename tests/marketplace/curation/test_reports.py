@@ -130,9 +130,9 @@ def test_what_was_written_can_be_erased_and_outlives_no_account(admin_client, re
 
 def test_erasing_a_listings_texts_reaches_its_reports_and_their_answers(admin_client, report, capsys):
     act(admin_client, "uphold", report.id, apply="yes", note="Alice is right.")
-    call_command("erase_texts", report.listing_id)
+    call_command("erase_texts", "listing", report.listing_id)
     row = Report.objects.get()
     assert (row.text, row.note, row.outcome) == ("", "", "upheld")
-    assert capsys.readouterr().out == "3 texts and reports erased\n"
-    call_command("erase_texts", report.listing_id)
-    assert capsys.readouterr().out == "0 texts and reports erased\n"
+    assert capsys.readouterr().out == "3 texts erased\n"
+    call_command("erase_texts", "listing", report.listing_id)
+    assert capsys.readouterr().out == "0 texts erased\n"

@@ -258,8 +258,8 @@ def test_no_event_holds_what_a_person_wrote_and_erasing_it_leaves_the_log_verifi
 
 
 def test_the_command_erases_the_texts_of_a_listing(listing, capsys):
-    call_command("erase_texts", listing)
-    assert capsys.readouterr().out == "2 texts and reports erased\n"
+    call_command("erase_texts", "listing", listing)
+    assert capsys.readouterr().out == "2 texts erased\n"
     assert Listing.objects.get().title == ERASED
     with pytest.raises(CommandError, match="no listing"):
-        call_command("erase_texts", "nothing")
+        call_command("erase_texts", "listing", "nothing")

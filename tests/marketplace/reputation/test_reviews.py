@@ -180,11 +180,11 @@ def test_erased_texts_leave_the_rating(critic: Client, sale: str) -> None:
 
 def test_the_command_erases_what_was_written(critic: Client, sale: str, capsys: pytest.CaptureFixture[str]) -> None:
     write(critic, sale)
-    call_command("erase_review_texts", sale)
-    assert capsys.readouterr().out == "1 texts are erased\n"
+    call_command("erase_texts", "review", sale)
+    assert capsys.readouterr().out == "1 texts erased\n"
     assert not ReviewText.objects.exists()
-    with pytest.raises(CommandError, match="no such review"):
-        call_command("erase_review_texts", "nothing")
+    with pytest.raises(CommandError, match="there is no review"):
+        call_command("erase_texts", "review", "nothing")
 
 
 def test_reviews_are_listed_newest_first_by_seller_and_item(
