@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from factory import session
+from factory.memories import jobs as measuring
 from factory.memories import retokenising_jobs as jobs
 from factory.runners import model as runners
 from factory.tasks import retokenise_memories
@@ -42,8 +43,8 @@ def _tiny_models_are_here(tiny, monkeypatch, tmp_path):
     """Let tiny models stand for the two of their names, whose geometry the registry has."""
     models = {SOURCE: tiny, TARGET: replace(tiny, name=TARGET, tokenizer=PairTokenizer())}
     here = lambda name, **_: Weights(name, tmp_path, HERE[name])  # noqa: E731
-    monkeypatch.setattr(session, "find_weights", here)
-    monkeypatch.setattr(jobs, "find_weights", here)
+    for module in (session, jobs, measuring):  # the retention is measured beside
+        monkeypatch.setattr(module, "find_weights", here)
     monkeypatch.setattr(jobs, "installed_models", lambda: [SOURCE, TARGET])
     monkeypatch.setattr(runners, "load_model", lambda weights: models[weights.model])
     monkeypatch.setattr(contents, "snapshot_in", lambda data, model: read_snapshot(data)[0])
