@@ -14,7 +14,7 @@ from marketplace.artefacts.made import MAX_CANARY
 from marketplace.artefacts.publication import FIRST_VERSION
 from marketplace.artefacts.queries import Filters
 from marketplace.artefacts.segments import SEGMENT_CHARACTERS
-from marketplace.listings.selling_inputs import PriceField
+from marketplace.listings.rest.selling_inputs import PriceField
 from marketplace.listings.validation import MAX_PRICE
 from marketplace.sales.deliveries import MAX_QUERY
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS

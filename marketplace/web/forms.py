@@ -13,7 +13,7 @@ from marketplace.curation.models import MAX_TEXT, Kind
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.publication import Declared, Offer
-from marketplace.listings.selling_inputs import CURRENCY, MAX_SAMPLES
+from marketplace.listings.rest.selling_inputs import CURRENCY, MAX_SAMPLES
 from marketplace.listings.validation import MAX_PRICE, STATEMENT_CHARACTERS
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, REASON_CHARACTERS, TITLE_CHARACTERS
 

@@ -16,6 +16,7 @@ from marketplace.artefacts import inputs, queries
 from marketplace.artefacts.lineage import Relative, ancestors_of, descendants_of, royalties_of
 from marketplace.artefacts.models import Artefact, ArtefactVersion
 from marketplace.artefacts.outputs import PATHS, notices_of
+from marketplace.artefacts.retokenising import read_for
 from marketplace.listings.visibility import viewer_of
 from marketplace.pricing.commands import in_force
 from marketplace.reputation.queries import counted_among, reviews, standing_of, standings_of
@@ -75,6 +76,7 @@ def artefact(request: HttpRequest, artefact_id: str, kind: Kind) -> HttpResponse
         "shown": shown,
         "ratio": shown.contents["raw_bytes"] / shown.contents["coded_bytes"],
         "notices": notices_of(row),
+        "read_for": read_for([shown], kind)[shown.id],
         "standing": standing_of(row.seller),
         "reviews": said,
         "counted": counted_among(said),

@@ -17,7 +17,7 @@ from marketplace.artefacts.models import Artefact, ArtefactParent
 from marketplace.artefacts.publication import FIRST_VERSION, Offered, Said
 from marketplace.artefacts.snapshots import made_memory
 from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.selling_inputs import CURRENCY
+from marketplace.listings.rest.selling_inputs import CURRENCY
 from marketplace.listings.validation import MAX_PRICE
 from marketplace.memories.models import StoredMemory
 from marketplace.memories.queries import memories_of

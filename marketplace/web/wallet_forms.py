@@ -7,7 +7,7 @@ from django import forms
 
 from latentmas.protocol.money import Money
 from marketplace.ledger.balances import Holdings
-from marketplace.listings.selling_inputs import CURRENCY
+from marketplace.listings.rest.selling_inputs import CURRENCY
 from marketplace.payments.gateways.manual import MANUAL
 from marketplace.payments.gateways.offered import offered
 from marketplace.payments.gateways.stripe_checkout import STRIPE_CHECKOUT

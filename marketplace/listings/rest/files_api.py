@@ -20,10 +20,11 @@ from latentmas.rest.endpoints import FILE, problems
 from latentmas.rest.parameters import read, snake_keys
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
-from marketplace.listings import inputs, outputs, queries
+from marketplace.listings import queries
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.obtaining import remember_obtained
 from marketplace.listings.paying import has_price
+from marketplace.listings.rest import inputs, outputs
 from marketplace.listings.visibility import viewer_of
 from marketplace.sales.paying import PAYMENT, paid
 
