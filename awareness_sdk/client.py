@@ -1,22 +1,24 @@
 """`AwarenessClient`: one object per server, with an attribute for each part of its API."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 from awareness_sdk import exchange, market, vectors
 from awareness_sdk.agents import AgentsClient
 from awareness_sdk.calibration_packs import CalibrationPacksClient
+from awareness_sdk.claims import AcceptancesClient, DisputesClient
 from awareness_sdk.jobs import JobsClient, Progress
 from awareness_sdk.kv_cache import KVCacheClient
 from awareness_sdk.log import LogClient
 from awareness_sdk.market import UsedChain, UsedEmbeddings, UsedMemory, UsedSegments
 from awareness_sdk.memories import MemoriesClient
 from awareness_sdk.money import MoneyClient
+from awareness_sdk.paying import Payer
+from awareness_sdk.purchases import PurchasesClient
+from awareness_sdk.selling import Memory, Offer, SellingClient
 from awareness_sdk.transport import Transport
 from awareness_sdk.w_matrices import WMatricesClient
-from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.w_matrix import PROTOCOL
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
@@ -27,18 +29,28 @@ DEFAULT_TIMEOUT = 120.0  # seconds; a first call may compile kernels
 class AwarenessClient:
     """Talks to one LatentMAS server. Reading needs no API key; make one with `manage.py create_token`.
 
-    May be used in a `with` statement, which closes its connections.
+    May be used in a `with` statement, which closes its connections. A `payer`, such as
+    `awareness_sdk.paying.X402Payer`, pays the prices that a call meets and the wallet does not cover, within its limit.
     """
 
     def __init__(
-        self, api_key: str | None = None, base_url: str = DEFAULT_BASE_URL, *, timeout: float = DEFAULT_TIMEOUT
+        self,
+        api_key: str | None = None,
+        base_url: str = DEFAULT_BASE_URL,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        payer: Payer | None = None,
     ) -> None:
-        self._transport = Transport(base_url=base_url, api_key=api_key, timeout=timeout)
+        self._transport = Transport(base_url=base_url, api_key=api_key, timeout=timeout, payer=payer)
         self.kv_cache = KVCacheClient(self._transport)
         self.jobs = JobsClient(self._transport)
         self.calibration_packs = CalibrationPacksClient(self._transport)
         self.memories = MemoriesClient(self._transport)
         self.agents = AgentsClient(self._transport)
+        self.selling = SellingClient(self._transport, self.memories)
+        self.purchases = PurchasesClient(self._transport)
+        self.disputes = DisputesClient(self._transport)
+        self.acceptances = AcceptancesClient(self._transport)
         self.money = MoneyClient(self._transport)
         self.log = LogClient(self._transport)
         self.w_matrices = WMatricesClient(self._transport)
@@ -107,25 +119,14 @@ class AwarenessClient:
             return answer
         return self.jobs.wait(answer, progress=progress, timeout=timeout)
 
-    def publish_memory(
-        self,
-        memory: KVSnapshot | bytes | Path | str,
-        *,
-        title: str,
-        price: int | dict[str, Any],
-        rights: str,
-        invertible: bool,
-        **options: Any,
-    ) -> dict[str, Any]:
+    def publish_memory(self, memory: Memory, **offer: Unpack[Offer]) -> dict[str, Any]:
         """List a memory for sale and return its card; it is offered after a screening.
 
         `memory` is a snapshot, a raw or .kvz file, or the id of a stored memory. `invertible` must be True: you know
-        that the text which the model has read can be won back. Options are the server's: description, version, canary,
-        floor, discount, parents. Raises AwarenessError.
+        that the text which the model has read can be won back. Raises AwarenessError. `client.selling` lists the other
+        kinds, and changes what is listed.
         """
-        stored = memory if isinstance(memory, str) else self.memories.upload(memory)["id"]
-        body = {"memory": stored, "title": title, "price": price, "rights": rights, "invertible": invertible}
-        return dict(self._transport.json("POST", "/api/memories", body=body | options))
+        return self.selling.publish_memory(memory, **offer)
 
     def memories_on_sale(self, kind: str = market.MEMORIES, **filters: Any) -> Iterator[dict[str, Any]]:
         """Yield what is on sale, the cheapest first. Filters are the server's: model, seller, price_max, tokens_min.
@@ -134,13 +135,13 @@ class AwarenessClient:
         """
         return market.on_sale(self._transport, kind, filters)
 
-    def memory_on_sale(self, memory_id: str) -> dict[str, Any]:
-        """Return a memory's card: of every version what was measured and what its screening has found, never it."""
-        return dict(self._transport.json("GET", f"/api/{market.MEMORIES}/{memory_id}"))
+    def memory_on_sale(self, memory_id: str, kind: str = market.MEMORIES) -> dict[str, Any]:
+        """Return a card: of every version what was measured and what its screening has found, never what it holds."""
+        return dict(self._transport.json("GET", f"/api/{kind}/{memory_id}"))
 
     def withdraw_memory(self, memory_id: str, *, reason: str) -> dict[str, Any]:
         """End the offer of a memory of your agent's for good, and return its card; who has bought keeps what he has."""
-        return market.withdraw(self._transport, memory_id, reason)
+        return self.selling.withdraw(memory_id, reason=reason)
 
     def quote_memory(self, memory_id: str, model: str | None = None, **wanted: Any) -> dict[str, Any]:
         """Return what one use of a memory for a model costs your agent, and how the price comes about.

@@ -1,6 +1,5 @@
 """Align a memory to another model: `client.align_kv_cache(kv_cache, "smollm2-135m", "gemma-3-270m")`."""
 
-import io
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +8,6 @@ import numpy as np
 from awareness_sdk import snapshots
 from awareness_sdk.metrics import RESULT_HEADER, result_of
 from awareness_sdk.transport import SAFETENSORS, Transport
-from latentmas.protocol import tensors
 from latentmas.protocol.snapshot import KVSnapshot, read_snapshot, write_snapshot
 from latentmas.protocol.tensors import Array
 
@@ -31,6 +29,8 @@ def align_kv_cache(
 
     `adapter` returns the server's facts about a model, whose geometry plain arrays need.
     """
+    from kvcache.exchange.target_file import write_target_tokens
+
     tokens, others = _tokens(options)
     reading = _chosen(tokens, others)
     params = {"protocol": PROTOCOL} | {name: value for name, value in others.items() if value is not None}
@@ -39,7 +39,8 @@ def align_kv_cache(
         response = transport.send("POST", ALIGN, body=params | {"memory": memory}, accept=SAFETENSORS)
     elif memory is not None:
         params["memory"] = memory
-        response = transport.send("POST", ALIGN, content=_tokens_file(tokens), params=params, accept=SAFETENSORS)
+        content = write_target_tokens(tokens)
+        response = transport.send("POST", ALIGN, content=content, params=params, accept=SAFETENSORS)
     else:
         content = _file(kv_cache, tokens, options["source_model"], adapter)
         response = transport.send("POST", ALIGN, content=content, params=params, accept=SAFETENSORS)
@@ -50,14 +51,15 @@ def align_kv_cache(
 
 def _tokens(options: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
     """Split options into the target's tokens as tensors, given together or one by one, and the others."""
+    from kvcache.exchange.target_file import arrays_of
+
     others = dict(options)
     together: TargetTokens | None = others.pop("target_tokens", None)
     given = {name: others.pop(name, None) for name in (*WHOLE, FIRST_LAYER)}
     if together is not None:
         if any(value is not None for value in given.values()):
             raise ValueError("give the target's tokens together, as target_tokens, or one by one")
-        parts = (together.spans, together.ids, together.source_spans, together.reread, together.first_layer)
-        given = dict(zip(given, parts, strict=True))
+        given |= arrays_of(together)
     arrays = {name: np.asarray(given[name], np.int32) for name in WHOLE if given[name] is not None}
     if given[FIRST_LAYER] is not None:
         layer = np.asarray(given[FIRST_LAYER])
@@ -84,12 +86,6 @@ def _chosen(tokens: dict[str, Array], others: dict[str, Any]) -> Result | None:
     if len(found.positions):
         tokens["reread_positions"] = found.positions
     return {"chooser": found.chooser, "positions": found.positions.tolist(), "tokens": found.tokens}
-
-
-def _tokens_file(arrays: Mapping[str, Array]) -> bytes:
-    file = io.BytesIO()
-    tensors.write(file, arrays, {"kind": "target-tokens", "version": 1})
-    return file.getvalue()
 
 
 def _memory_id(kv_cache: Any) -> str | None:

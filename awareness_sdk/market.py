@@ -1,4 +1,4 @@
-"""Sell and buy memories, reasoning chains, long-term memories and embeddings on one server."""
+"""Find and buy memories, reasoning chains, long-term memories and embeddings on one server."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -71,12 +71,7 @@ class UsedEmbeddings:
 
 def on_sale(transport: Transport, kind: str, filters: Mapping[str, Any]) -> Iterator[Result]:
     """Yield what is on sale of a kind, the cheapest first, page after page."""
-    cursor = None
-    while True:
-        page = transport.json("GET", f"/api/{kind}", params={**filters} | ({"cursor": cursor} if cursor else {}))
-        yield from page["results"]
-        if (cursor := page["next_cursor"]) is None:
-            return
+    return transport.pages(f"/api/{kind}", filters)
 
 
 def use_memory(transport: Transport, memory_id: str, model: str | None, wanted: Mapping[str, Any]) -> UsedMemory:
@@ -108,14 +103,6 @@ def quote_memory(transport: Transport, memory_id: str, model: str | None, wanted
     """Return a quote for one use of a memory for a model, by default its own."""
     delivery = _delivery_to(transport, MEMORIES, memory_id, model)
     return _quoted(transport, MEMORIES, memory_id, delivery, wanted)
-
-
-def withdraw(transport: Transport, memory_id: str, reason: str) -> Result:
-    """End a memory's offer as it stands now: a change that comes in between is an error (412)."""
-    address = f"/api/{MEMORIES}/{memory_id}"
-    seen = transport.send("GET", address).headers["ETag"]
-    answer = transport.send("POST", f"{address}/withdraw", body={"reason": reason}, headers={"If-Match": seen})
-    return dict(answer.json())
 
 
 def _bought(

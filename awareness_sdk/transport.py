@@ -1,25 +1,32 @@
-"""HTTP requests to one server, with failures raised as AwarenessError."""
+"""HTTP requests to one server, with failures raised as AwarenessError, and prices paid where somebody pays."""
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import httpx
 
 from awareness_sdk.errors import AwarenessError, ServerFailed, ServerUnreachable, error_of
+from awareness_sdk.paying import Payer
 
 SAFETENSORS = "application/vnd.safetensors"
 JSON = "application/json"
+PAYMENT_REQUIRED, PAYMENT_UNSETTLED = 402, "PAYMENT_UNSETTLED"
+SIGNATURE, REQUIRED, RESPONSE = "PAYMENT-SIGNATURE", "PAYMENT-REQUIRED", "PAYMENT-RESPONSE"  # x402's headers
 
 
 class Transport:
-    """Sends requests to one server with one API key."""
+    """Sends requests to one server with one API key. A `payer` pays the prices that they meet."""
 
-    def __init__(self, *, base_url: str, api_key: str | None, timeout: float) -> None:
+    def __init__(self, *, base_url: str, api_key: str | None, timeout: float, payer: Payer | None = None) -> None:
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self._client = httpx.Client(base_url=base_url, headers=headers, timeout=timeout)
+        self._payer = payer
+        self._unsettled: dict[tuple[str, str], str] = {}  # payments of which it is not known yet whether they were made
 
     def json(self, method: str, path: str, *, body: object = None, params: Mapping[str, Any] | None = None) -> Any:
         """Return the JSON answer. Raises AwarenessError."""
@@ -42,9 +49,41 @@ class Transport:
         """
         sent = {"Accept": accept} | ({} if content is None else {"Content-Type": SAFETENSORS}) | dict(headers or {})
         with _reaching(path):
-            response = self._client.request(method, path, json=body, content=content, params=params, headers=sent)
+            request = self._client.build_request(
+                method, path, json=body, content=content, params=params, headers=self._with_payment(method, path, sent)
+            )
+            response = self._client.send(request)
+            if (signature := self._signed(response)) is not None:
+                request.headers[SIGNATURE] = signature
+                response = self._client.send(request)
+        self._note(method, path, response)
         _require_success(response)
         return response
+
+    def change(self, method: str, address: str, part: str = "", *, body: object = None) -> dict[str, Any]:
+        """Change what is at an address as it stands now, and return the answer.
+
+        A change by somebody else that comes in between is an error (412), not overwritten. Raises AwarenessError.
+        """
+        seen = self.send("GET", address).headers["ETag"]
+        return dict(self.send(method, f"{address}{part}", body=body, headers={"If-Match": seen}).json())
+
+    def pages(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the results of a list, page after page. Raises AwarenessError."""
+        cursor = None
+        while True:
+            page = self.json("GET", path, params={**params} | ({"cursor": cursor} if cursor else {}))
+            yield from page["results"]
+            if (cursor := page["next_cursor"]) is None:
+                return
+
+    def download(self, path: str, target: str | os.PathLike[str], *, digest: str | None = None) -> Path:
+        """Write a file to a path, which is returned. Raises as `file` does."""
+        written = Path(target)
+        with self.file(path, digest=digest) as pieces, written.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        return written
 
     @contextmanager
     def file(self, path: str, *, digest: str | None = None) -> Iterator[Iterator[bytes]]:
@@ -53,14 +92,54 @@ class Transport:
         The digest is the one given, or else the one that the server names. The bytes may come from a storage elsewhere,
         which never sees the API key: httpx leaves it out of a redirect to another host.
         """
-        with _reaching(path), self._client.stream("GET", path, follow_redirects=True) as response:
+        with _reaching(path), self._opened(path) as response:
             if not response.is_success:
                 response.read()
+            self._note("GET", path, response)
             _require_success(response)
             yield _checked(response, digest or _named_digest(response))
 
     def close(self) -> None:
         self._client.close()
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[httpx.Response]:
+        """Yield the answer to a GET that is read piece by piece, paid for where it asks for a payment."""
+        sent = self._with_payment("GET", path, {})
+        with self._client.stream("GET", path, follow_redirects=True, headers=sent) as response:
+            signature = self._signed(response)
+            if signature is None:
+                yield response
+                return
+        with self._client.stream("GET", path, follow_redirects=True, headers={SIGNATURE: signature}) as response:
+            yield response
+
+    def _signed(self, response: httpx.Response) -> str | None:
+        """Return the payment that an answer asks for; None where it asks for none, was paid, or nobody pays."""
+        required = response.headers.get(REQUIRED)
+        if self._payer is None or response.status_code != PAYMENT_REQUIRED or required is None:
+            return None
+        return None if SIGNATURE in response.request.headers else self._payer.sign(required)
+
+    def _with_payment(self, method: str, path: str, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers with the payment that this request brought before, if that is not settled yet.
+
+        A second payment in its place could be made beside it.
+        """
+        payment = self._unsettled.get((method, path))
+        return {**headers} | ({} if payment is None else {SIGNATURE: payment})
+
+    def _note(self, method: str, path: str, response: httpx.Response) -> None:
+        """Remember a payment that is not settled yet, and tell the payer of one that is."""
+        if self._payer is None:
+            return
+        payment = response.request.headers.get(SIGNATURE)
+        if payment is not None and _code_in(response) == PAYMENT_UNSETTLED:
+            self._unsettled[(method, path)] = payment
+        else:
+            self._unsettled.pop((method, path), None)
+        if (settled := response.headers.get(RESPONSE)) is not None:
+            self._payer.settled(settled)
 
 
 @contextmanager
@@ -94,8 +173,16 @@ def _require_success(response: httpx.Response) -> None:
     if response.history:  # the storage's own page is no problem document, and its status says nothing of our key
         detail = f"{response.url.host} answered {response.status_code} in place of the file"
         raise ServerFailed({"status": response.status_code, "code": "STORAGE_UNAVAILABLE", "detail": detail})
+    raise error_of(response.status_code, _problem_in(response))
+
+
+def _problem_in(response: httpx.Response) -> dict[str, Any]:
     try:
         problem = response.json()
     except ValueError:  # a proxy's page
-        problem = {}
-    raise error_of(response.status_code, problem if isinstance(problem, dict) else {})
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _code_in(response: httpx.Response) -> str | None:
+    return None if response.is_success else _problem_in(response).get("code")

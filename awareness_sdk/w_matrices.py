@@ -1,19 +1,16 @@
 """`client.w_matrices`: publish W-Matrices of your agent's, and read listings, certificates, cards and proofs."""
 
-import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 from awareness_sdk.errors import AwarenessError
 from awareness_sdk.transport import Transport
+from awareness_sdk.uploads import CHUNK_BYTES, Sent, upload
 
 Result = dict[str, Any]
-Sent = Callable[[int, int], None]  # bytes that have arrived, of so many
-BASE, UPLOADS = "/api/w-matrices", "/api/uploads"
-CHUNK_BYTES = 8 << 20  # what a request that breaks off costs at most
+BASE = "/api/w-matrices"
 
 
 class WMatricesClient:
@@ -32,14 +29,7 @@ class WMatricesClient:
 
         An upload of the same file that broke off goes on where it stopped, in another process too.
         """
-        with Path(path).open("rb") as file:
-            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-            upload = self._begun(digest, size=file.tell())
-            while not upload["stored"]:
-                upload = self._continued(upload, file, chunk_bytes)
-                if progress is not None:
-                    progress(upload["offset"], upload["size"])
-        return upload
+        return upload(self._transport, path, progress=progress, chunk_bytes=chunk_bytes)
 
     def publish(self, path: str | os.PathLike[str], *, progress: Sent | None = None, **offer: Any) -> Result:
         """List a W-Matrix file as your agent and return the listing; its first version is offered after a scan.
@@ -48,8 +38,8 @@ class WMatricesClient:
         you like description, tags, access, cosine_similarity, euclidean_distance, signature, seller_statement. What it
         says of quality is declared; only the server's certifier measures.
         """
-        upload = self.upload(path, progress=progress)
-        return dict(self._transport.json("POST", BASE, body={"upload": upload["id"], **offer}))
+        sent = self.upload(path, progress=progress)
+        return dict(self._transport.json("POST", BASE, body={"upload": sent["id"], **offer}))
 
     def import_card(
         self,
@@ -75,8 +65,8 @@ class WMatricesClient:
         self, listing_id: str, path: str | os.PathLike[str], *, progress: Sent | None = None, **declared: Any
     ) -> Result:
         """Publish another version of a listing and return the listing: version, epsilon, test_samples and the like."""
-        upload = self.upload(path, progress=progress)
-        return self._change("POST", listing_id, "/versions", {"upload": upload["id"], **declared})
+        sent = self.upload(path, progress=progress)
+        return self._change("POST", listing_id, "/versions", {"upload": sent["id"], **declared})
 
     def yank(self, listing_id: str, version: str, *, reason: str) -> Result:
         """Withdraw a version for a reason and return the listing; who has got the file keeps it."""
@@ -115,34 +105,10 @@ class WMatricesClient:
 
     def download(self, listing_id: str, version: str, path: str | os.PathLike[str]) -> Path:
         """Write a version's file to a path, which is returned; raises AwarenessError if its digest is another."""
-        target = Path(path)
-        with (
-            self._transport.file(f"{BASE}/{listing_id}/versions/{quote(version)}/file") as pieces,
-            target.open("wb") as file,
-        ):
-            for piece in pieces:
-                file.write(piece)
-        return target
-
-    def _begun(self, digest: str, *, size: int) -> Result:
-        """Return the agent's upload of this file: one that broke off, or a new one."""
-        for each in self._transport.json("GET", UPLOADS)["results"]:
-            if (each["digest"], each["size"]) == (digest, size):
-                return dict(each)
-        return dict(self._transport.json("POST", UPLOADS, body={"digest": digest, "size": size}))
-
-    def _continued(self, upload: Result, file: BinaryIO, chunk_bytes: int) -> Result:
-        file.seek(upload["offset"])
-        headers = {"Upload-Offset": str(upload["offset"])}
-        answer = self._transport.send("PATCH", upload["url"], content=file.read(chunk_bytes), headers=headers)
-        return dict(answer.json())
+        return self._transport.download(f"{BASE}/{listing_id}/versions/{quote(version)}/file", path)
 
     def _of_version(self, listing_id: str, version: str, part: str = "") -> Result:
         return dict(self._transport.json("GET", f"{BASE}/{listing_id}/versions/{quote(version)}{part}"))
 
     def _change(self, method: str, listing_id: str, part: str, body: Result) -> Result:
-        """Change the listing as it stands now: a change that comes in between is an error (412), not overwritten."""
-        seen = self._transport.send("GET", f"{BASE}/{listing_id}").headers["ETag"]
-        return dict(
-            self._transport.send(method, f"{BASE}/{listing_id}{part}", body=body, headers={"If-Match": seen}).json()
-        )
+        return self._transport.change(method, f"{BASE}/{listing_id}", part, body=body)

@@ -22,6 +22,7 @@ from factory.cold_start import jobs as _catalogue  # noqa: F401 - registers its 
 from factory.contributed import basis_of, require_genuine, runnable, text_of
 from factory.generation import GenerationRequest, made_before, result_of
 from factory.memories import jobs as _memories  # noqa: F401 - registers its handler
+from factory.memories import retokenising_jobs as _tokens  # noqa: F401 - registers its handler
 from factory.recipes import results
 from factory.recipes.results import Generated
 from factory.session import FactorySession

@@ -6,6 +6,7 @@ import importlib.util
 PACKAGES = {
     "engine": ("constriction", "jax", "jaxtyping"),
     "models": ("accelerate", "gguf", "torch", "transformers"),
+    "paying": ("eth_account", "x402"),
     "payments": ("stripe", "x402"),
     "redis": ("redis",),
     "s3": ("boto3",),
@@ -16,6 +17,7 @@ PACKAGES = {
 PURPOSES = {
     "engine": "the engine",
     "models": "what runs models",
+    "paying": "signatures of x402",
     "payments": "payment gateways",
     "redis": "a shared cache",
     "s3": "files in S3",

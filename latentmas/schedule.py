@@ -27,6 +27,10 @@ SCHEDULE = {
     },
     "seal the log": {"task": "latentmas.transparency.seal", "schedule": 60.0, "options": {"expires": 60}},
     "run the factory": {"task": "factory.weekly_run", "schedule": crontab(day_of_week="sun", hour="2", minute="0")},
+    "read memories on sale in other models' tokens": {
+        "task": "factory.retokenise_memories",
+        "schedule": crontab(minute="25"),
+    },
     "delete old jobs": {"task": "latentmas.jobs.delete_old", "schedule": crontab(hour="3", minute="10")},
     "delete files that nobody names": {
         "task": "latentmas.blobs.sweep",

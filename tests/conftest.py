@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import hypothesis
@@ -24,6 +24,9 @@ from latentmas.registry import data_file
 from marketplace.accounts.commands import create_token
 from tests.documented import require_documented
 from tests.remote import Remote, serving
+
+if TYPE_CHECKING:
+    from tests.marketplace.payments.gateways.facilitator import Facilitator
 
 # Read where JAX is imported, which most tests never do.
 os.environ |= {"JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION": "strict"}
@@ -198,3 +201,18 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
     with serving(tmp_path) as server:
         monkeypatch.setattr(outbound, "INTERNET", server.network())
         yield server
+
+
+@pytest.fixture
+def facilitator(settings: Settings, remote: Remote) -> "Facilitator":
+    """Our x402 facilitator, who knows that the payer has 100 USDC; the server is configured for it."""
+    # Imported here: what signs payments takes its second, and few tests pay.
+    from tests.marketplace.payments.gateways.facilitator import Facilitator
+    from tests.marketplace.payments.gateways.wallets import ASSET, PAY_TO, PAYER
+
+    settings.X402_FACILITATOR_URL, settings.X402_PAY_TO = "https://facilitator.example", PAY_TO
+    settings.X402_NETWORK, settings.X402_ASSET = ASSET.network, ASSET.address
+    settings.X402_ASSET_NAME, settings.X402_ASSET_VERSION = ASSET.name, ASSET.version
+    double = Facilitator(balances={PAYER.address.lower(): 100_000_000})
+    double.listen(remote)
+    return double

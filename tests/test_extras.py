@@ -9,7 +9,11 @@ import pytest
 from latentmas import extras
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-DISTRIBUTIONS = {"rest_framework": "djangorestframework", "prometheus_client": "prometheus-client"}
+DISTRIBUTIONS = {
+    "eth_account": "eth-account",
+    "rest_framework": "djangorestframework",
+    "prometheus_client": "prometheus-client",
+}
 
 
 @pytest.mark.parametrize("extra", sorted(extras.PACKAGES))

@@ -19,6 +19,9 @@ WORDS = ("cache", "token", "layer", "head", "basis", "step", "profile", "window"
 class ByteTokenizer:
     """A token for every byte, as a transformers tokenizer gives them."""
 
+    def decode(self, ids: list[int], **_options: Any) -> str:
+        return "".join("<s>" if each == BOS else chr(each - 1) for each in ids)
+
     def __call__(self, text: str, **_options: Any) -> dict[str, list[Any]]:
         data = text.encode("ascii")
         return {"input_ids": [1 + byte for byte in data], "offset_mapping": [(at, at + 1) for at in range(len(data))]}

@@ -9,9 +9,10 @@ from transformers import DynamicCache
 from awareness_sdk.transformers_bridge import cache_of
 from benchmarks.exchange.questions import Probe
 from benchmarks.exchange.scores import scored
-from factory.demonstration.memories import Packed, opened, pack, read_memory, target_tokens
+from factory.demonstration.memories import Packed, opened, pack, read_memory
 from factory.measurement.evaluation import stranger_in_place
 from factory.runners.model import RunningModel
+from factory.runners.tokens import target_tokens
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.placement import TargetTokens

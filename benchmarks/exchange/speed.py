@@ -8,7 +8,8 @@ import numpy as np
 from awareness_sdk.transformers_bridge import cache_of
 from benchmarks.exchange.run import ASK_ANYWAY, Direction
 from factory.corpora import Document
-from factory.demonstration.memories import opened, pack, read_memory, target_tokens
+from factory.demonstration.memories import opened, pack, read_memory
+from factory.runners.tokens import target_tokens
 from kvcache.exchange.exchange import exchange
 
 TOKENS, ROUNDS = 1024, 9

@@ -10,8 +10,9 @@ from awareness_sdk.transformers_bridge import attention_to, cache_of, read_in_pl
 from benchmarks.exchange.questions import Fact, Probe, asked
 from benchmarks.exchange.run import ASK_ANYWAY, Direction
 from benchmarks.exchange.scores import scored
-from factory.demonstration.memories import read_memory, target_tokens
+from factory.demonstration.memories import read_memory
 from factory.measurement.evaluation import stranger_in_place
+from factory.runners.tokens import target_tokens
 from kvcache.exchange.exchange import exchange
 from kvcache.exchange.rereading import Context
 from kvcache.exchange.rereading.choosing import Budget, choose

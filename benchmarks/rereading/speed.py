@@ -10,7 +10,8 @@ from awareness_sdk.transformers_bridge import read_in_place
 from benchmarks.exchange.run import ASK_ANYWAY, Direction
 from benchmarks.exchange.speed import MS, text_of
 from factory.corpora import Document
-from factory.demonstration.memories import opened, pack, read_memory, target_tokens
+from factory.demonstration.memories import opened, pack, read_memory
+from factory.runners.tokens import target_tokens
 from kvcache.exchange.exchange import exchange
 from kvcache.exchange.rereading import Context
 from kvcache.exchange.rereading.choosing import Budget, choose

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from awareness_sdk.transformers_bridge import cache_of, read_in_place
-from factory.demonstration.memories import Packed, opened, target_tokens
+from factory.demonstration.memories import Packed, opened
 from factory.runners.model import RunningModel
+from factory.runners.tokens import target_tokens
 from kvcache.exchange.exchange import Exchanged, exchange
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.placement import TargetTokens

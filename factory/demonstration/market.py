@@ -20,6 +20,7 @@ from factory.demonstration.memories import Packed, pack, read_memory
 from factory.demonstration.show import BEFORE_QUESTION, MS_PER_SECOND, NOTHING, TEXT, answers_table, packing
 from factory.runners.model import RunningModel
 from latentmas.protocol.errors import DeadlineExceeded, InvalidInput
+from marketplace.artefacts.retokenising import RETOKENISE
 
 Json = dict[str, Any]
 Shown = str | Table
@@ -84,6 +85,7 @@ def told(story: Story, site: Site) -> Iterator[Shown]:
     yield packing(reader, packed, reading_ms)
     card = listed(packed, story, site)
     yield _listed(card)
+    yield from _known_for(card)
     found = next(each for each in site.buyer.memories_on_sale(model=reader.name) if each["id"] == card["id"])
     yield f"B finds it: {found['title']!r}, {found['tokens']} tokens of {found['model']}"
     bought = buy(found["id"], story, site)
@@ -98,6 +100,8 @@ def told(story: Story, site: Site) -> Iterator[Shown]:
 def listed(packed: Packed, story: Story, site: Site) -> Json:
     """List a memory in place of what this agent has listed before, and return its card once it is on offer.
 
+    Its text is by then known in the tokens of the models that it can be aligned to, where that can be.
+
     Raises InvalidInput where its screening refuses it.
     """
     (agent, *_) = site.seller.agents.mine()
@@ -110,9 +114,10 @@ def listed(packed: Packed, story: Story, site: Site) -> Json:
         state, findings = now["versions"][0]["screening"], now["versions"][0]["findings"]
         if state == REFUSED:
             raise InvalidInput(f"the screening has refused the memory: {'; '.join(findings) or 'it is a duplicate'}")
-        return now if state == OFFERED else None
+        waits = any(job["kind"] == RETOKENISE for job in site.seller.jobs.list(open_only=True))
+        return now if state == OFFERED and not waits else None
 
-    return waited_for("the screening", screened, site)
+    return waited_for("the screening and what follows it", screened, site)
 
 
 def buy(memory_id: str, story: Story, site: Site) -> Bought:
@@ -205,6 +210,15 @@ def _listed(card: Json) -> str:
     )
 
 
+def _known_for(card: Json) -> Iterator[str]:
+    (version,) = card["versions"]
+    for each in version["target_tokens"]:
+        if each["known"]:
+            yield f"Its token ids tell the text, so it is delivered to {each['model']} in that model's own tokens"
+        else:
+            yield f"To {each['model']} it is delivered in its own tokens: {each['reason']}"
+
+
 def _bought(bought: Bought, story: Story) -> Iterator[Shown]:
     if bought.refused:
         yield f"Not aligned to {story.models[1]}, and nothing was charged for that: {bought.refused}"
@@ -215,7 +229,10 @@ def _bought(bought: Bought, story: Story) -> Iterator[Shown]:
     form, price = purchase["delivery"]["form"], purchase["price"]
     yield f"B buys one use for {price['amount']} {price['currency']}; delivered: {form}, {purchase['tokens']} tokens"
     if (w_matrix := report.get("w_matrix")) is not None:
-        yield f"Aligned by the W-Matrix {w_matrix['listing']} {w_matrix['version']}, in {report['mode']} mode"
+        mode, entries = report["mode"], report["untrusted_tokens"]
+        yield f"Aligned by the W-Matrix {w_matrix['listing']} {w_matrix['version']}: {mode}, {entries} entries"
+        if (kept := report["source_tokens_kept"]) is not None:
+            yield f"The memory's own tokens were kept: {kept}"
         yield _expected(report["quality"])
     yield from report.get("findings", ())
     if (notice := report.get("notice")) is not None:

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from awareness_sdk.first_layer import first_layers_and_states, known_layers
 from awareness_sdk.latent_rollout import Realignment, roll_out
 from factory.runners.model import RunningModel
 from kvcache.adapters import ModelAdapter
 from kvcache.compression.compressor import compress, decompress
-from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.snapshot import KVSnapshot
 
 if TYPE_CHECKING:
@@ -50,18 +46,6 @@ def adapter_of(model: RunningModel) -> ModelAdapter:
         softcap=None,
         recommended_threshold=NOT_SELECTED,
     )
-
-
-def target_tokens(model: RunningModel, text: str, *, layers: int | None = None) -> TargetTokens:
-    """Return what a receiver knows of a text without a prefill: its tokens, their spans and their first layers.
-
-    `layers` are those that the W-Matrix takes; without it, as many as one that is fitted here takes.
-    """
-    encoding = model.encode(text)
-    ids = np.array(encoding.ids)
-    layers = layers or known_layers(model.geometry)
-    known = first_layers_and_states(model.network, ids, layers=layers, bos=model.bos)
-    return TargetTokens(np.array(encoding.spans), ids=ids, first_layer=known.rows, states=known.states)
 
 
 def read_memory(model: RunningModel, text: str) -> KVSnapshot:

@@ -15,6 +15,7 @@ from latentmas.jobs.models import Job, State
 from latentmas.transparency import checkpoints
 from marketplace.accounts.commands import create_token, revoke_token
 from marketplace.artefacts.publication import SCREEN
+from marketplace.artefacts.retokenising import RETOKENISE
 from marketplace.payments.by_hand import credit_top_up
 from marketplace.payments.models import TopUp
 
@@ -44,11 +45,16 @@ def serving() -> Iterator[str]:
 
 
 def keep_up() -> None:
-    """Do what the site's workers and its schedule would: screen what waits for it, and seal the log."""
-    for identifier in Job.objects.filter(kind=SCREEN, state=State.QUEUED).values_list("id", flat=True):
+    """Do what the site's workers and its schedule would: screen what waits, read it in others' tokens, seal the log."""
+    for kind in (SCREEN, RETOKENISE):  # the former starts the latter
+        _work_off(kind)
+    checkpoints.seal(metadata=METADATA)
+
+
+def _work_off(kind: str) -> None:
+    for identifier in Job.objects.filter(kind=kind, state=State.QUEUED).values_list("id", flat=True):
         if (claimed := working.claim(identifier)) is not None:
             working.run(claimed)
-    checkpoints.seal(metadata=METADATA)
 
 
 def leave_it_to_the_workers() -> None:

@@ -76,14 +76,7 @@ def _ids(frame: SnapshotFrame, model: RunningModel) -> Sequence[int]:
         raise InvalidInput(f"the weights of {model.name} here are {model.weights}; the memory's are {frame.weights}")
     if frame.geometry != model.geometry:
         raise InvalidInput(f"the memory's geometry is not that of {model.name}")
-    if frame.token_ids is None:
-        raise InvalidInput("the file does not say which tokens the memory is of")
-    if frame.missing:
-        raise InvalidInput(f"{frame.missing} tokens of the context were dropped, so it cannot be read again")
-    ids: list[int] = frame.token_ids.tolist()
-    size = int(model.network.get_input_embeddings().num_embeddings)
-    if not 0 <= min(ids) <= max(ids) < size:
-        raise InvalidInput(f"token_ids holds a number outside of 0 to {size - 1}", field="token_ids")
+    ids = model.ids_in(frame)
     if ids[0] != model.bos:
         raise InvalidInput(f"the memory does not begin with the BOS token of {model.name}, {model.bos}")
     return ids

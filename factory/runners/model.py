@@ -10,9 +10,9 @@ from awareness_sdk import configurations
 from awareness_sdk.transformers_bridge import snapshot_of
 from factory.runners.reading import Reading, packs_of
 from kvcache.rows import pack_rows, unpack_rows
-from latentmas.protocol.errors import ModelNotSupported
+from latentmas.protocol.errors import InvalidInput, ModelNotSupported
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array
 from latentmas.runners.weights import Weights
 
@@ -43,6 +43,21 @@ class RunningModel:
     def encode(self, text: str) -> Encoding:
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         return Encoding(tuple(encoded["input_ids"]), tuple(map(tuple, encoded["offset_mapping"])))
+
+    def ids_in(self, frame: SnapshotFrame) -> list[int]:
+        """Return the ids of all tokens of a memory's context, BOS among them. Raises InvalidInput where it lacks some.
+
+        Whether the memory is of these tokens is not looked at, nor whether they are those of a text.
+        """
+        if frame.token_ids is None:
+            raise InvalidInput("the file does not say which tokens the memory is of")
+        if frame.missing:
+            raise InvalidInput(f"{frame.missing} tokens of the context were dropped, so it cannot be read again")
+        ids: list[int] = frame.token_ids.tolist()
+        size = int(self.network.get_input_embeddings().num_embeddings)
+        if not 0 <= min(ids) <= max(ids) < size:
+            raise InvalidInput(f"token_ids holds a number outside of 0 to {size - 1}", field="token_ids")
+        return ids
 
     def capture(self, ids: Sequence[int]) -> Array:
         """Return the rows of BOS and the tokens, float32, keys with RoPE removed, without running the head."""

@@ -37,7 +37,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY}}}", re.ASCII)
 CLAIM_SECONDS = 300
-KEPT_HEADERS = ("Location", "ETag", "Cache-Control")
+KEPT_HEADERS = ("Location", "ETag", "Cache-Control", "PAYMENT-RESPONSE")
 PARAMETER = OpenApiParameter(
     HEADER,
     OpenApiTypes.STR,

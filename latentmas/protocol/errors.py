@@ -5,7 +5,10 @@ from typing import ClassVar
 
 
 class LatentMASError(Exception):
-    """Base of every error a user can cause. `code` never changes once published."""
+    """Base of every error a user can cause. `code` never changes once published.
+
+    `headers` are of its answer over HTTP, `members` of its problem document beside the usual ones; few errors have any.
+    """
 
     code: ClassVar[str] = "ERROR"
     status: ClassVar[int] = 400
@@ -18,6 +21,8 @@ class LatentMASError(Exception):
         self.message = message
         self.advice = self.resolution if resolution is None else resolution
         self.facts: Mapping[str, object] = facts
+        self.headers: Mapping[str, str] = {}
+        self.members: Mapping[str, object] = {}
 
 
 class InvalidInput(LatentMASError):

@@ -4,10 +4,10 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBase
 from rest_framework import serializers
 from rest_framework.exceptions import APIException, NotAcceptable, ParseError, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from latentmas import request_ids
 from latentmas.protocol.errors import LatentMASError
 
+Sent = TypeVar("Sent", bound=HttpResponseBase)
 CONTENT_TYPE = "application/problem+json"
 TYPE_BASE = "/api/docs#"  # the page explains each code
 
@@ -71,6 +72,7 @@ def problem_for(error: LatentMASError) -> HttpResponse:
     extra: dict[str, object] = {} if field is None else {"field": field}
     if facts:
         extra["facts"] = facts
+    extra |= error.members
     response = problem(
         error.status,
         detail=error.message,
@@ -81,6 +83,13 @@ def problem_for(error: LatentMASError) -> HttpResponse:
     )
     if error.retry_after is not None:
         response["Retry-After"] = str(error.retry_after)
+    return with_headers(response, error.headers)
+
+
+def with_headers(response: Sent, headers: Mapping[str, str]) -> Sent:
+    """Return the response with further headers."""
+    for name, value in headers.items():
+        response[name] = value
     return response
 
 
@@ -114,6 +123,13 @@ class ProblemOutput(serializers.Serializer[Any]):
     resolution = serializers.CharField(required=False)
     field = serializers.CharField(required=False)
     facts = serializers.DictField(required=False)
+    x402Version = serializers.IntegerField(  # noqa: N815 - x402's own name
+        required=False, help_text="Of a 402 that x402 can pay, as the members below: its PaymentRequired."
+    )
+    resource = serializers.DictField(required=False, help_text="What is paid for, to x402.")
+    accepts = serializers.ListField(
+        child=serializers.DictField(), required=False, help_text="The payments that would do, as x402 writes them."
+    )
     request_id = serializers.CharField(required=False, help_text="Of a failure on this side: quote it to the operator.")
 
 

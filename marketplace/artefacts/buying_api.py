@@ -15,6 +15,7 @@ from latentmas.rest.downloads import send_file
 from latentmas.rest.endpoints import FILE, problems
 from latentmas.rest.parameters import StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import WritePurchases
+from latentmas.rest.problems import with_headers
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.artefacts import inputs, outputs, queries
 from marketplace.artefacts.entitled import entitled_file
@@ -23,6 +24,7 @@ from marketplace.artefacts.shelves import Shelf
 from marketplace.listings.visibility import viewer_of
 from marketplace.sales.deliveries import DeliveryInput
 from marketplace.sales.outputs import PurchaseDetailOutput, QuoteOutput
+from marketplace.sales.paying import PAYMENT, paid
 from marketplace.sales.purchases_api import PurchaseInput, purchase_answer
 from marketplace.sales.quotes import opened
 from marketplace.sales.quotes_api import quote_answer
@@ -56,7 +58,7 @@ def use(shelf: Shelf) -> Any:
 
     @extend_schema(
         operation_id=f"{shelf.prefix}_use",
-        parameters=[PARAMETER],
+        parameters=[PARAMETER, *PAYMENT],
         request=PurchaseInput,
         responses={201: PurchaseDetailOutput, 200: PurchaseDetailOutput} | problems(402, 404, 410, 504),
     )
@@ -106,8 +108,8 @@ def file(shelf: Shelf) -> Any:
 
     @extend_schema(
         operation_id=f"{shelf.prefix}_file",
-        parameters=[inputs.VersionQuery],
-        responses=FILE | problems(402, 403, 404, 410),
+        parameters=[inputs.VersionQuery, *PAYMENT],
+        responses=FILE | problems(402, 403, 404, 409, 410),
     )
     @api_view(["GET", "HEAD"])
     @permission_classes([WritePurchases])
@@ -116,7 +118,8 @@ def file(shelf: Shelf) -> Any:
         viewer = viewer_of(request)
         row = queries.get_artefact(shelf.kind, artefact_id, viewer)
         version = queries.offered_version(row, read_query(request, inputs.VersionQuery).get("version"))
-        sent = entitled_file(row, version, viewer)
-        return send_file(request._request, digest=sent.digest, size=sent.size, name=sent.name, private=True)
+        sent, headers = paid(request, lambda: entitled_file(row, version, viewer))
+        answer = send_file(request._request, digest=sent.digest, size=sent.size, name=sent.name, private=True)
+        return with_headers(answer, headers)
 
     return view

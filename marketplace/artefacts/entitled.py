@@ -20,5 +20,5 @@ def entitled_file(row: Artefact, version: ArtefactVersion, viewer: Viewer) -> Pr
     kind, whole = Kind(row.kind), Delivery()
     bought = entitlements(kind, [row.id], viewer.agents).filter(major=str(version.major)).first()
     if bought is None:
-        raise PaymentRequired.of(row.kind, row.id, version.version, Money(row.price_amount, row.price_currency))
+        raise PaymentRequired(row.kind, row.id, version.version, Money(row.price_amount, row.price_currency))
     return ArtefactGoods(kind).prepare(offer_of(row, version, whole), whole, sale=bought.sale)

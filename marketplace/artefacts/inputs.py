@@ -14,12 +14,13 @@ from marketplace.artefacts.made import MAX_CANARY
 from marketplace.artefacts.publication import FIRST_VERSION
 from marketplace.artefacts.queries import Filters
 from marketplace.artefacts.segments import SEGMENT_CHARACTERS
-from marketplace.listings.selling_inputs import PriceField
+from marketplace.listings.rest.selling_inputs import PriceField
 from marketplace.listings.validation import MAX_PRICE
 from marketplace.sales.deliveries import MAX_QUERY
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS
 
 FILTERS = ("seller", "price_max", "tokens_min", "tokens_max")
+WHOLE_PRICE = 10_000  # basis points
 MAX_NUMBER = (1 << 31) - 2
 MEMORY: Any = {"max_length": 32, "help_text": "The id of one of your stored memories."}
 CANARY: Any = {"min_value": 1, "max_value": MAX_CANARY, "required": False}
@@ -43,7 +44,10 @@ class VersionQuery(StrictSerializer):
 class ParentInput(StrictSerializer):
     artefact = serializers.UUIDField(help_text="What this one is made from.")
     royalty_basis_points = serializers.IntegerField(
-        min_value=0, max_value=MAX_ROYALTIES, default=0, help_text="Of the price of every sale, for its seller."
+        min_value=0,
+        max_value=WHOLE_PRICE,
+        default=0,
+        help_text=f"Of the price of every sale, for its seller; of all parents together at most {MAX_ROYALTIES}.",
     )
 
 

@@ -1,6 +1,7 @@
-"""Projections of the artefacts' events, written only by projectors.py, and the erasable table of their texts.
+"""Projections of the artefacts' events, written only by projectors.py, and two tables that no event knows of.
 
-Columns with what persons wrote are copies of `ArtefactText`; `texts` names the commitment of each such column.
+Columns with what persons wrote are copies of `ArtefactText`, which can be erased; `texts` names the commitment of each
+such column. `Retokenised` can be emptied and made anew from the files.
 """
 
 from django.db import models
@@ -153,3 +154,29 @@ class ArtefactText(ErasableText):
     """What a person wrote about an artefact."""
 
     artefact_id = models.CharField(max_length=36, db_index=True)
+
+
+class Retokenised(models.Model):
+    """A memory on sale in the tokens of a model that it may be delivered to, or why it cannot be had in them."""
+
+    memory = models.CharField(max_length=MAX_DIGEST, help_text="Of the version's file, or the segment's.")
+    target_model = models.CharField(max_length=100, help_text="Registry name.")
+    target_weights = models.CharField(max_length=MAX_DIGEST)
+    file_digest = models.CharField(max_length=MAX_DIGEST, null=True)  # noqa: DJ001 - null: it cannot be had
+    tokens = models.PositiveIntegerField(null=True, help_text="Of the target's, BOS not among them.")
+    layers = models.PositiveSmallIntegerField(null=True, help_text="How many of the target's first layers are in it.")
+    reason = models.TextField(blank=True, help_text="Why there is no file; quotes nothing of the text.")
+    made_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("memory", "target_model", "target_weights"), name="retokenised_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.memory} for {self.target_model}"
+
+    @property
+    def known(self) -> bool:
+        """Whether the memory can be delivered in these tokens."""
+        return self.file_digest is not None

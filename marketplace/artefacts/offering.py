@@ -1,14 +1,12 @@
 """What a version costs, and which deliveries of it there are: everything that a quote needs."""
 
-from django.utils import timezone
-
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.money import Money
 from latentmas.registry.queries import get_model
 from marketplace.artefacts.errors import StepUnknown
 from marketplace.artefacts.lineage import royalties_of
 from marketplace.artefacts.models import Artefact, ArtefactVersion
-from marketplace.listings.choice import best_for_cache
+from marketplace.artefacts.ways import way_of
 from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
 from marketplace.pricing.formula import TIER_FACTORS
 from marketplace.sales.goods import Delivery, Form, Kind, Offer, PriceFactors
@@ -21,7 +19,8 @@ def offer_of(row: Artefact, version: ArtefactVersion, delivery: Delivery) -> Off
     """
     kind = Kind(row.kind)
     tokens = tokens_of(version, kind, delivery)
-    _check_form(version, kind, delivery, tokens)
+    _check_form(version, kind, delivery)
+    way = way_of(version, kind, delivery, tokens=tokens)  # refuses what none leads to, before anybody pays for it
     return Offer(
         kind=kind,
         item=row.id,
@@ -35,6 +34,7 @@ def offer_of(row: Artefact, version: ArtefactVersion, delivery: Delivery) -> Off
         royalties=royalties_of(row.id),
         floor=row.floor,
         discount=row.discount,
+        mode=None if way is None else way.mode,
     )
 
 
@@ -71,7 +71,7 @@ def _factors(row: Artefact, version: ArtefactVersion, tokens: int) -> PriceFacto
     )
 
 
-def _check_form(version: ArtefactVersion, kind: Kind, delivery: Delivery, tokens: int) -> None:
+def _check_form(version: ArtefactVersion, kind: Kind, delivery: Delivery) -> None:
     if delivery.form is Form.COMPRESSED:
         if kind is Kind.REASONING_CHAIN and not is_last_step(version, delivery):
             raise InvalidInput(
@@ -85,19 +85,3 @@ def _check_form(version: ArtefactVersion, kind: Kind, delivery: Delivery, tokens
             resolution="Leave the form out; POST /api/latentmas/vectors/align maps vectors to another model.",
             field="delivery.form",
         )
-    if delivery.form is Form.ALIGNED:
-        _check_target(version, delivery, tokens)
-
-
-def _check_target(version: ArtefactVersion, delivery: Delivery, tokens: int) -> None:
-    """Refuse what no certified W-Matrix leads to, before anybody pays for it."""
-    if delivery.target_model is None:
-        raise InvalidInput("an aligned delivery needs a target_model", field="delivery.target_model")
-    best_for_cache(
-        source_model=version.contents["model"],
-        target_model=get_model(delivery.target_model).name,
-        weights=version.contents["weights"],
-        at=timezone.now(),
-        require_certificate=True,
-        context_tokens=version.contents["next_position"] or tokens,
-    )

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 from rest_framework import serializers
 
 from latentmas.protocol.long_term_memory import Chosen
 from latentmas.rest.money import MoneyOutput, shown_money
 from marketplace.artefacts.lineage import Relative
 from marketplace.artefacts.models import Artefact, ArtefactParent, ArtefactVersion, Screening
-from marketplace.listings.outputs import FileOutput, IntervalOutput
+from marketplace.artefacts.retokenising import ReadFor, read_for
+from marketplace.listings.rest.outputs import FileOutput, IntervalOutput
 from marketplace.sales.goods import Kind, Royalty
 from marketplace.sales.models import KINDS
 
@@ -77,6 +79,15 @@ class CanaryOutput(FileOutput):
     url = serializers.CharField()
 
 
+class TargetTokensOutput(serializers.Serializer[Any]):
+    model = serializers.CharField()
+    weights = serializers.CharField(help_text="Those that the W-Matrices are for.")
+    known = serializers.BooleanField(help_text="Whether it is delivered in this model's own tokens, all of it.")
+    reason = serializers.CharField(
+        allow_null=True, help_text="Why its own tokens are kept; quotes nothing of the text."
+    )
+
+
 class ArtefactVersionOutput(serializers.Serializer[Any]):
     version = serializers.CharField()
     published_at = serializers.DateTimeField()
@@ -95,6 +106,9 @@ class ArtefactVersionOutput(serializers.Serializer[Any]):
         child=serializers.IntegerField(), help_text="Of a chain: how many tokens it holds at the end of each."
     )
     compression = CodingOutput()
+    target_tokens = TargetTokensOutput(
+        many=True, help_text="Models in whose tokens it was read here; delivered to others it keeps its own."
+    )
     file = FileOutput()
     rights = serializers.CharField(help_text="By what right the seller says that he sells it.")
     canary = CanaryOutput(allow_null=True, help_text="The part that the seller gives away.")
@@ -165,10 +179,11 @@ def summary(row: Artefact) -> Json:
 
 
 def card(row: Artefact, versions: Sequence[ArtefactVersion], parents: Sequence[ArtefactParent]) -> Json:
+    read = read_for(versions, Kind(row.kind))
     return summary(row) | {
         **{name: getattr(row, name) for name in (*LIFE, "stream_version")},
         "parents": [{"artefact": each.parent_id, "royalty_basis_points": each.basis_points} for each in parents],
-        "versions": [_version(each, url_of(row)) for each in versions],
+        "versions": [_version(each, url_of(row), read[each.id]) for each in versions],
         "notices": notices_of(row),
     }
 
@@ -206,7 +221,7 @@ def url_of(row: Artefact) -> str:
     return f"/api/{PATHS[Kind(row.kind)]}/{row.id}"
 
 
-def _version(row: ArtefactVersion, url: str) -> Json:
+def _version(row: ArtefactVersion, url: str, read: Sequence[ReadFor]) -> Json:
     contents = row.contents
     canary = None
     if row.canary_digest is not None:
@@ -219,6 +234,7 @@ def _version(row: ArtefactVersion, url: str) -> Json:
             **{name: contents[name] for name in ("method", "profile", "raw_bytes", "coded_bytes")},
             "ratio": contents["raw_bytes"] / contents["coded_bytes"],
         },
+        "target_tokens": msgspec.to_builtins(list(read)),
         "file": {"digest": row.file_digest, "size": row.file_size},
         "canary": canary,
     }

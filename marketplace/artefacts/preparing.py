@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from latentmas import blobs
 from latentmas.protocol.long_term_memory import Delivered, write_selection
 from latentmas.protocol.reasoning_chain import ReasoningChain, Step, read_chain, write_chain
-from marketplace.artefacts.forms import FormedMemory, Json, formed, trust_in
+from marketplace.artefacts.forms import FormedMemory, Json, Published, formed, trust_in
 from marketplace.artefacts.models import ArtefactVersion
 from marketplace.artefacts.offering import is_last_step, tokens_of
 from marketplace.artefacts.segments import chosen_segments
+from marketplace.artefacts.ways import way_of
 from marketplace.sales.goods import Delivery, Form, Helper, Kind
 
 
@@ -25,44 +26,43 @@ class Unmarked:
 
 def prepare_memory(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
     """Return the memory. Raises what `formed` does."""
-    contents = version.contents
-    done = formed(blob(version.file_digest), tokens=contents["tokens"], model=contents["model"], delivery=delivery)
-    return Unmarked(done.data, done.tokens, done.helper, done.report | trust_in(done.tokens))
+    tokens = tokens_of(version, Kind.MEMORY, delivery)
+    way = way_of(version, Kind.MEMORY, delivery, tokens=tokens)
+    memory = Published(version.file_digest, blob(version.file_digest), version.contents["model"], tokens)
+    done = formed(memory, delivery, way)
+    return Unmarked(done.data, done.tokens, done.helper, done.report | trust_in(done.entries))
 
 
 def prepare_chain(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
     """Return the chain up to a step, with the memory at that step's end. Raises what `formed` does."""
     chain = read_chain(blob(version.file_digest))
     count = len(chain.steps) if delivery.after_step is None else delivery.after_step
-    done = formed(
-        chain.memory,
-        tokens=tokens_of(version, Kind.REASONING_CHAIN, delivery),
-        model=version.contents["model"],
-        delivery=delivery,
-        end=None if is_last_step(version, delivery) else chain.steps[count - 1].end,
-    )
+    tokens = tokens_of(version, Kind.REASONING_CHAIN, delivery)
+    way = way_of(version, Kind.REASONING_CHAIN, delivery, tokens=tokens)
+    memory = Published(version.file_digest, chain.memory, version.contents["model"], tokens)
+    done = formed(memory, delivery, way, end=None if is_last_step(version, delivery) else chain.steps[count - 1].end)
     steps, report = chain.steps[:count], dict(done.report)
     if delivery.form is Form.ALIGNED and any(step.thoughts is not None for step in steps):
         steps = tuple(Step(step.text, step.end) for step in steps)
         report["thoughts"] = "left out: they are hidden states of the chain's own model"
     file = write_chain(ReasoningChain(steps, done.data))
-    return Unmarked(file, done.tokens, done.helper, report | {"after_step": count} | trust_in(done.tokens))
+    return Unmarked(file, done.tokens, done.helper, report | {"after_step": count} | trust_in(done.entries))
 
 
 def prepare_selection(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
     """Return the segments that a query chooses, each in the form that is asked for. Raises what `formed` does."""
     chosen = chosen_segments(version, query=delivery.query, token_budget=delivery.token_budget)
-    model = version.contents["model"]
+    most = tokens_of(version, Kind.LONG_TERM_MEMORY, delivery)
+    way = way_of(version, Kind.LONG_TERM_MEMORY, delivery, tokens=most)  # one for all segments: it has one owner
     done: list[FormedMemory] = []
     for each in chosen:
-        by = done[0].w_matrix if done else None  # one W-Matrix for all of them: it has one owner
-        data, tokens = blob(each.segment.file), each.segment.tokens
-        done.append(formed(data, tokens=tokens, model=model, delivery=delivery, by=by))
+        file, tokens = each.segment.file, each.segment.tokens
+        done.append(formed(Published(file, blob(file), version.contents["model"], tokens), delivery, way))
     segments = [
         Delivered(
             each.segment.segment_id,
             each.segment.session,
-            one.tokens,
+            one.entries,
             each.segment.text,
             each.relevance,
             one.data,
@@ -76,7 +76,9 @@ def prepare_selection(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
             for each, one in zip(chosen, done, strict=True)
         ]
     }
-    return Unmarked(write_selection(segments), tokens, done[0].helper, report | trust_in(tokens))
+    return Unmarked(
+        write_selection(segments), tokens, done[0].helper, report | trust_in(sum(one.entries for one in done))
+    )
 
 
 def prepare_embeddings(version: ArtefactVersion, delivery: Delivery) -> Unmarked:

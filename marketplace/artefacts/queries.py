@@ -47,6 +47,11 @@ def on_sale(kind: Kind, filters: Filters) -> QuerySet[Artefact]:
     return rows.defer(*DETAILS)
 
 
+def sold_by(agent: str) -> QuerySet[Artefact]:
+    """Return all that an agent has ever listed, whatever became of it; what has changed last first."""
+    return Artefact.objects.filter(seller=agent).order_by("-updated_at", "id")
+
+
 def models_on_sale(kind: Kind) -> list[str]:
     """Return the names of the models of what is on offer of a kind, in order."""
     rows = Artefact.objects.filter(kind=kind, version__isnull=False).order_by("model")

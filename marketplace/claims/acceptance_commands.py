@@ -12,11 +12,11 @@ from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata
 from marketplace.claims import acceptance_aggregate as aggregate
 from marketplace.claims.acceptance_aggregate import ACCEPTANCE, AcceptanceState, AcceptanceStatus, Figures
-from marketplace.claims.acceptance_events import AcceptanceRequested
+from marketplace.claims.acceptance_events import AcceptanceRequested, Promise
 from marketplace.claims.acceptance_texts import check_texts
 from marketplace.claims.errors import AcceptanceNotOffered, AcceptancesWaiting, NothingCharged
 from marketplace.claims.models import Acceptance
-from marketplace.claims.promises import promise_of, require_runnable, require_unknown
+from marketplace.claims.promises import promise_for, promises_of, require_runnable, require_unknown
 from marketplace.claims.texts import ACCEPTANCE_TEXTS
 from marketplace.ledger import balances
 from marketplace.sales.aggregate import SALE
@@ -26,23 +26,32 @@ from marketplace.sales.quotes import Quote, check_usable
 MAX_WAITING = 8  # of one buyer
 
 
-def request_acceptance(
-    quote: Quote, texts: Sequence[str], *, buyer: str, length: int | None = None, at: datetime, metadata: Metadata
-) -> None:
-    """Name the texts that a W-Matrix is to be measured on once it is bought with this quote.
+def promises_with(quote: Quote, *, buyer: str, at: datetime) -> tuple[Promise, ...]:
+    """Return what can be put to the test with a quote, by length, the shortest first.
 
-    `length` is one that its certificate covers, the shortest by default. Raises QuoteNotYours, QuoteExpired,
-    AcceptanceNotOffered, NothingCharged, ModelNotSupported, InvalidInput, AcceptanceExists, AcceptanceTooLate,
-    AcceptancesWaiting, or why there is no certificate.
+    Raises QuoteNotYours, QuoteExpired, AcceptanceNotOffered, NothingCharged, ModelNotSupported, AcceptanceTooLate where
+    the buyer has had the file, or why there is no certificate.
     """
     check_usable(quote, buyer=buyer, at=at)
     if quote.offer.kind is not Kind.W_MATRIX:
         raise AcceptanceNotOffered(f"this quote is for a {quote.offer.kind.value}", field="quote")
     if quote.price == 0:
         raise NothingCharged("it is free of charge, so that there is nothing to give back")
-    promise = promise_of(quote.offer.item, quote.offer.version, length=length, at=at)
+    promises = promises_of(quote.offer.item, quote.offer.version, at=at)
     require_unknown(quote.offer.item, quote.offer.version, buyer=buyer)
     require_runnable(quote.offer.item, quote.offer.version)
+    return promises
+
+
+def request_acceptance(
+    quote: Quote, texts: Sequence[str], *, buyer: str, length: int | None = None, at: datetime, metadata: Metadata
+) -> None:
+    """Name the texts that a W-Matrix is to be measured on once it is bought with this quote.
+
+    `length` is one that its certificate covers, the shortest by default. Raises what `promises_with` does,
+    InvalidInput, AcceptanceExists, AcceptanceTooLate or AcceptancesWaiting.
+    """
+    promise = promise_for(promises_with(quote, buyer=buyer, at=at), length)
     check_texts(texts, length=promise.length)
     stream = ACCEPTANCE.stream(quote.id)
 

@@ -11,11 +11,16 @@ CONTINUATION = 64  # tokens that are scored after the context
 CHARACTERS_PER_TOKEN = 4  # about as many as one token of English has
 
 
+def least_characters(length: int) -> int:
+    """Return how many characters a text must have for a context of `length` tokens and what is scored after it."""
+    return CHARACTERS_PER_TOKEN * (length + CONTINUATION)
+
+
 def check_texts(texts: Sequence[str], *, length: int) -> None:
     """Let eight to 24 different texts pass, each long enough for a context of `length` tokens. Raises InvalidInput."""
     if not LEAST_TEXTS <= len(texts) <= MOST_TEXTS:
         raise InvalidInput(f"{len(texts)} texts are named; name {LEAST_TEXTS} to {MOST_TEXTS}", field="texts")
-    least = CHARACTERS_PER_TOKEN * (length + CONTINUATION)
+    least = least_characters(length)
     for number, text in enumerate(texts):
         field = f"texts.{number}"
         check_length(text, field, MAX_CHARACTERS)

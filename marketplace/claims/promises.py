@@ -1,5 +1,6 @@
 """What a W-Matrix's certificate promises of texts, and whether that can be measured on this server."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from latentmas.protocol.errors import InvalidInput, ModelNotSupported
@@ -16,23 +17,26 @@ from marketplace.sales.models import Sale
 DIGITS = 4  # as measured figures are recorded
 
 
-def promise_of(item: str, version: str, *, length: int | None, at: datetime) -> Promise:
-    """Return what the certificate in force states of a length that it covers, the shortest by default.
+def promises_of(item: str, version: str, *, at: datetime) -> tuple[Promise, ...]:
+    """Return what the certificate in force states of each length that it covers, the shortest first.
 
-    Raises NotFound, ListingIsQuarantined, AcceptanceNotOffered, InvalidInput for another length, or why there is no
-    certificate.
+    Raises NotFound, ListingIsQuarantined, AcceptanceNotOffered, or why there is no certificate.
     """
     row = bought_version(item, version)
     require_certificate(row, at=at)
     scope = scope_of_row(row)
     if scope is None:
         raise AcceptanceNotOffered("its certificate is not of an evaluation suite", field="quote")
-    known = {each.length: each for each in scope.lengths}
-    if length is not None and length not in known:
-        named = ", ".join(map(str, known))
+    return tuple(Promise(scope.mode, each.length, decimal(each.low)) for each in scope.lengths)
+
+
+def promise_for(promises: Sequence[Promise], length: int | None) -> Promise:
+    """Return the promise for a length, the shortest by default. Raises InvalidInput for another length."""
+    chosen = promises[0] if length is None else next((each for each in promises if each.length == length), None)
+    if chosen is None:
+        named = ", ".join(str(each.length) for each in promises)
         raise InvalidInput(f"the certificate has no figure for {length} tokens; it has for {named}", field="length")
-    chosen = scope.lengths[0] if length is None else known[length]
-    return Promise(scope.mode, chosen.length, decimal(chosen.low))
+    return chosen
 
 
 def require_unknown(item: str, version: str, *, buyer: str) -> None:

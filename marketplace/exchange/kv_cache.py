@@ -173,6 +173,11 @@ def adapter_of(spelling: str) -> ModelAdapter:
         raise ModelNotSupported(error.message, resolution=f"{error.advice} {OTHERS}", **facts) from error
 
 
+def known_layers(row: ListingVersion) -> int:
+    """Return how many of the target's first layers a version's correction takes; 0 without one."""
+    return _opened(row.file_digest).known_layers
+
+
 def evidence_of(row: ListingVersion, *, at: datetime) -> Evidence:
     """Return a version's recorded quality and certificate, or the reasons why it has none."""
     return Evidence(

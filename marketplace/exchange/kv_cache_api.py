@@ -19,6 +19,7 @@ from latentmas.rest import answers
 from latentmas.rest.endpoints import computing
 from latentmas.rest.parameters import read_body
 from latentmas.rest.permissions import ReadMemories
+from latentmas.rest.problems import with_headers
 from latentmas.rest.uploads import is_file, read_file
 from marketplace.exchange import kv_cache_inputs as inputs
 from marketplace.exchange import outputs
@@ -26,6 +27,7 @@ from marketplace.exchange.kv_cache import Handed, KVCacheOrder, align
 from marketplace.exchange.kv_cache_inputs import from_arrays, from_file, target_tokens, tokens_from_file
 from marketplace.listings.visibility import viewer_of
 from marketplace.memories.queries import file_of, get_memory
+from marketplace.sales.paying import PAYMENT, paid
 
 
 @computing(
@@ -34,6 +36,7 @@ from marketplace.memories.queries import file_of, get_memory
     query=inputs.AlignOptions,
     answer=outputs.AlignmentOutput,
     renderers=(JSONRenderer, answers.SafetensorsRenderer),
+    headers=PAYMENT,
     statuses=(402, 410),  # a version may have a price, and one that is named may have been withdrawn
 )
 def align_kv_cache(request: Request) -> HttpResponseBase:
@@ -52,14 +55,16 @@ def align_kv_cache(request: Request) -> HttpResponseBase:
         reading=inputs.reading_of(options),
         viewer=viewer_of(request),
     )
-    done = align(_handed(request, options), order, at=now)
+    handed = _handed(request, options)
+    done, headers = paid(request, lambda: align(handed, order, at=now))
     # Through JSON, so that the header beside a file formats times as a JSON answer does.
     document = json.loads(json.dumps(outputs.kv_cache_alignment(done, at=now), cls=DjangoJSONEncoder))
     snapshot = done.exchanged.snapshot
     if answers.wants_file(request):
         name = f"{done.w_matrix.target_model}.safetensors"
-        return answers.file_answer(write_snapshot(snapshot), name=name, result=document)
-    return answers.answer(request, document | {"aligned_kv_cache": outputs.kv_cache_document(snapshot)})
+        return with_headers(answers.file_answer(write_snapshot(snapshot), name=name, result=document), headers)
+    document |= {"aligned_kv_cache": outputs.kv_cache_document(snapshot)}
+    return with_headers(answers.answer(request, document), headers)
 
 
 def _handed(request: Request, options: dict[str, Any]) -> Handed:

@@ -13,6 +13,7 @@ from kvcache.exchange.placement import TargetTokens
 from kvcache.exchange.policy import Policy
 from kvcache.exchange.rereading import CHOOSERS
 from kvcache.exchange.rereading.choosing import Budget
+from kvcache.exchange.target_file import DOCUMENT, TENSORS
 from kvcache.server import operations
 from kvcache.server.payloads import whole_frame
 from latentmas.protocol import tensors
@@ -30,9 +31,6 @@ POLICY = (
 )
 READING = ("reread", "reread_tokens", "chooser", "text", "question")
 RANK = 4
-TARGET_TOKENS = "target-tokens"  # the kind of a file with the tensors below alone
-# Further tensors of a raw snapshot file.
-TOKENS = ("target_spans", "target_ids", "source_spans", "target_first_layer", "reread_positions")
 FIRST_LAYER_RANK = 2
 
 
@@ -138,7 +136,7 @@ def from_file(data: bytes, *, source_model: str | None) -> Handed:
         return _of_model(operations.decoded(file), source_model)
     if (file.document.get("kind"), file.document.get("version")) != (KIND, VERSION):
         raise InvalidInput(f"the file is no memory: its document must say kind {KIND!r} or {KVZ!r}", field="body")
-    snapshot, tokens = read_snapshot(file, further=TOKENS, field="body")
+    snapshot, tokens = read_snapshot(file, further=TENSORS, field="body")
     return replace(_of_model(snapshot, source_model), target_tokens=target_tokens(tokens))
 
 
@@ -163,15 +161,16 @@ def from_arrays(values: Mapping[str, Any], *, source_model: str | None) -> Hande
 def tokens_from_file(data: bytes) -> TargetTokens | None:
     """Return the target's tokens in a file that comes beside a stored memory's id. Raises InvalidInput."""
     file = tensors.parse_tensors(data, max_bytes=len(data))
-    if file.document != (wanted := {"kind": TARGET_TOKENS, "version": 1}):
+    if file.document != DOCUMENT:
         raise InvalidInput(
-            f"beside a stored memory's id the body must hold the target's tokens alone: its document must be {wanted}",
+            "beside a stored memory's id the body must hold the target's tokens alone: its document must be "
+            f"{DOCUMENT}",
             resolution="Leave `memory` out to hand over the memory in the body.",
             field="body",
         )
-    if strangers := sorted(set(file.tensors) - set(TOKENS)):
+    if strangers := sorted(set(file.tensors) - set(TENSORS)):
         raise InvalidInput(
-            f"a file of the target's tokens has no tensor {strangers[0]!r}; known are {', '.join(TOKENS)}",
+            f"a file of the target's tokens has no tensor {strangers[0]!r}; known are {', '.join(TENSORS)}",
             field="body",
         )
     return target_tokens({name: file.read(name) for name in file.tensors})
@@ -179,7 +178,7 @@ def tokens_from_file(data: bytes) -> TargetTokens | None:
 
 def target_tokens(values: Mapping[str, Any]) -> TargetTokens | None:
     """Return the target's tokens among parameters or tensors. Raises InvalidInput where they came without spans."""
-    given = {name: values[name] for name in TOKENS if name in values}
+    given = {name: values[name] for name in TENSORS if name in values}
     if given and "target_spans" not in given:
         raise InvalidInput(f"{next(iter(given))} means nothing without target_spans", field="target_spans")
     if not given:

@@ -18,7 +18,7 @@ from latentmas.rest.answers import CONTENT_TYPE
 from latentmas.rest.middleware import PROTOCOL
 from marketplace.exchange.kv_cache import KVCacheAlignment
 from marketplace.exchange.vectors import VectorAlignment
-from marketplace.listings import outputs as listings
+from marketplace.listings.rest import outputs as listings
 
 Json = dict[str, Any]
 

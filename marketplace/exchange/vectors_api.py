@@ -32,10 +32,12 @@ from latentmas.rest.parameters import (
     snake_keys,
 )
 from latentmas.rest.permissions import AlignVectors
+from latentmas.rest.problems import with_headers
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file, read_file
 from marketplace.exchange import outputs
 from marketplace.exchange.vectors import VectorOrder, align
 from marketplace.listings.visibility import viewer_of
+from marketplace.sales.paying import PAYMENT, paid
 
 PROTOCOLS = ("LatentMAS/1.0", PROTOCOL)
 ALIASES = {"source": "source_model", "target": "target_model", "version": "w_matrix_version"}
@@ -75,7 +77,7 @@ class AlignVectorsInput(AlignVectorsOptions):
 
 @extend_schema(
     operation_id="latentmas_vectors_align",
-    parameters=[AlignVectorsOptions],
+    parameters=[AlignVectorsOptions, *PAYMENT],
     request={"application/json": AlignVectorsInput, CONTENT_TYPE: OpenApiTypes.BINARY},
     responses={
         200: outputs.VectorAlignmentOutput,
@@ -107,15 +109,16 @@ def align_vectors(request: Request) -> HttpResponseBase:
         normalise=options["normalise"],
         payer=viewer_of(request),
     )
-    done = align(vectors, order, at=now)
+    done, headers = paid(request, lambda: align(vectors, order, at=now))
     document = outputs.vector_alignment(done, protocol=options["protocol"], at=now)
     if answers.wants_file(request):
         # Through JSON, so that the header beside a file formats times as a JSON answer does.
         result = json.loads(json.dumps(document, cls=DjangoJSONEncoder))
         name = f"{done.w_matrix.target_model}.safetensors"
-        return answers.file_answer(write_vectors(done.vectors), name=name, result=result)
+        return with_headers(answers.file_answer(write_vectors(done.vectors), name=name, result=result), headers)
     rows = outputs.vector_rows(done.vectors)
-    return Response(document | ({"aligned_vector": rows[0]} if single else {"aligned_vectors": rows}))
+    document |= {"aligned_vector": rows[0]} if single else {"aligned_vectors": rows}
+    return with_headers(Response(document), headers)
 
 
 def _options_in(request: Request) -> dict[str, Any]:

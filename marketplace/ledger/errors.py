@@ -1,6 +1,9 @@
 """What can go wrong where money moves; the ledger is then untouched."""
 
+from dataclasses import asdict
+
 from latentmas.protocol.errors import InvalidInput, LatentMASError
+from latentmas.protocol.money import Money
 
 
 class InsufficientFunds(LatentMASError):
@@ -10,6 +13,15 @@ class InsufficientFunds(LatentMASError):
     status = 402
     title = "The wallet does not cover this"
     resolution = "Top it up with POST /api/top-ups, and send the request again."
+
+    def __init__(self, *, balance: Money, needed: Money) -> None:
+        self.missing = Money(needed.amount - balance.amount, needed.currency)
+        super().__init__(
+            f"the wallet holds {balance.amount} {balance.currency}, {needed.amount} {needed.currency} is needed",
+            balance=asdict(balance),
+            needed=asdict(needed),
+            missing=asdict(self.missing),
+        )
 
 
 class WrongCurrency(InvalidInput):

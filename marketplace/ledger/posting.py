@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.money import Money
 from marketplace.ledger.accounts import currency_of
 from marketplace.ledger.errors import InsufficientFunds, WrongCurrency
 from marketplace.ledger.events import Posted, Purpose, Transfer
@@ -30,11 +31,7 @@ def check_covered(account: str, amount: int, balances: Mapping[str, int]) -> Non
     held = balances[account]
     if amount > held:
         currency = currency_of(account)
-        raise InsufficientFunds(
-            f"the wallet holds {held} {currency}, {amount} {currency} is needed",
-            balance={"amount": held, "currency": currency},
-            needed={"amount": amount, "currency": currency},
-        )
+        raise InsufficientFunds(balance=Money(held, currency), needed=Money(amount, currency))
 
 
 def reversed_of(transfers: Iterable[Transfer]) -> tuple[Transfer, ...]:

@@ -29,6 +29,7 @@ from marketplace.listings.imported_outputs import imported_document
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.signing import signed_certificates
 
+FEED_TYPE = "application/vnd.latentmas.feed+json"  # of a signed page of cards
 Models = Mapping[str, RegisteredModel]
 
 

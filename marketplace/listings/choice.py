@@ -87,6 +87,12 @@ def reachable(
     return [rows[key] for key in first.values()]
 
 
+def certified_from(source_model: str, *, at: datetime) -> QuerySet[ListingVersion]:
+    """Return the versions between KV-caches that map from a model, whose certificates are valid, for everybody."""
+    offers = obtainable(ListingVersion.objects.filter(source_model=source_model, space=Space.KV_CACHE), NOBODY)
+    return offers.filter(tier__isnull=False, certified_until__gt=at)
+
+
 def named_for_cache(
     listing_id: str | None,
     version: str | None,

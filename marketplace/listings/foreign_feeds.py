@@ -13,8 +13,8 @@ from latentmas import blobs, outbound
 from latentmas.protocol.card import Card
 from latentmas.protocol.errors import InvalidInput, NotFound, TooLarge
 from latentmas.protocol.verification.envelopes import open_envelope
+from marketplace.listings.cards import FEED_TYPE
 from marketplace.listings.events import StoredFile
-from marketplace.listings.feed_api import PAYLOAD_TYPE
 from marketplace.listings.foreign import Keys
 from marketplace.uploads.errors import digest_mismatch
 
@@ -58,7 +58,7 @@ def page_in(data: bytes, keys: Keys) -> Page:
         raise InvalidInput(
             "this is no JSON; a signed page of a feed is what /api/feed?envelope=true answers"
         ) from error
-    payload = open_envelope(envelope, keys, payload_type=PAYLOAD_TYPE)
+    payload = open_envelope(envelope, keys, payload_type=FEED_TYPE)
     try:
         return msgspec.json.decode(payload, type=Page)
     except msgspec.ValidationError as error:

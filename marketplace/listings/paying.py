@@ -66,4 +66,4 @@ def _prices(listings: set[str]) -> dict[str, Money]:
 
 
 def _payment_required(row: ListingVersion, price: Money) -> PaymentRequired:
-    return PaymentRequired.of(Kind.W_MATRIX, row.listing_id, row.version, price)
+    return PaymentRequired(Kind.W_MATRIX, row.listing_id, row.version, price)

@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from marketplace.listings import (
-    api,
+from marketplace.listings.rest import (
+    catalogue_api,
     estimate_api,
     feed_api,
     files_api,
@@ -20,15 +20,15 @@ VERSION = f"{LISTING}/versions/<str:version>"
 
 urlpatterns = [
     path("w-matrices", selling_api.w_matrices, name="w-matrices"),
-    path("w-matrices/best", api.best_for_pair, name="w-matrix-best"),
+    path("w-matrices/best", catalogue_api.best_for_pair, name="w-matrix-best"),
     path("w-matrices/estimate", estimate_api.estimate_quality, name="w-matrix-estimate"),
-    path("w-matrices/compatible", api.compatible, name="w-matrix-compatible"),
-    path("w-matrices/statistics", api.totals, name="w-matrix-statistics"),
+    path("w-matrices/compatible", catalogue_api.compatible, name="w-matrix-compatible"),
+    path("w-matrices/statistics", catalogue_api.totals, name="w-matrix-statistics"),
     path("w-matrices/verify", files_api.verify, name="w-matrix-verify"),
     path("w-matrices/import", import_api.import_w_matrix, name="w-matrix-import"),
     path("w-matrices/version-compatibility", protocol_api.version_compatibility, name="w-matrix-version-compatibility"),
     path("w-matrices/certification-tiers", protocol_api.certification_tiers, name="w-matrix-certification-tiers"),
-    path(LISTING, api.listing, name="w-matrix"),
+    path(LISTING, catalogue_api.listing, name="w-matrix"),
     path(f"{LISTING}/versions", selling_api.versions, name="w-matrix-versions"),
     path(f"{LISTING}/aliases/<str:name>", lifecycle_api.alias, name="w-matrix-alias"),
     path(f"{LISTING}/price", lifecycle_api.price, name="w-matrix-price"),
@@ -47,11 +47,11 @@ urlpatterns = [
     path(f"{LISTING}/access-requests/<str:agent_id>", members_api.access_request, name="w-matrix-access-request"),
     path(f"{VERSION}/yank", lifecycle_api.yank, name="w-matrix-yank"),
     path(f"{VERSION}/deprecate", lifecycle_api.deprecate, name="w-matrix-deprecate"),
-    path(VERSION, api.version, name="w-matrix-version"),
+    path(VERSION, catalogue_api.version, name="w-matrix-version"),
     path(f"{VERSION}/file", files_api.file, name="w-matrix-file"),
-    path(f"{VERSION}/report", api.report, name="w-matrix-report"),
+    path(f"{VERSION}/report", catalogue_api.report, name="w-matrix-report"),
     path(f"{VERSION}/manifest", feed_api.manifest, name="w-matrix-manifest"),
     path("feed", feed_api.feed, name="feed"),
     path("feed/schema", feed_api.schema, name="feed-schema"),
-    path(f"{VERSION}/certificate", api.certificate, name="w-matrix-certificate"),
+    path(f"{VERSION}/certificate", catalogue_api.certificate, name="w-matrix-certificate"),
 ]

@@ -1,7 +1,5 @@
 """What can go wrong with top-ups and payouts."""
 
-from collections.abc import Mapping, Sequence
-
 from latentmas.protocol.errors import Conflict, InvalidInput, LatentMASError
 
 
@@ -40,10 +38,6 @@ class X402PaymentRequired(LatentMASError):
     title = "Send the payment along"
     resolution = "Sign an authorisation for what `accepts` says, and send the request again with PAYMENT-SIGNATURE."
 
-    def __init__(self, message: str, *, headers: Mapping[str, str], accepts: Sequence[object]) -> None:
-        super().__init__(message, accepts=accepts)
-        self.headers = headers  # of the answer
-
 
 class PaymentReplayed(Conflict):
     """This authorisation was used for a top-up before."""
@@ -51,6 +45,15 @@ class PaymentReplayed(Conflict):
     code = "PAYMENT_REPLAYED"
     title = "The payment was used before"
     resolution = "Look at the top-up that it was used for, or sign a new authorisation."
+
+
+class PaymentUnsettled(Conflict):
+    """Whether a payment of the agent's was made is not known yet, so that it is asked for no other one."""
+
+    code = "PAYMENT_UNSETTLED"
+    title = "A payment is not settled yet"
+    resolution = "Send the request again as it is, with the same payment, after a while: nothing is charged twice."
+    retry_after = 30
 
 
 class PaymentMismatch(Conflict):

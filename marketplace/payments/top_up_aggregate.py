@@ -15,7 +15,7 @@ from latentmas.protocol.money import Money
 from marketplace.ledger.accounts import gateway, wallet
 from marketplace.ledger.events import Posted, Purpose, Transfer
 from marketplace.ledger.posting import posted, reversed_of
-from marketplace.payments.errors import PaymentMismatch
+from marketplace.payments.errors import PaymentMismatch, PaymentReplayed
 from marketplace.payments.events import (
     FailureCause,
     TopUpBecameUnknown,
@@ -102,9 +102,9 @@ TOP_UP = Aggregate("top-up", TopUpState(), evolve)
 
 
 def decide_request(state: TopUpState, requested: TopUpRequested) -> Sequence[object]:
-    """Begin a top-up. Raises Conflict for one that exists."""
+    """Begin a top-up. Raises PaymentReplayed for one that exists: its id follows from its payment, or is new."""
     if state.requested is not None:
-        raise Conflict(f"the top-up {requested.top_up_id} exists already")
+        raise PaymentReplayed(f"the top-up {requested.top_up_id} exists already")
     return (requested,)
 
 

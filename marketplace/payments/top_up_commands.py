@@ -1,7 +1,6 @@
 """Every write to a top-up. A gateway is asked between transactions, never inside one."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from latentmas.events.commands import execute
@@ -12,9 +11,9 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.money import Money, check_currency
 from marketplace.agents.models import Agent
 from marketplace.payments import top_up_aggregate as aggregate
-from marketplace.payments.errors import PaymentReplayed
+from marketplace.payments.errors import PaymentRefused, PaymentReplayed
 from marketplace.payments.events import TopUpRequested
-from marketplace.payments.gateways.interface import Gateway, Outcome, Payment, Verdict
+from marketplace.payments.gateways.interface import Gateway, Outcome, Payment, Verdict, Wanted
 from marketplace.payments.models import HeldAuthorisation, TopUp
 from marketplace.payments.queries import payment_of, top_ups_of
 from marketplace.payments.texts import TEXTS
@@ -24,14 +23,6 @@ MIN_AMOUNT, MAX_AMOUNT = 1, 99_999_999  # minor units; the upper one is Stripe's
 Decide = Callable[[TopUpState], Sequence[object]]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What an agent asks for; `header` is PAYMENT-SIGNATURE, where the request has one."""
-
-    amount: Money
-    header: str | None = None
-
-
 def request_top_up(agent: Agent, gateway: Gateway, wanted: Wanted, *, metadata: Metadata) -> tuple[str, Outcome]:
     """Record a top-up, have its gateway start it, record what became of that, and return its id and the outcome.
 
@@ -39,13 +30,21 @@ def request_top_up(agent: Agent, gateway: Gateway, wanted: Wanted, *, metadata: 
     nothing was recorded.
     """
     check_amount(wanted.amount)
-    payment = gateway.prepare(wanted.amount, wanted.header)
+    payment = gateway.prepare(wanted)
     _check_new(agent, payment)
     gateway.check(payment)
     begin(agent, gateway.name, payment, metadata=metadata)
     outcome = gateway.start(payment)
     record_outcome(payment.top_up_id, outcome, metadata=metadata)
     return payment.top_up_id, outcome
+
+
+def require_taken(top_up_id: str, outcome: Outcome) -> None:
+    """Raise PaymentRefused for a payment that its gateway has refused once it was recorded."""
+    if outcome.verdict is Verdict.FAILED:
+        error = PaymentRefused(outcome.explanation, top_up=f"/api/top-ups/{top_up_id}")
+        error.headers = outcome.headers
+        raise error
 
 
 def ask_again(row: TopUp, gateway: Gateway, *, give_up: bool = False, metadata: Metadata) -> Outcome:
@@ -100,7 +99,7 @@ def check_amount(amount: Money) -> None:
 
 
 def begin(agent: Agent, gateway: str, payment: Payment, *, metadata: Metadata) -> None:
-    """Record that a top-up is wanted, and keep its authorisation. Raises Conflict for one that exists."""
+    """Record that a top-up is wanted, and keep its authorisation. Raises PaymentReplayed for one that exists."""
     requested = TopUpRequested(payment.top_up_id, agent.id, gateway, payment.amount.amount, payment.amount.currency)
 
     def work() -> None:

@@ -1,7 +1,5 @@
 """REST for top-ups: begin one, and see what has become of one's own."""
 
-from collections.abc import Mapping
-
 from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -17,18 +15,17 @@ from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import example, problems
 from latentmas.rest.parameters import object_in, read, read_query
 from latentmas.rest.permissions import ReadOrWrite, ReadWallets, WriteTopUps, requester
-from latentmas.rest.problems import problem_for
+from latentmas.rest.problems import with_headers
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.queries import acting_agent
 from marketplace.payments import queries
-from marketplace.payments.errors import PaymentRefused, X402PaymentRequired
-from marketplace.payments.gateways.interface import Outcome, Verdict
+from marketplace.payments.gateways.interface import Outcome, Wanted
 from marketplace.payments.gateways.offered import gateway_named
+from marketplace.payments.gateways.x402_terms import SIGNATURE
 from marketplace.payments.inputs import NewTopUpOutput, PageInput, TopUpInput, TopUpOutput, TopUpsOutput, shown_top_up
-from marketplace.payments.top_up_commands import Wanted, request_top_up
+from marketplace.payments.top_up_commands import request_top_up, require_taken
 
 ORDER = ("requested_at", "id")
-SIGNATURE = "PAYMENT-SIGNATURE"
 X402_HEADER = OpenApiParameter(
     SIGNATURE,
     OpenApiTypes.STR,
@@ -64,15 +61,12 @@ def top_ups(request: Request) -> HttpResponseBase:
         page = page_of(queries.top_ups_of(agent.id), order=ORDER, limit=wanted["limit"], cursor=wanted.get("cursor"))
         return private(Response(page_document(request, page, shown_top_up)))
     wanted = read(object_in(request), TopUpInput)
-    try:
-        top_up_id, outcome = request_top_up(
-            agent,
-            gateway_named(wanted["gateway"]),
-            Wanted(Money(wanted["amount"], wanted["currency"]), request.headers.get(SIGNATURE)),
-            metadata=Metadata(actor=requester(request)),
-        )
-    except X402PaymentRequired as error:
-        return _with_headers(problem_for(error), error.headers)  # where x402's clients look
+    top_up_id, outcome = request_top_up(
+        agent,
+        gateway_named(wanted["gateway"]),
+        Wanted(Money(wanted["amount"], wanted["currency"]), request.headers.get(SIGNATURE)),
+        metadata=Metadata(actor=requester(request)),
+    )
     return _begun(agent.id, top_up_id, outcome)
 
 
@@ -86,15 +80,8 @@ def top_up(request: Request, top_up_id: str) -> Response:
 
 def _begun(agent_id: str, top_up_id: str, outcome: Outcome) -> HttpResponseBase:
     """Return the answer to a new top-up. Raises PaymentRefused for one that its gateway has refused."""
-    if outcome.verdict is Verdict.FAILED:
-        raise PaymentRefused(outcome.explanation, top_up=f"/api/top-ups/{top_up_id}")
+    require_taken(top_up_id, outcome)
     row = queries.get_top_up(agent_id, top_up_id)
     response = private(Response(shown_top_up(row) | {"next_step": outcome.next_step}, status=201))
     response["Location"] = f"/api/top-ups/{top_up_id}"
-    return _with_headers(response, outcome.headers)
-
-
-def _with_headers(response: HttpResponseBase, headers: Mapping[str, str]) -> HttpResponseBase:
-    for name, value in headers.items():
-        response[name] = value
-    return response
+    return with_headers(response, outcome.headers)

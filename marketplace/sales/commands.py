@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from latentmas import blobs
 from latentmas.events.commands import execute, load
+from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata, Recorded
 from latentmas.protocol.canonical import canonical, plain
 from latentmas.protocol.commitments import commitment
@@ -59,6 +60,15 @@ def open_sale(quote: Quote, buyer: Buyer, *, at: datetime, metadata: Metadata) -
         return aggregate.decide_hold(quote.id, opened)
 
     return execute(SALE, quote.id, decide, metadata=metadata)
+
+
+def check_purchase(quote: Quote, buyer: Buyer, *, at: datetime) -> None:
+    """Let a purchase pass that `open_sale` would make if the wallet covered it; nothing is recorded.
+
+    Raises AlreadyEntitled, SaleInProgress, or what the token's mandate refuses.
+    """
+    opened = _opened(quote, buyer, at=at)
+    transact(lambda: _check_allowed(opened, buyer, at=at))
 
 
 def sell_at_once(quote: Quote, buyer: Buyer, prepared: Prepared, *, at: datetime, metadata: Metadata) -> list[Recorded]:
@@ -153,6 +163,15 @@ def _captured(opened: SaleOpened, prepared: Prepared) -> SaleCaptured:
 
 def _check_spending(opened: SaleOpened, buyer: Buyer, *, at: datetime) -> None:
     """Lock wallet and budget, and let a purchase pass that both cover."""
+    held, price, currency = _check_allowed(opened, buyer, at=at), opened.price, opened.offer.price.currency
+    if price:
+        account = wallet(opened.buyer, currency)
+        _check_currency(opened.buyer, currency, held[account], price)
+        check_covered(account, price, held)
+
+
+def _check_allowed(opened: SaleOpened, buyer: Buyer, *, at: datetime) -> dict[str, int]:
+    """Lock wallet and budget, let a purchase pass that the budget covers, and return what the wallet holds."""
     offer, price = opened.offer, opened.price
     account = wallet(opened.buyer, offer.price.currency)
     capability = MARKETS[offer.kind] is Market.CAPABILITY
@@ -166,9 +185,7 @@ def _check_spending(opened: SaleOpened, buyer: Buyer, *, at: datetime) -> None:
         spent = MandateSpending.objects.filter(id=f"{buyer.spender.token}/{_day(at)}").values_list("amount", flat=True)
         purchase = Purchase(price, offer.price.currency, offer.seller, offer.tier)
         check_mandate(buyer.spender.mandate, purchase, spent_today=spent.first() or 0, at=at)
-    if price:
-        _check_currency(opened.buyer, offer.price.currency, held[account], price)
-        check_covered(account, price, held)
+    return held
 
 
 def _check_not_bought(opened: SaleOpened) -> None:

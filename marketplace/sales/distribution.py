@@ -75,7 +75,8 @@ def _out_of_the_creators(
     ]
     if helper is not None:
         amount = price * configuration.helper_basis_points // WHOLE
-        claims.append(Share(Recipient.HELPER, accounts.wallet(helper.agent, currency), amount, helper.listing))
+        owner = accounts.platform(currency) if helper.agent is None else accounts.wallet(helper.agent, currency)
+        claims.append(Share(Recipient.HELPER, owner, amount, helper.listing))
     highest = creators * configuration.shared_basis_points // WHOLE
     claimed = sum(each.amount for each in claims)
     if claimed <= highest:

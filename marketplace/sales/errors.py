@@ -1,5 +1,7 @@
 """What can go wrong between a price and a delivery; the ledger is then untouched, or the hold is given back."""
 
+from dataclasses import asdict
+
 from latentmas.protocol.errors import Conflict, InvalidInput, LatentMASError
 from latentmas.protocol.money import Money
 
@@ -14,12 +16,12 @@ class PaymentRequired(LatentMASError):
     title = "This has a price"
     resolution = "POST the facts' quote body to its address, then the quote to /api/purchases, and send this again."
 
-    @classmethod
-    def of(cls, kind: str, item: str, version: str, price: Money) -> "PaymentRequired":
-        """Return the error whose facts say the price, how to get a quote, and how to fill a wallet."""
-        return cls(
+    def __init__(self, kind: str, item: str, version: str, price: Money) -> None:
+        """The facts say the price, how to get a quote, and how to fill a wallet."""
+        self.kind, self.item, self.version, self.price = kind, item, version, price
+        super().__init__(
             f"version {version} of {item} costs {price.amount} {price.currency} (minor units)",
-            price={"amount": price.amount, "currency": price.currency},
+            price=asdict(price),
             quote={
                 "method": "POST",
                 "address": "/api/quotes",

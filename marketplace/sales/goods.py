@@ -12,6 +12,7 @@ from typing import Protocol
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import NotFound
 from latentmas.protocol.money import Money, Split
+from latentmas.protocol.quality import TokenMode
 from marketplace.pricing.formula import PriceFactors as PriceFactors
 
 
@@ -90,14 +91,18 @@ class Offer:
     royalties: tuple[Royalty, ...] = ()
     floor: int | None = None  # minor units: the seller sells for no less
     discount: int = 0  # per cent
+    mode: TokenMode | None = None  # of an aligned delivery, as things stand; None where its segments differ, too
     ready: bool = False  # `prepare` only looks up what is there, so that the purchase takes one transaction
 
 
 @dataclass(frozen=True, slots=True)
 class Helper:
-    """A W-Matrix that a delivery was made with: its owner earns a stated share of that use."""
+    """A W-Matrix that a delivery was made with: its owner earns a stated share of that use.
 
-    agent: str
+    `agent` is None where the operator's own factory has listed it: the platform earns that share.
+    """
+
+    agent: str | None
     listing: str
     version: str
 

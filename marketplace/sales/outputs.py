@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from latentmas import blobs
 from latentmas.protocol.factors import Term
+from latentmas.protocol.quality import TokenMode
 from latentmas.rest.money import MoneyOutput, shown_money
 from marketplace.ledger.accounts import agent_of
 from marketplace.pricing.formula import Breakdown
@@ -17,6 +18,7 @@ from marketplace.sales.models import KINDS, STATUSES, Sale
 from marketplace.sales.quotes import Quoted
 
 Json = dict[str, Any]
+MODES = (TokenMode.TOKENS_KNOWN, TokenMode.SOURCE_TOKENS)
 
 
 class TermOutput(serializers.Serializer[Any]):
@@ -54,6 +56,11 @@ class QuoteOutput(serializers.Serializer[Any]):
     breakdown = BreakdownOutput(allow_null=True, help_text="Null: the seller's price as it is.")
     shares = ShareOutput(many=True, help_text="How it would be divided, without a W-Matrix that helps to deliver.")
     delivery = DeliveryOutput()
+    mode = serializers.ChoiceField(
+        [mode.value for mode in MODES],
+        allow_null=True,
+        help_text="In whose tokens it would be aligned now; null: it is not, or not the same for all segments.",
+    )
     configuration = serializers.IntegerField(help_text="Version of the price configuration.")
     expires_at = serializers.DateTimeField()
 
@@ -114,6 +121,7 @@ def quote_document(quoted: Quoted) -> Json:
         "breakdown": None if quoted.breakdown is None else _breakdown(quoted.breakdown),
         "shares": _shares(quoted.shares),
         "delivery": msgspec.to_builtins(quote.delivery),
+        "mode": offer.mode,
         "configuration": quote.configuration,
         "expires_at": quote.expires_at,
     }

@@ -18,18 +18,20 @@ from latentmas.rest.downloads import send_file
 from latentmas.rest.endpoints import FILE, PROBLEM, problems
 from latentmas.rest.parameters import StrictSerializer, object_in, read, read_query
 from latentmas.rest.permissions import AdministerMarketplace, ScopePermission, WritePurchases
+from latentmas.rest.problems import with_headers
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.api import metadata_of
 from marketplace.agents.errors import AgentRequired
 from marketplace.agents.queries import acting_agent, owner_name
 from marketplace.ledger.own_money import check_not_own
 from marketplace.sales import queries
-from marketplace.sales.commands import Buyer, Spender, refund_sale
+from marketplace.sales.commands import refund_sale
 from marketplace.sales.delivering import file_of
 from marketplace.sales.errors import NotTheSeller
 from marketplace.sales.events import RefundReason
 from marketplace.sales.models import Sale
 from marketplace.sales.outputs import PurchaseDetailOutput, PurchasesOutput, report_of, sale_document
+from marketplace.sales.paying import PAYMENT, buyer_in, paid
 from marketplace.sales.purchasing import buy
 from marketplace.sales.quotes import MAX_TOKEN
 from marketplace.sales.receipts import ReceiptOutput, receipt_document
@@ -73,7 +75,7 @@ class RefundInput(StrictSerializer):
 @extend_schema(
     methods=["POST"],
     operation_id="purchases_create",
-    parameters=[PARAMETER],
+    parameters=[PARAMETER, *PAYMENT],
     request=PurchaseInput,
     responses={201: PurchaseDetailOutput, 200: PurchaseDetailOutput, **problems(402, 404, 410, 504)},
 )
@@ -154,12 +156,15 @@ def refund(request: Request, sale_id: str) -> Response:
 
 
 def purchase_answer(request: Request, token: str) -> Response:
-    """Buy what a quote is for as the acting agent, and return the response with the purchase. Raises as `buy` does."""
-    agent = acting_agent(request).id
-    sale, new = buy(token, buyer=Buyer(agent, _spender(request)), metadata=metadata_of(request))
-    response = _answer(Sale.objects.get(id=sale), agent, status=201 if new else 200)
+    """Buy what a quote is for as the acting agent, and return the response with the purchase.
+
+    Raises as `buy` and `paid` do.
+    """
+    buyer = buyer_in(request)
+    (sale, new), headers = paid(request, lambda: buy(token, buyer=buyer, metadata=metadata_of(request)))
+    response = _answer(Sale.objects.get(id=sale), buyer.agent, status=201 if new else 200)
     response["Location"] = f"/api/purchases/{sale}"
-    return response
+    return with_headers(response, headers)
 
 
 def _sale_in(request: Request, sale_id: str) -> tuple[Sale, str | None]:
@@ -172,12 +177,6 @@ def _sale_in(request: Request, sale_id: str) -> tuple[Sale, str | None]:
             raise
         agent = None
     return queries.sale_of_party(sale_id, [] if agent is None else [agent], curator=curator), agent
-
-
-def _spender(request: Request) -> Spender | None:
-    """Return the token with its mandate; None for a session, and for a token that may spend without limits."""
-    mandate = getattr(request.auth, "mandate", None)
-    return None if mandate is None else Spender(str(request.auth.pk), mandate)
 
 
 def _answer(row: Sale, agent: str | None, *, status: int = 200) -> Response:

@@ -20,23 +20,32 @@ class PlacedText:
     text: str
 
 
-def snapshots_of(artefact: Artefact, version: ArtefactVersion) -> Iterator[KVSnapshot]:
-    """Yield the memories of a version, one at a time: every segment of a long-term memory; none of embeddings.
+def memories_in(artefact: Artefact, version: ArtefactVersion) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a version's memories, each after the digest of what it was published in; none of embeddings.
 
-    Raises InvalidInput, DimensionMismatch, ModelNotSupported or TooLarge for a file that cannot be read, NotFound where
-    it or its codec profile is gone.
+    That is the version's file, or the segment's. Raises InvalidInput or TooLarge for a file that cannot be read, and
+    NotFound where it is gone.
     """
     data = _bytes(version.file_digest)
     match Kind(artefact.kind):
         case Kind.MEMORY:
-            yield snapshot_in(data, artefact.model)
+            yield version.file_digest, data
         case Kind.REASONING_CHAIN:
-            yield snapshot_in(read_chain(data).memory, artefact.model)
+            yield version.file_digest, read_chain(data).memory
         case Kind.LONG_TERM_MEMORY:
             for segment in read_collection(data).segments:
-                yield snapshot_in(_bytes(segment.file), artefact.model)
+                yield segment.file, _bytes(segment.file)
         case _:
             return
+
+
+def snapshots_of(artefact: Artefact, version: ArtefactVersion) -> Iterator[KVSnapshot]:
+    """Yield the memories of a version, one at a time: every segment of a long-term memory; none of embeddings.
+
+    Raises what `memories_in` does, DimensionMismatch, ModelNotSupported, and NotFound where a codec profile is gone.
+    """
+    for _, data in memories_in(artefact, version):
+        yield snapshot_in(data, artefact.model)
 
 
 def texts_of(artefact: Artefact, version: ArtefactVersion) -> Iterator[PlacedText]:

@@ -1,5 +1,7 @@
 """Buying by pages: a form on the item's page, the quote with its breakdown, and the purchase that confirms it."""
 
+import functools as ft
+from collections.abc import Callable
 from typing import Any, cast
 
 from django.contrib import messages
@@ -22,6 +24,7 @@ from marketplace.sales.quotes import Quoted, quote, quoted_again
 from marketplace.web.account_pages import need_agent
 from marketplace.web.acting import metadata_of, private
 from marketplace.web.buying_forms import BUY_FORMS
+from marketplace.web.claims import acceptance_of, offered_with
 from marketplace.web.forms import blame
 from marketplace.web.items import NAMES, address_of, seen_artefact, titles_of
 from marketplace.web.listing_pages import seen_listing
@@ -49,35 +52,49 @@ def ask_price(request: HttpRequest, kind: str, item: str) -> HttpResponse:
         except LatentMASError as error:
             blame(form, error)
         else:
-            return _shown(request, made)
+            return quote_page(request, made)
     context = {"title": "Buy", "item_url": address_of(kind, item), "item_title": titles_of([item]).get(item, item)}
     return render(request, "buy.html", context | {"buy_form": form, "buy_kind": kind, "buy_item": item})
 
 
+def of_quote(view: Callable[[HttpRequest, Quoted], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Decorate a view of a form with the token of a quote, which it gets as it was made; another's is not found.
+
+    A token that was not made here leads back to the market.
+    """
+
+    @ft.wraps(view)
+    def shown(request: HttpRequest) -> HttpResponse:
+        try:
+            quoted = quoted_again(request.POST.get("quote", ""))
+        except QuoteInvalid as error:
+            messages.error(request, f"{error.message[0].upper()}{error.message[1:]}. Ask for another one.")
+            return redirect("market")
+        if quoted.quote.buyer not in viewer_of(request).agents:
+            raise Http404("this quote is not yours")
+        return view(request, quoted)
+
+    return shown
+
+
 @private
 @require_POST
-def confirm(request: HttpRequest) -> HttpResponse:
+@of_quote
+def confirm(request: HttpRequest, quoted: Quoted) -> HttpResponse:
     """Buy what a quote is for; the same quote again leads to the same purchase. A refusal is shown with the quote."""
-    token = request.POST.get("quote", "")
     try:
-        quoted = quoted_again(token)
-    except QuoteInvalid as error:
-        messages.error(request, f"{error.message[0].upper()}{error.message[1:]}. Ask for another one.")
-        return redirect("market")
-    buyer = quoted.quote.buyer
-    if buyer not in viewer_of(request).agents:
-        raise Http404("this quote is not yours")
-    try:
-        sale, new = buy(token, buyer=Buyer(buyer), metadata=metadata_of(request))
+        sale, new = buy(quoted.token, buyer=Buyer(quoted.quote.buyer), metadata=metadata_of(request))
     except LatentMASError as error:
-        return _shown(request, quoted, refused=error)
+        return quote_page(request, quoted, refused=error)
     messages.success(request, "Bought." if new else "This quote was used for this purchase before.")
     return redirect("my-purchase", sale)
 
 
-def _shown(request: HttpRequest, quoted: Quoted, refused: LatentMASError | None = None) -> HttpResponse:
+def quote_page(request: HttpRequest, quoted: Quoted, refused: LatentMASError | None = None) -> HttpResponse:
+    """Show a quote with what it may be confirmed to; where something with it was refused, why, with that status."""
     document = quote_document(quoted)
     kind, item, price = quoted.quote.offer.kind, quoted.quote.offer.item, document["price"]
+    named = acceptance_of(quoted.quote.buyer, quoted.quote.id)
     context = {
         "quote": document,
         "refused": refused,
@@ -86,6 +103,7 @@ def _shown(request: HttpRequest, quoted: Quoted, refused: LatentMASError | None 
         "item_title": titles_of([item]).get(item, item),
         "handles": handles_of(_named(document)),
         "funds": balance_of(wallet(quoted.quote.buyer, price["currency"])),
+        **(named if named["acceptance"] else offered_with(quoted.quote)),
     }
     return render(request, "quote.html", context, status=200 if refused is None else refused.status)
 

@@ -13,11 +13,20 @@ from marketplace.curation.models import MAX_TEXT, Kind
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.publication import Declared, Offer
-from marketplace.listings.selling_inputs import CURRENCY, MAX_SAMPLES
+from marketplace.listings.rest.selling_inputs import CURRENCY, MAX_SAMPLES
 from marketplace.listings.validation import MAX_PRICE, STATEMENT_CHARACTERS
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, REASON_CHARACTERS, TITLE_CHARACTERS
 
-LINES = forms.Textarea(attrs={"rows": 4})
+
+class Lines(forms.Textarea):
+    """Several lines of text. Browsers send the breaks as CR LF, of which no text that is kept has the CR."""
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        typed = super().value_from_datadict(data, files, name)
+        return typed.replace("\r\n", "\n") if isinstance(typed, str) else typed
+
+
+LINES = Lines(attrs={"rows": 4})
 
 
 def blame(form: forms.Form, error: LatentMASError) -> None:
@@ -55,7 +64,19 @@ class VersionForm(ActingForm):
         min_value=0, max_value=1, help_text="What you say is lost, from 0 to 1. The certifier measures it."
     )
     test_samples = forms.IntegerField(min_value=0, max_value=MAX_SAMPLES, help_text="On how many samples you say so.")
-    file = forms.FileField(help_text="A W-Matrix as .safetensors.")
+    file = forms.FileField(required=False, help_text="A W-Matrix as .safetensors.")
+    # What static/web/upload.js sends the file as, before it sends the form.
+    upload = forms.CharField(max_length=32, required=False, widget=forms.HiddenInput)
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(user, *args, **kwargs)
+        if self.data.get("upload"):
+            self.fields["file"].help_text = "It has arrived. Choose one only if it is to be another."
+
+    def clean(self) -> None:
+        super().clean()
+        if not (self.cleaned_data.get("file") or self.cleaned_data.get("upload") or "file" in self.errors):
+            self.add_error("file", "Choose a file.")
 
     def declared(self) -> Declared:
         return Declared(**{name: self.cleaned_data[name] for name in ("version", "epsilon", "test_samples")})

@@ -34,11 +34,11 @@ def name_of(kind: str) -> str:
     return NAMES[Kind(kind)]
 
 
-def address_of(kind: str, item: str) -> str:
-    """Return the address of an item's page."""
+def address_of(kind: str, item: str, page: str = "page") -> str:
+    """Return the address of an item's page; for an artefact of another page about it, such as `page-price`."""
     if kind == Kind.W_MATRIX:
         return reverse("listing", args=[item])
-    return reverse(f"{PATHS[Kind(kind)]}-page", args=[item])
+    return reverse(f"{PATHS[Kind(kind)]}-{page}", args=[item])
 
 
 def titles_of(items: Iterable[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from marketplace.artefacts import inputs, queries
 from marketplace.artefacts.lineage import Relative, ancestors_of, descendants_of, royalties_of
 from marketplace.artefacts.models import Artefact, ArtefactVersion
 from marketplace.artefacts.outputs import PATHS, notices_of
+from marketplace.artefacts.retokenising import read_for
 from marketplace.listings.visibility import viewer_of
 from marketplace.pricing.commands import in_force
 from marketplace.reputation.queries import counted_among, reviews, standing_of, standings_of
@@ -60,7 +61,8 @@ def market(request: HttpRequest) -> HttpResponse:
 def artefact(request: HttpRequest, artefact_id: str, kind: Kind) -> HttpResponse:
     """Show one artefact by its newest version, or by the one that `?version=` names; never anything that it holds."""
     row = seen_artefact(request, kind, artefact_id)
-    versions = queries.versions_of(row, viewer_of(request))
+    viewer = viewer_of(request)
+    versions = queries.versions_of(row, viewer)
     wanted = request.GET.get("version") or row.version or (versions[0].version if versions else None)
     shown = next((each for each in versions if each.version == wanted), None)
     if shown is None:
@@ -68,11 +70,13 @@ def artefact(request: HttpRequest, artefact_id: str, kind: Kind) -> HttpResponse
     said = list(reviews(item=row.id)[:SHOWN])
     context: dict[str, Any] = {
         "row": row,
+        "mine": row.seller in viewer.agents,
         "kind_name": NAMES[kind],
         "versions": versions,
         "shown": shown,
         "ratio": shown.contents["raw_bytes"] / shown.contents["coded_bytes"],
         "notices": notices_of(row),
+        "read_for": read_for([shown], kind)[shown.id],
         "standing": standing_of(row.seller),
         "reviews": said,
         "counted": counted_among(said),

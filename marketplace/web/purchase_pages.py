@@ -26,6 +26,7 @@ from marketplace.sales.outputs import report_of, sale_document
 from marketplace.sales.purchases_api import PurchasesInput
 from marketplace.sales.receipts import receipt_document
 from marketplace.web.acting import for_agent, metadata_of, own_agents, private
+from marketplace.web.claims import acceptance_of, dispute_of, disputed_among
 from marketplace.web.forms import blame
 from marketplace.web.items import address_of, name_of, titles_of
 from marketplace.web.review_forms import SayForm, say_form
@@ -49,7 +50,7 @@ def sold(request: HttpRequest, agent: Agent) -> HttpResponse:
 @private
 def purchase(request: HttpRequest, sale_id: str) -> HttpResponse:
     """Show one purchase to its parties. The buyer may review it there, the seller answer the review."""
-    row, party = _own_sale(request, sale_id)
+    row, party = own_sale(request, sale_id)
     mine = row.buyer == party
     review = Review.objects.filter(id=row.id).first()
     form = say_form(row, review, as_buyer=mine, typed=request.POST or None)
@@ -67,7 +68,7 @@ def purchase(request: HttpRequest, sale_id: str) -> HttpResponse:
 @private
 def file(request: HttpRequest, sale_id: str) -> HttpResponseBase:
     """Download what was bought; no cache keeps it."""
-    row, party = _own_sale(request, sale_id)
+    row, party = own_sale(request, sale_id)
     if row.buyer != party:
         raise Http404("what was delivered is its buyer's alone")
     return _or_why(request, row, ft.partial(_sent, request, row))
@@ -77,7 +78,7 @@ def file(request: HttpRequest, sale_id: str) -> HttpResponseBase:
 @private
 def receipt(request: HttpRequest, sale_id: str) -> HttpResponseBase:
     """Download the signed receipt, with what proves its event in the log."""
-    row, _ = _own_sale(request, sale_id)
+    row, _ = own_sale(request, sale_id)
     return _or_why(request, row, ft.partial(_receipt, request, row))
 
 
@@ -94,6 +95,7 @@ def _sales(request: HttpRequest, agent: Agent, *, sold: bool) -> HttpResponse:
         "sold": sold,
         "rows": [(row, name_of(row.kind), titles.get(row.item, row.item)) for row in rows],
         "handles": handles_of(row.buyer if sold else row.seller for row in rows),
+        "disputed": disputed_among(row.id for row in rows),
         "next_before": rows[-1].opened_at.isoformat() if len(found) > ROWS else None,
         "first": not given,
     }
@@ -119,11 +121,13 @@ def _shown(request: HttpRequest, row: Sale, review: Review | None, form: SayForm
         "review": review,
         "form": form,
         "handles": handles_of(agents),
+        **dispute_of(row, mine=mine),
+        **acceptance_of(row.buyer if mine else row.seller, row.id),
     }
     return render(request, "purchase.html", context)
 
 
-def _own_sale(request: HttpRequest, sale_id: str) -> tuple[Sale, str]:
+def own_sale(request: HttpRequest, sale_id: str) -> tuple[Sale, str]:
     """Return a sale of one of the login's agents, and which of them it is. Raises Http404."""
     agents = viewer_of(request).agents
     try:

@@ -1,6 +1,7 @@
 """The pages that publish a W-Matrix, or another version of one, by a form with its file."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
 from django.conf import settings
@@ -8,18 +9,22 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
+from latentmas.protocol.errors import LatentMASError, NotFound
 from marketplace.agents.queries import owner_name
 from marketplace.listings.events import StoredFile, VersionPublished
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.models import Listing
 from marketplace.listings.publication import open_listing, publish_upload, published_from
 from marketplace.listings.visibility import viewer_of, worked_on
+from marketplace.uploads.commands import end_upload
+from marketplace.uploads.queries import get_stored, get_upload
 from marketplace.uploads.receiving import receive_form_file
 from marketplace.web.account_pages import FORM, need_agent
+from marketplace.web.bodies import too_large
 from marketplace.web.forms import PublishForm, VersionForm, blame
 from marketplace.web.listing_pages import seen_listing
 
@@ -60,9 +65,8 @@ def publish_version(request: HttpRequest, listing_id: str) -> HttpResponse:
 
 def _bounded(request: HttpRequest, shape: type[VersionForm], publish: Publish, shown: dict[str, Any]) -> HttpResponse:
     """Refuse a body by its declared length, and only then read the form."""
-    shown |= {"lede": LEDE, "submit": "Publish"}
-    if (came := _length(request)) > settings.MAX_FILE_BYTES:
-        mistake = f"The file is too large: the form has {came} bytes, the limit is {settings.MAX_FILE_BYTES}."
+    shown |= {"lede": LEDE, "submit": "Publish", "uploads": reverse("uploads")}
+    if mistake := too_large(request, settings.MAX_FILE_BYTES):
         context = shown | {"form": shape(cast(User, request.user)), "mistake": mistake}
         return render(request, FORM, context, status=413)
     return need_agent(request) or _read(request, shape, publish, shown)
@@ -78,17 +82,25 @@ def _read(request: HttpRequest, shape: type[VersionForm], publish: Publish, show
         except LatentMASError as error:
             blame(form, error)
         else:
+            _end_upload(form)
             return redirect("my-listings")
     return render(request, FORM, shown | {"form": form})
 
 
 def _published(form: VersionForm, source_model: str, target_model: str) -> VersionPublished:
-    """Store the form's file, and return the version that it is."""
-    file = StoredFile(*receive_form_file(form.cleaned_data["file"]))
+    """Store the form's file, or take the one that was sent before, and return the version that it is."""
+    typed = form.cleaned_data
+    if typed["file"]:
+        file = StoredFile(*receive_form_file(typed["file"]))
+    else:
+        upload = get_stored(typed["agent"], typed["upload"])
+        file = StoredFile(upload.digest, upload.size)
     return published_from(file, form.declared(), source_model=source_model, target_model=target_model)
 
 
-def _length(request: HttpRequest) -> int:
-    """Return the declared length of the body; Django reads none where it is no number."""
-    declared = str(request.META.get("CONTENT_LENGTH") or "0")
-    return int(declared) if declared.isascii() and declared.isdigit() else 0
+def _end_upload(form: VersionForm) -> None:
+    """Forget what was sent before; the published file stays."""
+    typed = form.cleaned_data
+    if typed["upload"]:
+        with suppress(NotFound):  # the form's own file was published, and this has expired
+            end_upload(get_upload(typed["agent"], typed["upload"]))

@@ -7,8 +7,10 @@ from marketplace.artefacts.outputs import PATHS
 from marketplace.web import (
     account_pages,
     buying_pages,
+    claim_pages,
     listing_pages,
     market_pages,
+    memory_pages,
     purchase_pages,
     seller_pages,
     selling_pages,
@@ -34,15 +36,26 @@ urlpatterns = [
     path(f"{LISTING}/report", listing_pages.report, name="report-listing"),
     path("market", market_pages.market, name="market"),
     *(
-        path(f"{name}/<str:artefact_id>", market_pages.artefact, {"kind": kind}, name=f"{name}-page")
+        path(f"{name}/<str:artefact_id>{more}", view, {"kind": kind}, name=f"{name}-{ending}")
         for kind, name in PATHS.items()
+        for more, view, ending in (
+            ("", market_pages.artefact, "page"),
+            ("/withdraw", memory_pages.withdraw, "page-withdraw"),
+            ("/price", memory_pages.price, "page-price"),
+        )
     ),
+    path("memories/<str:artefact_id>/versions/new", memory_pages.publish_version_of, name="publish-memory-version"),
+    path("my/memories", memory_pages.my_memories, name="my-memories"),
+    path("my/memories/stored", memory_pages.store, name="store-memory"),
+    path("my/memories/new", memory_pages.publish, name="publish-memory"),
     path("sellers/<str:agent_id>", seller_pages.seller, name="seller"),
     path("buy/<str:kind>/<str:item>", buying_pages.ask_price, name="buy"),
     path("my/purchases", purchase_pages.purchases, name="my-purchases"),
     path("my/purchases/new", buying_pages.confirm, name="confirm-purchase"),
+    path("my/purchases/new/texts", claim_pages.name_texts, name="name-texts"),
     path("my/sales", purchase_pages.sold, name="my-sales"),
     path(PURCHASE, purchase_pages.purchase, name="my-purchase"),
+    path(f"{PURCHASE}/dispute", claim_pages.dispute, name="my-dispute"),
     path(f"{PURCHASE}/file", purchase_pages.file, name="my-purchase-file"),
     path(f"{PURCHASE}/receipt", purchase_pages.receipt, name="my-purchase-receipt"),
     path("my/wallet", wallet_pages.wallet, name="my-wallet"),

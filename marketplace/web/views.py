@@ -26,7 +26,7 @@ from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.parameters import read
 from marketplace.agents.queries import handles_of
-from marketplace.listings import inputs, queries
+from marketplace.listings import queries
 from marketplace.listings.certificates import (
     quality_of,
     reasons_of,
@@ -38,6 +38,7 @@ from marketplace.listings.certificates import (
 from marketplace.listings.errors import ListingIsQuarantined
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Listing, ListingVersion
+from marketplace.listings.rest import inputs
 from marketplace.listings.statistics import statistics
 from marketplace.listings.timeline import timeline
 from marketplace.listings.visibility import belongs, viewer_of

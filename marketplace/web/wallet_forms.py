@@ -7,12 +7,13 @@ from django import forms
 
 from latentmas.protocol.money import Money
 from marketplace.ledger.balances import Holdings
-from marketplace.listings.selling_inputs import CURRENCY
+from marketplace.listings.rest.selling_inputs import CURRENCY
 from marketplace.payments.gateways.manual import MANUAL
 from marketplace.payments.gateways.offered import offered
 from marketplace.payments.gateways.stripe_checkout import STRIPE_CHECKOUT
 from marketplace.payments.payout_commands import MAX_DESTINATION
 from marketplace.payments.top_up_commands import MAX_AMOUNT, MIN_AMOUNT
+from marketplace.web.money_text import minor_units
 
 # The other gateways are for programs: they want a signature or a client's secret.
 FOR_PEOPLE = {MANUAL: "by transfer, which a curator credits", STRIPE_CHECKOUT: "on a page of Stripe's"}
@@ -28,7 +29,7 @@ class AmountForm(forms.Form):
 
     def money(self) -> Money:
         """Return the amount in minor units."""
-        return Money(int(self.cleaned_data["amount"] * 100), self.cleaned_data["currency"])
+        return Money(minor_units(self.cleaned_data["amount"]), self.cleaned_data["currency"])
 
 
 class TopUpForm(AmountForm):

@@ -18,12 +18,12 @@ from marketplace.ledger.accounts import wallet as account_of
 from marketplace.ledger.balances import Holdings, holdings_of
 from marketplace.ledger.csv_statements import csv_statement
 from marketplace.ledger.statements import Period, newest_page
-from marketplace.payments.gateways.interface import Outcome, Verdict
+from marketplace.payments.gateways.interface import Outcome, Verdict, Wanted
 from marketplace.payments.gateways.offered import gateway_named
 from marketplace.payments.payout_aggregate import PayoutStatus
 from marketplace.payments.payout_commands import cancel_payout, request_payout
 from marketplace.payments.queries import destinations_of, get_payout, masked, payouts_of, top_ups_of
-from marketplace.payments.top_up_commands import Wanted, request_top_up
+from marketplace.payments.top_up_commands import request_top_up
 from marketplace.sales.aggregate import SALE
 from marketplace.sales.queries import sales_among
 from marketplace.web.acting import for_agent, metadata_of, own_agents

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from awareness_sdk import AwarenessClient, AwarenessError
 from awareness_sdk.delivery_marks import sale_of
@@ -25,9 +26,9 @@ from marketplace.agents.commands import Profile, register_agent
 from marketplace.sales.models import Sale
 from tests.marketplace.artefacts.encoder import Encoder
 from tests.marketplace.artefacts.sample import screen
-from tests.marketplace.exchange.sample import memory
+from tests.marketplace.exchange.sample import certified_listing, memory
 from tests.marketplace.sales.toys import funds, pay_in
-from tests.marketplace.sample import METADATA, SOURCE
+from tests.marketplace.sample import METADATA, SOURCE, TARGET, with_suite
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OFFER = {"title": "Minutes", "price": 500, "rights": "My own words.", "invertible": True}
@@ -84,6 +85,15 @@ def test_a_chain_is_used_after_a_step_and_a_selection_by_its_query(seller, buyer
     assert ([step.text for step in used.steps], used.snapshot.frame.next_position) == (["Assume x."], 4)
     cache = used.cache()
     assert cache.get_seq_length() == 4
+
+    certified_listing(at=timezone.now(), quality=with_suite())
+    spent = funds(buyer.agent)
+    with pytest.raises(AwarenessError) as unknown:
+        buyer.use_reasoning_chain(chain["id"], "my-model")
+    assert (unknown.value.code, funds(buyer.agent)) == ("MODEL_NOT_SUPPORTED", spent)
+    thought = buyer.use_reasoning_chain(chain["id"], "google/gemma-3-270m")  # a model by its hub id
+    assert ([step.text for step in thought.steps], thought.snapshot.frame.model) == (["Assume x.", "So y."], TARGET)
+    assert thought.cache().get_seq_length() == thought.snapshot.frame.next_position
 
     texts = {"The red bicycle.": 5, "The blue house.": 7}
     segments = [

@@ -8,24 +8,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import psutil
-import pytest
 
 from benchmarks.jobs.brokers import listens
 from benchmarks.jobs.workers import wait_for
+from tests.missing import missing
 
 STOP_SECONDS = 40.0
 MARK = "LATENTMAS_PROOF"  # in the environment of everything that is started
-
-
-def missing(what: str) -> NoReturn:
-    """Skip the test for want of a program; in CI that is a failure."""
-    reason = f"{what} is not installed, so the deployment cannot be proved here"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def program(name: str, *folders: str) -> str:

@@ -36,6 +36,18 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be paid into a wallet.
+
+    `header` is the request's PAYMENT-SIGNATURE, where it has one, and `resource` the address that it asked for.
+    """
+
+    amount: Money
+    header: str | None = None
+    resource: str = "/api/top-ups"
+
+
+@dataclass(frozen=True, slots=True)
 class Payment:
     """A top-up as a gateway sees it; `authorisation` is what the payer has sent along."""
 
@@ -51,8 +63,8 @@ class Gateway(Protocol):
     name: str  # as requests say it, and in the account `gateway:<name>:<currency>`
     asks: bool  # whether `ask` can learn anything
 
-    def prepare(self, amount: Money, header: str | None) -> Payment:
-        """Return the payment of a new top-up; nobody is asked yet. `header` is the request's PAYMENT-SIGNATURE.
+    def prepare(self, wanted: Wanted) -> Payment:
+        """Return the payment of a new top-up; nobody is asked yet.
 
         Raises InvalidInput, WrongCurrency, X402PaymentRequired or PaymentRefused.
         """

@@ -2,8 +2,7 @@
 
 from uuid import uuid4
 
-from latentmas.protocol.money import Money
-from marketplace.payments.gateways.interface import Outcome, Payment, Verdict
+from marketplace.payments.gateways.interface import Outcome, Payment, Verdict, Wanted
 
 MANUAL = "manual"
 
@@ -12,9 +11,8 @@ class ManualGateway:
     name = MANUAL
     asks = False
 
-    def prepare(self, amount: Money, header: str | None) -> Payment:
-        del header
-        return Payment(str(uuid4()), amount)
+    def prepare(self, wanted: Wanted) -> Payment:
+        return Payment(str(uuid4()), wanted.amount)
 
     def check(self, payment: Payment) -> None:
         """There is nothing to ask before."""

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from latentmas.protocol.money import Money
 from marketplace.payments.events import FailureCause
-from marketplace.payments.gateways.interface import Outcome, Payment, Verdict
+from marketplace.payments.gateways.interface import Outcome, Payment, Verdict, Wanted
 from marketplace.payments.gateways.stripe_http import client, outcome_of
 
 if TYPE_CHECKING:
@@ -22,9 +22,8 @@ class StripeCheckout:
     def __init__(self, key: str, *, return_url: str) -> None:
         self._sessions, self._return_url = client(key).v1.checkout.sessions, return_url
 
-    def prepare(self, amount: Money, header: str | None) -> Payment:
-        del header
-        return Payment(str(uuid4()), amount)
+    def prepare(self, wanted: Wanted) -> Payment:
+        return Payment(str(uuid4()), wanted.amount)
 
     def check(self, payment: Payment) -> None:
         """There is nothing to ask before."""

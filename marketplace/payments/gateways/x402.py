@@ -5,10 +5,18 @@ from typing import TYPE_CHECKING
 import httpx
 
 from latentmas.outbound_transport import OutboundTransport
-from latentmas.protocol.money import Money
 from marketplace.payments.errors import GatewayAway, PaymentRefused, X402PaymentRequired
-from marketplace.payments.gateways.interface import Outcome, Payment, Verdict
-from marketplace.payments.gateways.x402_terms import Asset, payload_in, shown, terms_for, top_up_id_for
+from marketplace.payments.gateways.interface import Outcome, Payment, Verdict, Wanted
+from marketplace.payments.gateways.x402_terms import (
+    SIGNATURE,
+    Asset,
+    authorization_of,
+    check_window,
+    payload_in,
+    shown,
+    terms_for,
+    top_up_id_for,
+)
 
 if TYPE_CHECKING:
     from x402.http import HTTPFacilitatorClientSync
@@ -17,7 +25,6 @@ if TYPE_CHECKING:
 X402 = "x402"
 PENDING = "settlement_pending"
 REQUIRED_HEADER, RESPONSE_HEADER = "PAYMENT-REQUIRED", "PAYMENT-RESPONSE"
-RESOURCE = "/api/top-ups"
 
 
 class X402Gateway:
@@ -27,17 +34,18 @@ class X402Gateway:
     def __init__(self, asset: Asset, *, facilitator: str, token: str | None) -> None:
         self._asset, self._facilitator, self._token = asset, facilitator, token
 
-    def prepare(self, amount: Money, header: str | None) -> Payment:
+    def prepare(self, wanted: Wanted) -> Payment:
         """Return the payment that a request has brought; its id follows from the authorisation."""
-        terms = terms_for(self._asset, amount)
-        if header is None:
-            raise _required(terms)
-        payload = payload_in(header, terms)
-        return Payment(top_up_id_for(payload), amount, authorisation=payload.model_dump(by_alias=True))
+        terms = terms_for(self._asset, wanted.amount)
+        if wanted.header is None:
+            raise _required(terms, wanted.resource)
+        payload = payload_in(wanted.header, terms)
+        return Payment(top_up_id_for(payload), wanted.amount, authorisation=payload.model_dump(by_alias=True))
 
     def check(self, payment: Payment) -> None:
         """Have the facilitator verify signature, window, nonce and balance; nothing is carried out."""
         payload, terms = self._signed(payment)
+        check_window(authorization_of(payload))
         try:
             verified = self._client().verify(payload, terms)
         except (httpx.HTTPError, ValueError) as error:
@@ -53,12 +61,12 @@ class X402Gateway:
             settled = self._client().settle(*self._signed(payment))
         except (httpx.HTTPError, ValueError):
             return Outcome(Verdict.UNKNOWN)
+        headers = {RESPONSE_HEADER: _encoded(settled)}
         if settled.success:
-            headers = {RESPONSE_HEADER: _encoded(settled)}
             return Outcome(Verdict.PAID, settled.transaction, received=payment.amount, headers=headers)
         if settled.transaction or settled.error_reason == PENDING:
             return Outcome(Verdict.UNKNOWN)
-        return Outcome(Verdict.FAILED, explanation=f"the facilitator says: {settled.error_reason}")
+        return Outcome(Verdict.FAILED, explanation=f"the facilitator says: {settled.error_reason}", headers=headers)
 
     def ask(self, payment: Payment) -> Outcome:
         """Settle again, which a network does once for a nonce. Only a success is an answer.
@@ -85,16 +93,15 @@ class X402Gateway:
         return HTTPFacilitatorClientSync(FacilitatorConfig(url=self._facilitator, http_client=http))
 
 
-def _required(terms: "PaymentRequirements") -> X402PaymentRequired:
+def _required(terms: "PaymentRequirements", resource: str) -> X402PaymentRequired:
     from x402.http.utils import encode_payment_required_header
     from x402.schemas import PaymentRequired, ResourceInfo
 
-    required = PaymentRequired(accepts=[terms], resource=ResourceInfo(url=RESOURCE))
-    return X402PaymentRequired(
-        "a top-up by x402 needs the payment itself",
-        headers={REQUIRED_HEADER: encode_payment_required_header(required)},
-        accepts=[shown(terms)],
-    )
+    required = PaymentRequired(error=f"{SIGNATURE} is required", accepts=[terms], resource=ResourceInfo(url=resource))
+    error = X402PaymentRequired("a top-up by x402 needs the payment itself", accepts=[shown(terms)])
+    error.headers = {REQUIRED_HEADER: encode_payment_required_header(required)}
+    error.members = shown(required)
+    return error
 
 
 def _encoded(settled: "SettleResponse") -> str:

@@ -18,8 +18,9 @@ from marketplace.ledger.errors import WrongCurrency
 from marketplace.payments.errors import PaymentRefused
 
 if TYPE_CHECKING:
-    from x402.schemas import PaymentPayload, PaymentRequirements
+    from x402.schemas import PaymentPayload, PaymentRequired, PaymentRequirements
 
+SIGNATURE = "PAYMENT-SIGNATURE"  # the header of a request that pays
 EXACT = "exact"
 MINOR_DIGITS = 2
 MAX_HEADER = 8192  # characters
@@ -72,7 +73,7 @@ def terms_for(asset: Asset, amount: Money) -> "PaymentRequirements":
 def payload_in(header: str, terms: "PaymentRequirements") -> "PaymentPayload":
     """Return the payment of a PAYMENT-SIGNATURE header, which is for exactly these terms.
 
-    Raises InvalidInput for what is no payment, PaymentRefused for one of other terms or out of its time.
+    Raises InvalidInput for what is no payment, PaymentRefused for one of other terms.
     """
     from x402.http.utils import decode_payment_signature_header
     from x402.schemas import PaymentPayload
@@ -80,9 +81,9 @@ def payload_in(header: str, terms: "PaymentRequirements") -> "PaymentPayload":
     try:
         payload = decode_payment_signature_header(header) if len(header) <= MAX_HEADER else None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidInput("PAYMENT-SIGNATURE is no payment of x402", field="PAYMENT-SIGNATURE") from error
+        raise InvalidInput(f"{SIGNATURE} is no payment of x402", field=SIGNATURE) from error
     if not isinstance(payload, PaymentPayload):
-        raise InvalidInput("PAYMENT-SIGNATURE is no payment of x402 version 2", field="PAYMENT-SIGNATURE")
+        raise InvalidInput(f"{SIGNATURE} is no payment of x402 version 2", field=SIGNATURE)
     if payload.accepted != terms:
         raise PaymentRefused("the payment was signed for other terms", reason="terms", accepts=[shown(terms)])
     _check_authorization(authorization_of(payload), terms)
@@ -94,7 +95,14 @@ def authorization_of(payload: "PaymentPayload") -> Authorization:
     try:
         return msgspec.convert(payload.payload.get("authorization"), Authorization)
     except msgspec.ValidationError as error:
-        raise InvalidInput(f"the authorization is malformed: {error}", field="PAYMENT-SIGNATURE") from error
+        raise InvalidInput(f"the authorization is malformed: {error}", field=SIGNATURE) from error
+
+
+def check_window(signed: Authorization) -> None:
+    """Raise PaymentRefused for an authorisation out of its time, which the payer may have used in time, though."""
+    now = int(time.time())
+    if not int(signed.valid_after) <= now < int(signed.valid_before):
+        raise PaymentRefused("the payment is not valid now", reason="window")
 
 
 def top_up_id_for(payload: "PaymentPayload") -> str:
@@ -104,7 +112,8 @@ def top_up_id_for(payload: "PaymentPayload") -> str:
     return str(uuid5(NAMESPACE_URL, f"x402:{':'.join(once)}"))
 
 
-def shown(terms: "PaymentRequirements") -> dict[str, object]:
+def shown(terms: "PaymentRequirements | PaymentRequired") -> dict[str, object]:
+    """Return what x402 says, as JSON data."""
     document: dict[str, object] = terms.model_dump(by_alias=True, exclude_none=True)
     return document
 
@@ -113,13 +122,10 @@ def _check_authorization(signed: Authorization, terms: "PaymentRequirements") ->
     """Raises InvalidInput or PaymentRefused."""
     numbers = (signed.value, signed.valid_after, signed.valid_before)
     if not all(each.isascii() and each.isdigit() and len(each) < 80 for each in numbers):
-        raise InvalidInput("value, validAfter and validBefore are whole numbers", field="PAYMENT-SIGNATURE")
+        raise InvalidInput("value, validAfter and validBefore are whole numbers", field=SIGNATURE)
     if NONCE.fullmatch(signed.nonce) is None or ADDRESS.fullmatch(signed.from_) is None:
-        raise InvalidInput("nonce or from is not hexadecimal of its length", field="PAYMENT-SIGNATURE")
+        raise InvalidInput("nonce or from is not hexadecimal of its length", field=SIGNATURE)
     if signed.to.lower() != terms.pay_to.lower():
         raise PaymentRefused("the payment goes to somebody else", reason="payee")
     if signed.value != terms.amount:
         raise PaymentRefused(f"the payment is of {signed.value}, not of {terms.amount}", reason="amount")
-    now = int(time.time())
-    if not int(signed.valid_after) <= now < int(signed.valid_before):
-        raise PaymentRefused("the payment is not valid now", reason="window")

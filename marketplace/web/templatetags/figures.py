@@ -82,9 +82,9 @@ def points(basis_points: int) -> str:
 
 
 @register.simple_tag
-def item_url(kind: str, item: str) -> str:
+def item_url(kind: str, item: str, page: str = "page") -> str:
     """Return the address of an item's page, whatever its kind."""
-    return address_of(kind, item)
+    return address_of(kind, item, page)
 
 
 @register.filter

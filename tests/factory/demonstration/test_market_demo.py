@@ -16,6 +16,7 @@ from factory.demonstration.show import NOTHING, TEXT
 from factory.distillation.maps import find_map
 from factory.management.commands import market_demo
 from factory.recipes.assembly import Origin, assemble
+from factory.runners import model as runners
 from factory.runners.model import RunningModel
 from latentmas.jobs.models import Job
 from latentmas.protocol.quality import Basis, ModelIdentity
@@ -40,7 +41,8 @@ DOCUMENT = (
 def loaded(smollm2: RunningModel, gemma3: RunningModel, monkeypatch) -> None:
     """Let the command take the models that other tests have loaded."""
     models = {each.name: each for each in (smollm2, gemma3)}
-    monkeypatch.setattr(market_demo, "load_model", lambda weights: models[weights.model])
+    for module in (market_demo, runners):
+        monkeypatch.setattr(module, "load_model", lambda weights: models[weights.model])
 
 
 @pytest.fixture
@@ -85,7 +87,10 @@ def test_another_model_answers_from_the_memory_that_it_has_bought(loaded, smollm
     list_map(smollm2, gemma3)
     said = run("--document", document)
     assert "Shown: gemma-3-270m answered from a memory of smollm2-135m that it had bought." in said
+    assert "delivered to gemma-3-270m in that model's own tokens" in said
     assert "Aligned by the W-Matrix" in said
+    assert "tokens-known" in said
+    assert "helper" in said
     assert "Vienna" in row_of(said, BOUGHT)
     assert "Vienna" in row_of(said, TEXT)
     assert "Vienna" not in row_of(said, NOTHING)

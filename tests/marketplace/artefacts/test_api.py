@@ -246,6 +246,17 @@ def test_lineage_over_http(shop, seller):
     assert Client().get(f"{parent['url']}/lineage").json()["ancestors"] == []
 
 
+@pytest.mark.parametrize("shares", [[3001], [2000, 1001]])
+def test_royalties_above_their_bound_are_refused_and_nothing_is_published(shop, shares):
+    parents = [
+        {"artefact": sold(shop, title=f"Parent {share}")["id"], "royalty_basis_points": share} for share in shares
+    ]
+    before = Artefact.objects.count()
+    refused = post(shop, "/api/memories", OFFER | {"memory": kept(shop), "parents": parents})
+    assert (refused.status_code, refused.json()["code"]) == (422, "ROYALTIES_TOO_HIGH")
+    assert Artefact.objects.count() == before
+
+
 def test_publishing_is_a_scope_of_its_own(shop, publisher):
     assert post(publisher, "/api/memories", OFFER | {"memory": kept(shop)}).status_code == 403
     assert post(Client(), "/api/memories", OFFER | {"memory": kept(shop)}).status_code == 401

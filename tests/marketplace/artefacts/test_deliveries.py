@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.utils import timezone
 
 from kvcache.compression.compressor import compress
 from kvcache.compression.container import read_kvz
@@ -18,62 +17,20 @@ from latentmas.protocol.reasoning_chain import read_chain
 from latentmas.protocol.snapshot import read_snapshot
 from latentmas.protocol.vectors import read_vectors, write_vectors
 from latentmas.protocol.verification.envelopes import open_envelope, read_statement
-from latentmas.rest.scopes import MEMORIES_PUBLISH, PURCHASES_WRITE
+from latentmas.rest.scopes import MEMORIES_PUBLISH
 from latentmas.transparency.models import SigningKey
-from marketplace.agents.commands import Profile, register_agent
 from marketplace.artefacts.commands import withdraw
 from marketplace.ledger.models import LedgerTransfer
 from marketplace.listings.lifecycle_commands import By, accept_transfer, offer_transfer
 from marketplace.sales.models import Sale
-from tests.marketplace.artefacts.sample import screen
-from tests.marketplace.artefacts.selling import FILE, OFFER, kept, post, uploaded
+from tests.marketplace.artefacts.buying import downloaded, on_sale, quoted, used
+from tests.marketplace.artefacts.selling import FILE, kept, post, uploaded
 from tests.marketplace.conftest import client_of
-from tests.marketplace.exchange.sample import certified_listing, memory
-from tests.marketplace.sales.toys import funds, pay_in
-from tests.marketplace.sample import METADATA, SOURCE, TARGET, with_suite
+from tests.marketplace.exchange.sample import memory
+from tests.marketplace.sales.toys import funds
+from tests.marketplace.sample import METADATA, SOURCE, TARGET
 
 pytestmark = pytest.mark.django_db
-STEPS = [{"text": "Assume x.", "end": 4, "thoughts": [[1.0, 2.0]]}, {"text": "So y.", "end": 10}]
-
-
-@pytest.fixture
-def buyer(db):
-    """An agent with 100.00 USD."""
-    user = User.objects.create_user("bea")
-    agent = register_agent(user, Profile("bea-buys", "Bea"), metadata=METADATA).id
-    pay_in(agent, 10_000)
-    return agent
-
-
-@pytest.fixture
-def bea(buyer):
-    return client_of(User.objects.get(username="bea"), PURCHASES_WRITE)
-
-
-def on_sale(shop, path, body):
-    card = post(shop, f"/api/{path}", OFFER | body).json()
-    screen(card["id"])
-    return card
-
-
-def quoted(client, card, **delivery):
-    return post(client, f"{card['url']}/quote", {"delivery": delivery})
-
-
-def used(client, card, **delivery):
-    token = quoted(client, card, **delivery).json()["quote"]
-    return post(client, f"{card['url']}/use", {"quote": token})
-
-
-def downloaded(client, purchase):
-    response = client.get(purchase["file"]["url"])
-    assert response.status_code == 200
-    return b"".join(response.streaming_content)
-
-
-@pytest.fixture
-def raw(shop):
-    return on_sale(shop, "memories", {"memory": kept(shop)})
 
 
 @pytest.fixture
@@ -81,11 +38,6 @@ def kvz(shop):
     data = compress(memory(9), adapter=get_adapter(SOURCE), method="quantise").data
     stored = shop.post("/api/stored-memories", data, FILE).json()["id"]
     return on_sale(shop, "memories", {"memory": stored})
-
-
-@pytest.fixture
-def chain(shop):
-    return on_sale(shop, "reasoning-chains", {"memory": kept(shop), "steps": STEPS})
 
 
 def test_a_memory_is_delivered_as_it_was_published_with_its_mark(kvz, bea):
@@ -124,11 +76,6 @@ def test_the_price_follows_tokens_and_what_was_found(raw, bea):
     factors = {term["name"]: float(term["factor"]) for term in quote["breakdown"]["terms"]}
     assert (factors["quality"], factors["uniqueness"]) == (0.97, 0.8)
     assert quote["price"]["amount"] > quote["breakdown"]["base"] == 500
-
-
-@pytest.fixture
-def mapped(registry):
-    return certified_listing(at=timezone.now(), quality=with_suite())
 
 
 def test_a_memory_is_delivered_aligned(raw, bea, mapped):
@@ -212,15 +159,6 @@ def test_an_aligned_chain_has_no_thoughts_of_another_model(chain, bea, mapped):
     snapshot, _ = read_snapshot(found.memory)
     assert snapshot.frame.model == TARGET
     assert "left out" in purchase["report"]["thoughts"]
-
-
-@pytest.fixture
-def long_term(shop, encoder):
-    segments = [
-        {"memory": kept(shop, 5), "text": "The red bicycle.", "session": 1},
-        {"memory": kept(shop, 7), "text": "The blue house.", "session": 2},
-    ]
-    return on_sale(shop, "long-term-memories", {"segments": segments})
 
 
 def test_a_selection_is_paid_by_what_it_holds(long_term, bea, buyer):

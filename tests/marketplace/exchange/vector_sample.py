@@ -58,14 +58,21 @@ def mapped(vectors: Any) -> Any:
     return standardised @ arrays["encoder"] @ arrays["decoder"] * arrays["target_scale"] + arrays["target_mean"]
 
 
-def vector_listing(*, quality: Quality | None = None, certify: bool = True, at: datetime = AT, **changes: Any) -> str:
+def vector_listing(
+    *,
+    quality: Quality | None = None,
+    certify: bool = True,
+    at: datetime = AT,
+    seller: str = "agent:test",
+    **changes: Any,
+) -> str:
     """Publish version 1.0.0 and return the listing's id; `changes` replace fields of the version."""
     file = io.BytesIO()
     w_matrix().write(file)
     listing_id = listing_id_for(
-        source=SOURCE, target=TARGET, seller="agent:test", basis=Basis.FUNCTIONAL, space=Space.EMBEDDING
+        source=SOURCE, target=TARGET, seller=seller, basis=Basis.FUNCTIONAL, space=Space.EMBEDDING
     )
-    create_listing(listing_created(listing_id=listing_id, space=Space.EMBEDDING), metadata=METADATA)
+    create_listing(listing_created(listing_id=listing_id, space=Space.EMBEDDING, seller=seller), metadata=METADATA)
     fields = {
         "source_dimension": WIDTHS[0],
         "unified_dimension": UNIFIED,

@@ -35,10 +35,9 @@ from marketplace.ledger.verification import ledger_faults
 from marketplace.payments import by_hand, payout_commands
 from marketplace.payments.errors import NegativeBalance, PaymentMismatch
 from marketplace.payments.events import FailureCause
-from marketplace.payments.gateways.interface import Outcome, Payment, Verdict
+from marketplace.payments.gateways.interface import Outcome, Payment, Verdict, Wanted
 from marketplace.payments.models import Payout, TopUp
 from marketplace.payments.top_up_commands import (
-    Wanted,
     ask_again,
     record_dispute,
     record_dispute_closed,
@@ -63,10 +62,10 @@ class Scripted:
         self.paid: set[str] = set()
         self.ended: set[str] = set()
 
-    def prepare(self, amount: Money, header: str | None) -> Payment:
+    def prepare(self, wanted: Wanted) -> Payment:
         from uuid import uuid4
 
-        return Payment(str(uuid4()), amount)
+        return Payment(str(uuid4()), wanted.amount)
 
     def check(self, payment: Payment) -> None:
         pass

@@ -32,7 +32,7 @@ def offer(split: Split = SPLIT, *, by: int = 0, royalties: tuple[int, ...] = ())
 splits = st.integers(0, 100).flatmap(
     lambda creator: st.integers(0, 100 - creator).map(lambda rest: Split(creator, rest, 100 - creator - rest))
 )
-helpers = st.none() | st.just(Helper("owner", "listing", "1.0.0"))
+helpers = st.none() | st.sampled_from([Helper(owner, "listing", "1.0.0") for owner in ("owner", None)])
 
 
 @given(st.integers(0, 10**12), splits, st.integers(0, 4), st.lists(st.integers(0, 10_000), max_size=5), helpers)

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 import marketplace.web
+from marketplace.claims import promises
 from marketplace.listings.lifecycle_commands import By, change_access, request_access
 from marketplace.listings.lifecycle_events import Access
+from marketplace.sales.goods import Delivery, Kind
+from marketplace.sales.quotes import quote
 from tests.marketplace import sample
+from tests.marketplace.web.certified import certified_of
 from tests.marketplace.web.selling import bought
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +80,9 @@ def test_the_quote_can_be_read_and_confirmed_by_everybody(buying, bea, memory):
             for path in ("/market", "/market?kind=embedding", "/memories/{memory}", "/sellers/{seller}")
         ),
         *(("buying", f"/{path}") for path in ("memories/{memory}", "buy/memory/{memory}", "my/purchases/{sale}")),
-        *(("buying", f"/my/{path}") for path in ("purchases", "sales", "wallet")),
+        *(("buying", f"/my/{path}") for path in ("purchases", "sales", "wallet", "purchases/{sale}/dispute")),
+        *(("browser", f"/my/{path}") for path in ("memories", "memories/new", "purchases/{sale}/dispute")),
+        *(("browser", f"/memories/{{memory}}/{path}") for path in ("versions/new", "price", "withdraw")),
     ],
 )
 def test_a_page_can_be_read_and_filled_in_by_everybody(request, who, path, listing, shop):
@@ -90,6 +96,16 @@ def test_a_page_can_be_read_and_filled_in_by_everybody(request, who, path, listi
     assert len(page.ids) == len(set(page.ids))
     assert page.described <= set(page.ids)
     assert page.inline == []
+
+
+def test_the_texts_for_a_purchase_can_be_named_by_everybody(buying, bea, seller, registry, monkeypatch):
+    monkeypatch.setattr(promises, "installed_models", lambda: [sample.SOURCE, sample.TARGET])
+    made = quote(Kind.W_MATRIX, certified_of(seller), delivery=Delivery(), buyer=bea)
+    page = Outline()
+    page.feed(buying.post("/my/purchases/new/texts", {"quote": made.token}).content.decode())
+    assert page.headings == 1
+    assert len(page.fields) == 3
+    assert [field for field in page.fields if field not in page.labelled] == []
 
 
 def luminance(colour):

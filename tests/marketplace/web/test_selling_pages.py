@@ -1,5 +1,6 @@
 """Publishing by the form, and the states in which its file is shown."""
 
+import hashlib
 import io
 
 import numpy as np
@@ -12,6 +13,8 @@ from latentmas.jobs.models import Job
 from latentmas.jobs.working import claim, run
 from marketplace.listings.models import Listing, ListingText, ListingVersion
 from marketplace.listings.publication import SCAN
+from marketplace.uploads.commands import begin_upload, continue_upload
+from marketplace.uploads.models import Upload
 from tests.marketplace.exchange.sample import w_matrix
 from tests.marketplace.sample import SOURCE, TARGET
 
@@ -98,6 +101,36 @@ def test_what_is_wrong_is_said_and_nothing_is_recorded(browser, seller, registry
 def test_nobody_publishes_as_somebody_elses_agent(browser, seller, other_agent, registry):
     other, _ = other_agent("mallory")
     assert "Select a valid choice" in browser.post(PUBLISH, form(other, file_of())).content.decode()
+    assert not Listing.objects.exists()
+
+
+def sent_before(agent, data):
+    """Send a file as static/web/upload.js does, before the form; return the upload's id."""
+    row = begin_upload(agent, size=len(data), digest=f"sha256:{hashlib.sha256(data).hexdigest()}")
+    continue_upload(row, io.BytesIO(data).read, offset=0, length=len(data))
+    return row.id
+
+
+def test_a_file_that_was_sent_before_is_published_with_the_form(browser, seller, registry):
+    upload = sent_before(seller, file_of())
+    wrong = browser.post(PUBLISH, form(seller, b"", file="", upload=upload, title="")).content.decode()
+    assert f'value="{upload}"' in wrong  # it need not be sent again
+    assert "It has arrived." in wrong
+    answer = browser.post(PUBLISH, form(seller, b"", file="", upload=upload))
+    assert answer["Location"] == "/my/listings", answer.content.decode()
+    assert ListingVersion.objects.get().file_digest == f"sha256:{hashlib.sha256(file_of()).hexdigest()}"
+    assert not Upload.objects.exists()
+
+
+def test_no_file_an_unfinished_one_and_anothers_are_refused(browser, seller, other_agent, registry):
+    other, _ = other_agent("bob")
+    half = begin_upload(seller, size=10, digest="sha256:" + "0" * 64).id
+    for upload, problem in (
+        ("", "Choose a file."),
+        (half, "is not finished"),
+        (sent_before(other, file_of()), "you have no upload"),
+    ):
+        assert problem in browser.post(PUBLISH, form(seller, b"", file="", upload=upload)).content.decode()
     assert not Listing.objects.exists()
 
 

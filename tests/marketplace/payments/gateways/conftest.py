@@ -1,4 +1,4 @@
-"""The gateways' other sides, on this machine: localstripe, a double of Checkout, an x402 facilitator."""
+"""The gateways' other sides, on this machine: localstripe, a double of Checkout."""
 
 import json
 import time
@@ -13,9 +13,7 @@ from django.test import Client
 from marketplace.agents.models import Agent
 from tests.marketplace.payments.gateways import local_stripe
 from tests.marketplace.payments.gateways.checkout_double import CheckoutDouble
-from tests.marketplace.payments.gateways.facilitator import Facilitator
 from tests.marketplace.payments.gateways.local_stripe import KEY, LocalStripe
-from tests.marketplace.payments.gateways.wallets import ASSET, PAY_TO, PAYER
 from tests.remote import Remote
 
 SECRET = "whsec_test"
@@ -46,17 +44,6 @@ def stripe_server(local_stripe_server: LocalStripe, stripe_settings: None, remot
 @pytest.fixture
 def checkout(stripe_settings: None, remote: Remote) -> CheckoutDouble:
     double = CheckoutDouble()
-    double.listen(remote)
-    return double
-
-
-@pytest.fixture
-def facilitator(settings, remote: Remote) -> Facilitator:
-    """Our facilitator, who knows that the payer has 100 USDC."""
-    settings.X402_FACILITATOR_URL, settings.X402_PAY_TO = "https://facilitator.example", PAY_TO
-    settings.X402_NETWORK, settings.X402_ASSET = ASSET.network, ASSET.address
-    settings.X402_ASSET_NAME, settings.X402_ASSET_VERSION = ASSET.name, ASSET.version
-    double = Facilitator(balances={PAYER.address.lower(): 100_000_000})
     double.listen(remote)
     return double
 

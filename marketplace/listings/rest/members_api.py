@@ -18,12 +18,12 @@ from latentmas.rest.permissions import PublishWMatrices, ScopePermission, WriteP
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.queries import acting_agent, get_agent
 from marketplace.listings import lifecycle_commands as commands
-from marketplace.listings.lifecycle_api import answer, as_agent, changing, metadata_of
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Role
 from marketplace.listings.models import ListingMember
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.queries import managed_listing
+from marketplace.listings.rest.lifecycle_api import answer, as_agent, changing, metadata_of
 from marketplace.texts.checks import REASON_CHARACTERS
 
 DECISIONS = [AccessRequest.GRANTED.value, AccessRequest.REFUSED.value]

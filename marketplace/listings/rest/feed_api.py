@@ -21,13 +21,13 @@ from latentmas.rest.endpoints import reading
 from latentmas.rest.parameters import StrictSerializer
 from latentmas.transparency import keys
 from latentmas.transparency.events import Purpose
-from marketplace.listings import inputs, queries
-from marketplace.listings.cards import cards_of
+from marketplace.listings import queries
+from marketplace.listings.cards import FEED_TYPE, cards_of
 from marketplace.listings.models import ListingVersion
+from marketplace.listings.rest import inputs
 from marketplace.listings.visibility import NOBODY, obtainable, viewer_of
 
 FEED_LIMIT, FEED_DEFAULT = 500, 100
-PAYLOAD_TYPE = "application/vnd.latentmas.feed+json"
 FEED_ORDER = ("id",)
 
 
@@ -76,7 +76,7 @@ def signed(document: Feed) -> DsseEnvelope:
     """
     signer = keys.signer(Purpose.CERTIFICATE, metadata=Metadata(actor="feed"))
     payload = msgspec.json.encode(document, order="deterministic")
-    return sign_envelope(payload, payload_type=PAYLOAD_TYPE, key=signer.key, key_id=signer.key_id)
+    return sign_envelope(payload, payload_type=FEED_TYPE, key=signer.key, key_id=signer.key_id)
 
 
 def _certified(at: datetime) -> QuerySet[ListingVersion]:

@@ -23,8 +23,8 @@ from marketplace.listings.certificates import (
 )
 from marketplace.listings.imported_outputs import ImportedOutput, imported_document
 from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.measurement_outputs import CertifierMeasurementOutput
 from marketplace.listings.models import Listing, ListingVersion, Scan, valid_tier
+from marketplace.listings.rest.measurement_outputs import CertifierMeasurementOutput
 
 Json = dict[str, Any]
 STATUSES = get_args(Status)

@@ -13,8 +13,8 @@ from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import PublishWMatrices
 from marketplace.agents.queries import acting_agent, get_agent
 from marketplace.listings import lifecycle_commands as commands
-from marketplace.listings.lifecycle_api import answer, as_agent, changing
 from marketplace.listings.models import Listing, ListingMember
+from marketplace.listings.rest.lifecycle_api import answer, as_agent, changing
 
 
 class TransferInput(StrictSerializer):

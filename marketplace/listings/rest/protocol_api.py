@@ -9,7 +9,7 @@ from rest_framework.response import Response
 from latentmas.protocol.certification import GRADE_CEILINGS, TIER_CEILINGS, TIER_DESCRIPTIONS, Grade, Tier
 from latentmas.protocol.versions import is_compatible, parse_version
 from latentmas.rest.endpoints import reading
-from marketplace.listings import inputs
+from marketplace.listings.rest import inputs
 
 VALID_FOR_DAYS = 365
 RULE = (

@@ -21,16 +21,17 @@ from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in,
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
 from marketplace.agents.queries import acting_agent, check_signature
-from marketplace.listings import inputs, outputs, publication
-from marketplace.listings.api import browse
+from marketplace.listings import publication
 from marketplace.listings.events import StoredFile, VersionPublished
 from marketplace.listings.from_arrays import LinearMap, store_arrays
-from marketplace.listings.lifecycle_api import answer, metadata_of
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.publication import Declared
 from marketplace.listings.queries import get_listing
-from marketplace.listings.selling_inputs import CreateFileInput, CreateInput, FileVersionInput, VersionInput
+from marketplace.listings.rest import inputs, outputs
+from marketplace.listings.rest.catalogue_api import browse
+from marketplace.listings.rest.lifecycle_api import answer, metadata_of
+from marketplace.listings.rest.selling_inputs import CreateFileInput, CreateInput, FileVersionInput, VersionInput
 from marketplace.listings.visibility import viewer_of
 from marketplace.uploads.commands import end_upload
 from marketplace.uploads.queries import get_stored

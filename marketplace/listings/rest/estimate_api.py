@@ -14,9 +14,10 @@ from latentmas.protocol.quality import Basis
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
 from latentmas.rest.endpoints import reading
-from marketplace.listings import inputs, outputs, queries
+from marketplace.listings import queries
 from marketplace.listings.estimates import BASIS, COVERAGE, Estimate, Known, Relation, estimate
 from marketplace.listings.models import Listing
+from marketplace.listings.rest import inputs, outputs
 
 SHOWN = ("source_model", "target_model", "version", "basis", "retention", "certification", "url")
 

@@ -20,11 +20,13 @@ from latentmas.rest.endpoints import FILE, problems
 from latentmas.rest.parameters import read, snake_keys
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
-from marketplace.listings import inputs, outputs, queries
+from marketplace.listings import queries
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.obtaining import remember_obtained
 from marketplace.listings.paying import has_price
+from marketplace.listings.rest import inputs, outputs
 from marketplace.listings.visibility import viewer_of
+from marketplace.sales.paying import PAYMENT, paid
 
 
 class MatchOutput(serializers.Serializer[Any]):
@@ -76,21 +78,22 @@ def verify(request: Request) -> Response:
 
 @extend_schema(
     operation_id="w_matrices_file",
-    responses=FILE | problems(402, 403, 410),
+    parameters=PAYMENT,
+    responses=FILE | problems(402, 403, 409, 410),
 )
 @api_view(["GET", "HEAD"])
 @permission_classes([AllowAny])
 def file(request: Request, listing_id: str, version: str) -> HttpResponseBase:
     """Download the W-Matrix file; `Repr-Digest` (RFC 9530) and the ETag are the SHA-256 of the whole file."""
     viewer = viewer_of(request)
-    row = queries.obtainable_version(listing_id, version, viewer)
+    row, paid_by = paid(request, lambda: queries.obtainable_version(listing_id, version, viewer))
     answer = send_file(
         request._request,
         digest=row.file_digest,
         size=row.file_size,
         name=row.file_name,
         private=row.access != Access.PUBLIC or has_price(row),
-        headers={"X-LatentMAS-Basis": row.basis},
+        headers={"X-LatentMAS-Basis": row.basis, **paid_by},
     )
     if request.method == "GET" and answer.status_code < 400:
         remember_obtained(row, viewer)

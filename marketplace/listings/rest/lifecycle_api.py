@@ -22,11 +22,12 @@ from latentmas.rest.permissions import AdministerMarketplace, PublishWMatrices, 
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.queries import acting_agent
 from marketplace.listings import lifecycle_commands as commands
-from marketplace.listings import outputs, queries
+from marketplace.listings import queries
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Listing
-from marketplace.listings.selling_inputs import PriceField
+from marketplace.listings.rest import outputs
+from marketplace.listings.rest.selling_inputs import PriceField
 from marketplace.texts.checks import REASON_CHARACTERS
 
 PER_CENT: dict[str, Any] = {"min_value": 0, "max_value": 100, "help_text": "Per cent."}

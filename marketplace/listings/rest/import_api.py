@@ -15,14 +15,14 @@ from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in,
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.queries import acting_agent
-from marketplace.listings import outputs
 from marketplace.listings.foreign import checked_card, keys_of
 from marketplace.listings.importing import import_card
-from marketplace.listings.lifecycle_api import answer, metadata_of
 from marketplace.listings.lifecycle_commands import By
 from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.selling_api import checked_signature, end_used, uploaded
-from marketplace.listings.selling_inputs import PriceField, TagsField
+from marketplace.listings.rest import outputs
+from marketplace.listings.rest.lifecycle_api import answer, metadata_of
+from marketplace.listings.rest.selling_api import checked_signature, end_used, uploaded
+from marketplace.listings.rest.selling_inputs import PriceField, TagsField
 from marketplace.listings.validation import STATEMENT_CHARACTERS
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS
 

@@ -15,13 +15,14 @@ from latentmas.registry.queries import name_of_model
 from latentmas.rest.conditional import versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import reading
-from marketplace.listings import inputs, outputs, queries
+from marketplace.listings import queries
 from marketplace.listings.certificates import certificate_of, require_certificate
 from marketplace.listings.choice import best, reachable
 from marketplace.listings.models import ORDER
-from marketplace.listings.signature_outputs import SignatureOutput, signature_of
+from marketplace.listings.rest import inputs, outputs
+from marketplace.listings.rest.signature_outputs import SignatureOutput, signature_of
+from marketplace.listings.rest.statistics_outputs import StatisticsOutput, statistics_document
 from marketplace.listings.statistics import statistics
-from marketplace.listings.statistics_outputs import StatisticsOutput, statistics_document
 from marketplace.listings.visibility import viewer_of
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from latentmas.protocol.quality import Basis
-from marketplace.listings.outputs import Json
+from marketplace.listings.rest.outputs import Json
 from marketplace.listings.statistics import Statistics
 
 
