@@ -2,7 +2,8 @@
 
 Whatever the API shows to everybody follows from the log, apart from what runs out by the clock. So an answer holds
 until an event is recorded, or until the time that its view names; LONGEST is for what is done past the log, such as a
-rebuild.
+rebuild. A view says by `kept` that its answers may be kept; the middleware keeps them as they leave, and gives them
+again before anything else is done.
 """
 
 import functools as ft
@@ -17,10 +18,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
+from django.utils.cache import get_conditional_response
 from rest_framework.response import Response
 
 from latentmas.events.store import head_position
-from latentmas.rest.throttles import spend_for_reader
+from latentmas.rest.problems import with_headers
+from latentmas.rest.throttles import BUDGET_PREFIX, spend_for_reader
 
 MOST = 500  # answers, of some 25 KB each
 LONGEST = timedelta(seconds=60)
@@ -31,6 +34,7 @@ Key = tuple[str, str]
 class _Answer:
     body: bytes
     headers: dict[str, str]
+    route: Any  # for who counts requests by it
     head: int
     until: datetime
 
@@ -40,24 +44,12 @@ _lock = threading.Lock()
 
 
 def kept(view: Callable[..., HttpResponseBase]) -> Any:
-    """Decorate an API view; its answers to a GET must be the same for all who send neither token nor session.
-
-    A view whose answer ceases to hold by the clock says when, by `kept_until`.
-    """
+    """Decorate a view whose answers to a GET are the same for all who send neither token nor session."""
 
     @ft.wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.method != "GET" or "Authorization" in request.headers or _session_of(request):
-            return view(request, *args, **kwargs)
-        key = (request.build_absolute_uri(), request.headers.get("Accept", ""))
-        # Read before the answer is made: one that an event overtakes is made again, not kept under that event.
-        head = head_position()
-        if (found := _found(key, head)) and _within_budget(request):
-            return HttpResponse(found.body, headers=found.headers)
-        response = view(request, *args, **kwargs)
-        if response.status_code == 200 and isinstance(response, Response):
-            _keep(key, response.render(), head)
-        return response
+        _note_head(request)
+        return view(request, *args, **kwargs)
 
     return answered
 
@@ -65,7 +57,8 @@ def kept(view: Callable[..., HttpResponseBase]) -> Any:
 def kept_until(response: Response, times: Iterable[datetime | None]) -> Response:
     """Let the response be kept until the first of these times that is still to come."""
     now = timezone.now()
-    response.kept_until = min((at for at in times if at is not None and at > now), default=None)  # type: ignore[attr-defined]
+    ends = [at for at in times if at is not None and at > now]
+    response.kept_until = min(ends, default=None)  # type: ignore[attr-defined]
     return response
 
 
@@ -75,31 +68,67 @@ def forget() -> None:
         _answers.clear()
 
 
-def _found(key: Key, head: int) -> _Answer | None:
+class KeptAnswersMiddleware:
+    """Gives kept answers to strangers' GETs, out of the budget of their address, and keeps those that may be kept."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if not _may_be_a_stranger(request):
+            return self.get_response(request)
+        key = (request.build_absolute_uri(), request.headers.get("Accept", ""))
+        if (found := _found(key, request)) and (given := _given(found, request)):
+            return given
+        response = self.get_response(request)
+        head: int | None = getattr(request, "kept_head", None)
+        if head is not None and response.status_code == 200 and isinstance(response, HttpResponse):
+            _keep(key, response, route=request.resolver_match, head=head)
+        return response
+
+
+def _may_be_a_stranger(request: HttpRequest) -> bool:
+    known = "Authorization" in request.headers or settings.SESSION_COOKIE_NAME in request.COOKIES
+    return request.method == "GET" and not known
+
+
+def _note_head(request: HttpRequest) -> int:
+    """Return the log's head as the request found it.
+
+    It is read before the answer is made: one that an event overtakes is made again, not kept under that event.
+    """
+    if not hasattr(request, "kept_head"):
+        request.kept_head = head_position()  # type: ignore[attr-defined]
+    return int(request.kept_head)  # type: ignore[attr-defined]
+
+
+def _found(key: Key, request: HttpRequest) -> _Answer | None:
+    """Return the answer that holds at this moment."""
+    answer = _answers.get(key)
+    if answer is None or answer.head != _note_head(request) or answer.until <= timezone.now():
+        return None
     with _lock:
-        answer = _answers.get(key)
-        if answer is None or answer.head != head or answer.until <= timezone.now():
-            return None
-        _answers.move_to_end(key)
-        return answer
+        if key in _answers:
+            _answers.move_to_end(key)
+    return answer
 
 
-def _keep(key: Key, response: Response, head: int) -> None:
+def _given(answer: _Answer, request: HttpRequest) -> HttpResponseBase | None:
+    """Return the answer out of the budget of the request's address; None where that is exceeded: the view says so."""
+    budget = spend_for_reader(request)
+    if budget is not None and budget.exceeded:
+        return None
+    request.resolver_match = answer.route
+    response = HttpResponse(answer.body, headers=answer.headers)
+    given = get_conditional_response(request, etag=answer.headers.get("ETag"), response=response) or response
+    return with_headers(given, budget.headers() if budget else {})
+
+
+def _keep(key: Key, response: HttpResponse, *, route: Any, head: int) -> None:
     longest = timezone.now() + LONGEST
     until = min(getattr(response, "kept_until", None) or longest, longest)
-    answer = _Answer(response.content, dict(response.headers), head, until)
+    headers = {name: value for name, value in response.headers.items() if not name.startswith(BUDGET_PREFIX)}
     with _lock:
-        _answers[key] = answer
+        _answers[key] = _Answer(response.content, headers, route, head, until)
         if len(_answers) > MOST:
             _answers.popitem(last=False)
-
-
-def _session_of(request: HttpRequest) -> bool:
-    return settings.SESSION_COOKIE_NAME in request.COOKIES
-
-
-def _within_budget(request: HttpRequest) -> bool:
-    """Take the request from its address's budget; where that is exceeded, the view itself answers so."""
-    budget = spend_for_reader(request)
-    request.budget = budget  # type: ignore[attr-defined]
-    return budget is None or not budget.exceeded

@@ -81,6 +81,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "latentmas.rest.observing.ObservingMiddleware",
     "latentmas.rest.middleware.ApiMiddleware",
+    "latentmas.kept_answers.KeptAnswersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "marketplace.web.middleware.PagePolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

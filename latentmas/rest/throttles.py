@@ -22,6 +22,7 @@ from latentmas.rest.observing import PROBES
 from latentmas.rest.problems import problem
 
 READS, WRITES = "reads", "writes"
+BUDGET_PREFIX = "RateLimit-"  # of the headers that show a budget
 ANONYMOUS_READS, ANONYMOUS_COMPUTING = "anonymous reads", "anonymous computing"
 
 
@@ -40,10 +41,10 @@ class Budget:
 
     def headers(self) -> dict[str, str]:
         return {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(max(0, self.limit - self.used)),
-            "RateLimit-Reset": str(self.resets),
-            "RateLimit-Policy": f"{self.limit};w={self.window}",
+            f"{BUDGET_PREFIX}Limit": str(self.limit),
+            f"{BUDGET_PREFIX}Remaining": str(max(0, self.limit - self.used)),
+            f"{BUDGET_PREFIX}Reset": str(self.resets),
+            f"{BUDGET_PREFIX}Policy": f"{self.limit};w={self.window}",
         }
 
 
