@@ -1,7 +1,8 @@
 """The certifier's job: examine a version's file, record what was found, decide about the certificate.
 
 1. Open the file. Where it is not what its version says, record the refusal; nothing is measured.
-2. Count the attempt: a seller has few in a rotation, since each tells him a little of the private texts.
+2. See that the operator's private texts will do, and count the attempt: a seller has few in a rotation, since each
+   tells him a little of the private texts.
 3. Measure on the public suite and, where that earns a certificate, on the private texts.
 4. Record the measurement and the decision.
 """
@@ -33,6 +34,7 @@ def _title(arguments: Json) -> str:
 def certify(run: Run) -> Json:
     """Measure a version and decide about its certificate; return tier and reasons. Raises LatentMASError."""
     from factory.certifying.examination import measured, opened  # brings JAX along
+    from factory.certifying.private import operators_texts
 
     row = offered_version(run.arguments["listing_id"], run.arguments["version"], EVERYTHING)
     session = default_session(stage=run.stage, metadata=METADATA)
@@ -42,6 +44,8 @@ def certify(run: Run) -> Json:
         except (InvalidInput, DimensionMismatch) as error:
             refuse_version(row.listing_id, version=row.version, error=error)
             raise
+        if examined.runs:  # an attempt is counted where nothing but the file can fail it
+            operators_texts(session.model(row.target_model), length=session.suite.shortest)
         rotation = begin_attempt(row, account=get_listing(row.listing_id, EVERYTHING).seller, job=str(run.identifier))
         found = measured(examined, session, rotation=rotation)
     finally:

@@ -39,8 +39,7 @@ NUL = "\x00"
 def draw(file: str, *, rotation: int, target: RunningModel, length: int) -> PrivateDraw:
     """Return the texts that a file is measured on in a rotation, drawn now unless they were before.
 
-    `length` is the tokens of context that each must have. Raises InvalidInput for an operator's folder without enough
-    texts.
+    `length` is the tokens of context that each must have. Raises what `operators_texts` does.
     """
     fresh = {"seed": secrets.randbits(SEED_BITS), "salt": new_salt()}
     drawn, _ = PrivateDraw.objects.get_or_create(rotation=rotation, file=file, defaults=fresh)
@@ -49,9 +48,29 @@ def draw(file: str, *, rotation: int, target: RunningModel, length: int) -> Priv
         written = sampled(target, texts=DRAWN, tokens=tokens, seed=drawn.seed)
         drawn.texts = {WRITTEN: [text.replace(NUL, "") for text in written]}  # PostgreSQL stores none
         if settings.PRIVATE_TEXTS:
-            drawn.texts[OPERATORS] = [each.text for each in load_corpus(settings.PRIVATE_TEXTS).documents[:DRAWN]]
+            drawn.texts[OPERATORS] = operators_texts(target, length=length)
         drawn.save()
     return drawn
+
+
+def operators_texts(target: RunningModel, *, length: int) -> list[str]:
+    """Return the first of the operator's texts that give a context of so many tokens; none where he has no folder.
+
+    Raises InvalidInput for a folder without enough of them: better before hours of measuring than after.
+    """
+    if not settings.PRIVATE_TEXTS:
+        return []
+    documents = load_corpus(settings.PRIVATE_TEXTS).documents
+    needed = length + CONTINUATION_TOKENS
+    found = [each.text for each in documents if len(target.encode(each.text).ids) >= needed]
+    if len(found) < WANTED:
+        raise InvalidInput(
+            f"{len(found)} of the {len(documents)} private texts have the {needed} tokens that are needed of "
+            f"{target.name}; {WANTED} must have them",
+            resolution="Put longer texts, or more of them, into the folder PRIVATE_TEXTS.",
+            field="private",
+        )
+    return found[:DRAWN]
 
 
 def measure_privately(

@@ -51,6 +51,11 @@ class EvaluationSuite:
     cells: tuple[SuiteCell, ...]
     leaves_registers_out: bool = False  # maps are fitted without each register too, which takes hours
 
+    @property
+    def shortest(self) -> int:
+        """The shortest context length, in tokens."""
+        return min(cell.length for cell in self.cells)
+
 
 @dataclass(frozen=True, slots=True)
 class ListedCell:

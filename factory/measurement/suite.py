@@ -72,7 +72,7 @@ def measure(
     Raises InvalidInput where no register has two documents of the shortest length.
     """
     read = reader(source, target)
-    shortest = min(cell.length for cell in suite.cells)
+    shortest = suite.shortest
     total, done = sum(len(cell.documents) for cell in suite.cells), 0
     found: list[Scored] = []
     cells: list[Cell] = []
@@ -112,7 +112,7 @@ def score(
     """
     places = [(place, number) for place, cell in enumerate(suite.cells) for number in range(len(cell.documents))]
     mine = part.of(places, weights=[suite.cells[place].length for place, _ in places])
-    read, shortest = reader(*models), min(cell.length for cell in suite.cells)
+    read, shortest = reader(*models), suite.shortest
     found: list[Scored] = []
     for place, cell in enumerate(suite.cells):
         numbers = [number for each, number in mine if each == place]
@@ -122,6 +122,12 @@ def score(
             progress(len(found), len(mine))
     progress(len(mine), len(mine))
     return found
+
+
+def _stranger(cell: SuiteCell, number: int, read: Reader) -> Passage | None:
+    """Return the passage before that of a document; documents that are too short are passed over."""
+    before = [*reversed(range(number)), *reversed(range(number + 1, len(cell.documents)))]
+    return next((found for each in before if (found := read(cell.documents[each], cell.length))), None)
 
 
 def cell_of(register: str, length: int, scores: Sequence[DocumentScore], *, wanted: int) -> Cell:
@@ -176,7 +182,7 @@ def _scores(
         passage = read(document, cell.length)
         if passage is None:
             continue
-        stranger = previous or read(cell.documents[number - 1], cell.length)
+        stranger = previous or _stranger(cell, number, read)
         if stranger is None or stranger.document == passage.document:
             continue
         one = scored(passage, stranger, matrix, target=target, whole=whole)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from marketplace.listings.certification import PRIVATE_FAILED
 from marketplace.listings.lifecycle_commands import change_access
 from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import ListingVersion
-from tests.factory.certifying.conftest import certified
+from tests.factory.certifying.conftest import LENGTH, TARGET, certified
 from tests.marketplace import sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("certifier")]
@@ -159,6 +160,24 @@ def test_figures_on_captured_activations_are_measured_and_never_certified(publis
     assert (job.state, job.result["tier"]) == ("done", "refused")
     assert (row().basis, row().measurement["instrument"]["code"]) == ("activation", "rows/1")
     assert "the target model was not run" in job.result["reasons"][0]
+
+
+def test_private_texts_that_are_too_short_are_passed_over(new_session, settings):
+    target, folder = new_session().model(TARGET), Path(settings.PRIVATE_TEXTS)
+    before = private.operators_texts(target, length=LENGTH)
+    for place in ("0", "00", "05", "1a"):
+        (folder / f"{place}-short.txt").write_text("Too short.")
+    assert private.operators_texts(target, length=LENGTH) == before
+
+
+def test_without_enough_private_texts_nothing_is_measured_and_no_attempt_is_counted(publish, honest, settings):
+    for number, path in enumerate(sorted(Path(settings.PRIVATE_TEXTS).iterdir())):
+        if number >= private.WANTED - 1:
+            path.write_text(" ".join(path.read_text().split()[: LENGTH // 2]))
+    job = certified(publish(honest))
+    assert (job.state, job.problem["code"], job.problem["field"]) == ("failed", "INVALID_INPUT", "private")
+    assert f"{private.WANTED - 1} of the" in job.problem["detail"]
+    assert not Event.objects.filter(type__in=["certification.attempted", "listing.version_refused"]).exists()
 
 
 def test_the_private_texts_are_drawn_for_the_file_and_committed_to(publish, honest):
