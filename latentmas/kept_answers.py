@@ -48,7 +48,8 @@ def kept(view: Callable[..., HttpResponseBase]) -> Any:
 
     @ft.wraps(view)
     def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        _note_head(request)
+        if _may_be_a_stranger(request):
+            _note_head(request)
         return view(request, *args, **kwargs)
 
     return answered

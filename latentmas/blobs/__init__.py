@@ -7,6 +7,7 @@ from latentmas.blobs.backends import Stored as Stored
 from latentmas.blobs.files import address as address
 from latentmas.blobs.files import delete as delete
 from latentmas.blobs.files import exists as exists
+from latentmas.blobs.files import get_bytes as get_bytes
 from latentmas.blobs.files import local_path as local_path
 from latentmas.blobs.files import open_blob as open_blob
 from latentmas.blobs.files import put as put

@@ -52,6 +52,12 @@ def open_blob(digest: str) -> BinaryIO:
         return temporary.open("rb")  # the open file outlives its name
 
 
+def get_bytes(digest: str) -> bytes:
+    """Return all of a file, for what is held in memory anyway. Raises NotFound or StorageUnavailable."""
+    with open_blob(digest) as file:
+        return file.read()
+
+
 def local_path(digest: str) -> Path:
     """Return a local path of a public file, fetched into the cache from remote storage.
 

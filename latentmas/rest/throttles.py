@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from latentmas.rest.observing import PROBES
-from latentmas.rest.problems import problem
+from latentmas.rest.problems import problem, with_headers
 
 READS, WRITES = "reads", "writes"
 BUDGET_PREFIX = "RateLimit-"  # of the headers that show a budget
@@ -71,9 +71,7 @@ class ThrottleMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         budget: Budget | None = getattr(request, "budget", None)
-        for name, value in (budget.headers() if budget else {}).items():
-            response[name] = value
-        return response
+        return with_headers(response, budget.headers() if budget else {})
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
         """Refuse a request that exceeds its budget with 429."""

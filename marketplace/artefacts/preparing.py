@@ -28,14 +28,14 @@ def prepare_memory(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
     """Return the memory. Raises what `formed` does."""
     tokens = tokens_of(version, Kind.MEMORY, delivery)
     way = way_of(version, Kind.MEMORY, delivery, tokens=tokens)
-    memory = Published(version.file_digest, blob(version.file_digest), version.contents["model"], tokens)
+    memory = Published(version.file_digest, blobs.get_bytes(version.file_digest), version.contents["model"], tokens)
     done = formed(memory, delivery, way)
     return Unmarked(done.data, done.tokens, done.helper, done.report | trust_in(done.entries))
 
 
 def prepare_chain(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
     """Return the chain up to a step, with the memory at that step's end. Raises what `formed` does."""
-    chain = read_chain(blob(version.file_digest))
+    chain = read_chain(blobs.get_bytes(version.file_digest))
     count = len(chain.steps) if delivery.after_step is None else delivery.after_step
     tokens = tokens_of(version, Kind.REASONING_CHAIN, delivery)
     way = way_of(version, Kind.REASONING_CHAIN, delivery, tokens=tokens)
@@ -57,7 +57,7 @@ def prepare_selection(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
     done: list[FormedMemory] = []
     for each in chosen:
         file, tokens = each.segment.file, each.segment.tokens
-        done.append(formed(Published(file, blob(file), version.contents["model"], tokens), delivery, way))
+        done.append(formed(Published(file, blobs.get_bytes(file), version.contents["model"], tokens), delivery, way))
     segments = [
         Delivered(
             each.segment.segment_id,
@@ -84,13 +84,7 @@ def prepare_selection(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
 def prepare_embeddings(version: ArtefactVersion, delivery: Delivery) -> Unmarked:
     """Return the file of vectors as it is."""
     del delivery
-    return Unmarked(blob(version.file_digest), None)
-
-
-def blob(digest: str) -> bytes:
-    """Return a stored file's bytes. Raises NotFound where they are gone."""
-    with blobs.open_blob(digest) as file:
-        return file.read()
+    return Unmarked(blobs.get_bytes(version.file_digest), None)
 
 
 PREPARE: Mapping[Kind, Callable[[ArtefactVersion, Delivery], Unmarked]] = {

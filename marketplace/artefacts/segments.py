@@ -61,8 +61,7 @@ def appended(owner: User, row: ArtefactVersion, *, segments: Sequence[GivenSegme
 
 def collection_of(row: ArtefactVersion) -> Collection:
     """Return a version's collection. Raises NotFound where its file is gone."""
-    with blobs.open_blob(row.file_digest) as file:
-        return read_collection(file.read())
+    return read_collection(blobs.get_bytes(row.file_digest))
 
 
 def chosen_segments(row: ArtefactVersion, *, query: str | None, token_budget: int | None) -> list[Chosen]:

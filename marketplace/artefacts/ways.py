@@ -47,8 +47,7 @@ class Way:
             return row.reason
         if (wanted := known_layers(self.w_matrix)) > row.layers:
             return f"the W-Matrix takes {wanted} first layers of {target}, and {row.layers} are on record"
-        with blobs.open_blob(row.file_digest) as file:
-            found = tokens_from_file(file.read())
+        found = tokens_from_file(blobs.get_bytes(row.file_digest))
         assert found is not None
         return found
 

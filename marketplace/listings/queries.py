@@ -264,8 +264,7 @@ def report_document(row: ListingVersion) -> Any:
     """Return the version's report as JSON. Raises NotFound, or StorageUnavailable where the stored file is none."""
     if row.report_digest is None:
         raise NotFound(f"version {row.version} came without a report and has not been measured yet")
-    with blobs.open_blob(row.report_digest) as file:
-        content = file.read()
+    content = blobs.get_bytes(row.report_digest)
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError as error:

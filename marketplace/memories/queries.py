@@ -27,5 +27,4 @@ def get_memory(owner: User, *, memory_id: str) -> StoredMemory:
 
 def file_of(row: StoredMemory) -> bytes:
     """Return the bytes of a memory's file. Raises NotFound where they are gone."""
-    with blobs.open_blob(row.digest) as file:
-        return file.read()
+    return blobs.get_bytes(row.digest)

@@ -150,8 +150,7 @@ def report_of(row: Sale) -> Json | None:
     """Return what was said of a delivery, from its file. Raises NotFound or StorageUnavailable."""
     if row.report_digest is None:
         return None
-    with blobs.open_blob(row.report_digest) as file:
-        document: Json = msgspec.json.decode(file.read())
+    document: Json = msgspec.json.decode(blobs.get_bytes(row.report_digest))
     return document
 
 

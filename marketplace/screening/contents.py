@@ -26,7 +26,7 @@ def memories_in(artefact: Artefact, version: ArtefactVersion) -> Iterator[tuple[
     That is the version's file, or the segment's. Raises InvalidInput or TooLarge for a file that cannot be read, and
     NotFound where it is gone.
     """
-    data = _bytes(version.file_digest)
+    data = blobs.get_bytes(version.file_digest)
     match Kind(artefact.kind):
         case Kind.MEMORY:
             yield version.file_digest, data
@@ -34,7 +34,7 @@ def memories_in(artefact: Artefact, version: ArtefactVersion) -> Iterator[tuple[
             yield version.file_digest, read_chain(data).memory
         case Kind.LONG_TERM_MEMORY:
             for segment in read_collection(data).segments:
-                yield segment.file, _bytes(segment.file)
+                yield segment.file, blobs.get_bytes(segment.file)
         case _:
             return
 
@@ -55,15 +55,10 @@ def texts_of(artefact: Artefact, version: ArtefactVersion) -> Iterator[PlacedTex
     yield PlacedText("rights statement", version.rights)
     match Kind(artefact.kind):
         case Kind.REASONING_CHAIN:
-            for number, step in enumerate(read_chain(_bytes(version.file_digest)).steps, start=1):
+            for number, step in enumerate(read_chain(blobs.get_bytes(version.file_digest)).steps, start=1):
                 yield PlacedText(f"step {number}", step.text)
         case Kind.LONG_TERM_MEMORY:
-            for number, segment in enumerate(read_collection(_bytes(version.file_digest)).segments, start=1):
+            for number, segment in enumerate(read_collection(blobs.get_bytes(version.file_digest)).segments, start=1):
                 yield PlacedText(f"segment {number}", segment.text)
         case _:
             return
-
-
-def _bytes(digest: str) -> bytes:
-    with blobs.open_blob(digest) as file:
-        return file.read()
