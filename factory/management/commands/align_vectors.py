@@ -4,10 +4,10 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from itertools import permutations
-from typing import Any, TextIO, cast
+from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.table import Table
 
@@ -18,18 +18,18 @@ from factory.packs.capture import PASSAGES
 from factory.recipes.results import Generated
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import InvalidInput, LatentMASError
+from latentmas.operator_command import OperatorCommand
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Basis, Interval
 from latentmas.protocol.w_matrix import Space
 from latentmas.registry.queries import get_model
 from latentmas.runners.weights import PACKAGED, PACKAGED_ENCODERS
 
 METADATA = Metadata(actor="command:align_vectors")
-LOG_WIDTH = 160  # characters, where the output is no terminal
 LEAST_PASSAGES = 250
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Fit and measure the maps between the vectors of two or more models, in both directions."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,14 +42,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["passages"] < LEAST_PASSAGES:
             raise CommandError(f"--passages is {options['passages']}; it must be at least {LEAST_PASSAGES}")
-        self.stdout.ending = ""  # rich ends its own lines
-        stdout = cast(TextIO, self.stdout)
-        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
-        try:
-            names = _names(options["models"] or [*PACKAGED_ENCODERS, *PACKAGED])
-            console.print(_table(self._make(names, options, console)))
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+        console = self.console()
+        names = _names(options["models"] or [*PACKAGED_ENCODERS, *PACKAGED])
+        console.print(_table(self._make(names, options, console)))
 
     def _make(self, names: list[str], options: dict[str, Any], console: Console) -> Iterator[tuple[str, ...]]:
         from factory.recipes.embeddings import EmbeddingOrder, generate_vectors

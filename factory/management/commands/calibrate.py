@@ -2,10 +2,10 @@
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 
 from factory.calibration import Calibrated, CalibrationOrder, calibrate, write_pack
@@ -13,13 +13,12 @@ from factory.console import bars, stage_in
 from factory.corpora import BROAD, load_corpus
 from factory.packs.capture import CALIBRATION_TOKENS
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 
 METADATA = Metadata(actor="command:calibrate")
-LOG_WIDTH = 120  # characters, where the output is no terminal
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Run a causal language model over a corpus and keep what its cache held as a calibration pack. Two models' "
         "packs of one corpus are enough for a W-Matrix between them."
@@ -40,9 +39,7 @@ class Command(BaseCommand):
         output: Path | None = options["output"]
         if output is not None and not output.parent.is_dir():
             raise CommandError(f"--output is {output}; there is no folder {output.parent}")
-        self.stdout.ending = ""  # rich ends its own lines
-        stdout = cast(TextIO, self.stdout)
-        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
+        console = self.console()
         order = CalibrationOrder(
             model=options["model"],
             read_corpus=lambda: load_corpus(options["corpus"]),
@@ -54,8 +51,6 @@ class Command(BaseCommand):
                 done = calibrate(order, cache=settings.CACHE_DIR, stage=stage_in(display), metadata=METADATA)
             if output is not None:
                 write_pack(done.pack, output)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
         except KeyboardInterrupt:
             raise CommandError("interrupted; nothing was kept of this pack", returncode=130) from None
         _report(done, output, console)

@@ -1,10 +1,10 @@
 """Make the codec profile of a model and put it on record."""
 
 from argparse import ArgumentParser
-from typing import Any, TextIO, cast
+from typing import Any
 
 from django.conf import settings as django_settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.table import Table
 
@@ -13,13 +13,12 @@ from factory.codec.publishing import ProfileOrder, PublishedProfile, calibrate_a
 from factory.console import bars, stage_in
 from factory.corpora import WIKIPEDIA, load_corpus
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 
 METADATA = Metadata(actor="command:calibrate_codec")
-LOG_WIDTH = 120  # characters, where the output is no terminal
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Calibrate the transform code of a model: what its caches have in common, learned once and downloaded once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,23 +35,18 @@ class Command(BaseCommand):
         for name in ("windows", "context", "rank"):
             if options[name] < 2:
                 raise CommandError(f"--{name} is {options[name]}; it must be at least 2")
-        self.stdout.ending = ""  # rich ends its own lines
-        stdout = cast(TextIO, self.stdout)
-        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
+        console = self.console()
         chosen = Settings(
             windows=options["windows"],
             context=options["context"],
             rank=options["rank"],
             version=options["profile_version"],
         )
-        try:
-            order = ProfileOrder(options["model"], load_corpus(options["corpus"]), chosen, options["weights"])
-            with bars(console) as display:
-                published = calibrate_and_publish(
-                    order, cache=django_settings.CACHE_DIR, stage=stage_in(display), metadata=METADATA
-                )
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+        order = ProfileOrder(options["model"], load_corpus(options["corpus"]), chosen, options["weights"])
+        with bars(console) as display:
+            published = calibrate_and_publish(
+                order, cache=django_settings.CACHE_DIR, stage=stage_in(display), metadata=METADATA
+            )
         _report(published, console)
 
 

@@ -3,12 +3,11 @@
 from argparse import ArgumentParser
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
-from rich.console import Console
 
 from factory.demonstration import show
 from factory.demonstration.show import DOCUMENT, QUESTIONS, STRANGER, Demonstration
@@ -16,18 +15,18 @@ from factory.runners.model import RunningModel, load_model
 from kvcache.exchange.mapping import OpenedWMatrix, open_w_matrix
 from kvcache.server import queries
 from latentmas import blobs
-from latentmas.protocol.errors import InvalidInput, LatentMASError, TooLarge
+from latentmas.operator_command import OperatorCommand
+from latentmas.protocol.errors import InvalidInput, TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix
 from latentmas.runners.weights import find_weights
 from marketplace.listings.certificates import reasons_of
 from marketplace.listings.choice import best_for_cache
 
-LOG_WIDTH = 140  # characters, where the output is no terminal
 MAX_DOCUMENT_BYTES = 1 << 20
 SOURCE, TARGET = "smollm2-135m", "gemma-3-270m"
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Let one model read a document and another answer from its memory, beside text, nothing and another memory."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -49,13 +48,8 @@ class Command(BaseCommand):
                 raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least {least}")
         if options["latent_steps"] and not options["same_model"]:
             raise CommandError("--latent-steps needs --same-model: thoughts stand for no text that could be paired")
-        self.stdout.ending = ""  # rich ends its own lines
-        stdout = cast(TextIO, self.stdout)
-        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
-        try:
-            shown = _shown(options)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+        console = self.console()
+        shown = _shown(options)
         for table in show.tables(shown):
             console.print(table)
         for line in shown.facts:

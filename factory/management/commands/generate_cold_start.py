@@ -2,9 +2,9 @@
 
 import time
 from argparse import ArgumentParser
-from typing import Any, TextIO, cast
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 from rich.console import Console
 
@@ -23,7 +23,8 @@ from factory.corpora import load_corpus
 from factory.corpora.suite import CORE, LENGTHS
 from factory.packs.capture import CALIBRATION_TOKENS
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError, ModelNotSupported
+from latentmas.operator_command import OperatorCommand
+from latentmas.protocol.errors import ModelNotSupported
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Method
 from marketplace.listings.estimates import estimate
@@ -31,10 +32,9 @@ from marketplace.listings.queries import measured_listings, measured_pairs
 
 METADATA = Metadata(actor="command:generate_cold_start")
 INTERRUPTED = 130
-LOG_WIDTH = 160  # characters, where the output is no terminal
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Make W-Matrices for the planned pairs: measured where both models can be run, simulated elsewhere."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -66,20 +66,12 @@ class Command(BaseCommand):
         parser.add_argument("--eight-bit", action="store_true", help="Write encoders and decoders as int8.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            self._run(options)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
-
-    def _run(self, options: dict[str, Any]) -> None:
         if options["refinement_steps"] < 0:
             raise CommandError(f"--refinement-steps is {options['refinement_steps']}; it must be at least 0")
         for name in ("max_pairs", "test_samples", "calibration_tokens"):
             if options[name] < 1:
                 raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least 1")
-        self.stdout.ending = ""  # rich ends its own lines
-        stdout = cast(TextIO, self.stdout)
-        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
+        console = self.console()
         pairs = self._plan(options)
         if options["dry_run"]:
             measured = measured_pairs(measured_listings(at=timezone.now()))

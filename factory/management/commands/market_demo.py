@@ -5,19 +5,18 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
+from django.core.management.base import CommandError
 
 from awareness_sdk import AwarenessClient, AwarenessError
 from factory.demonstration import site
 from factory.demonstration.market import HANDLES, Shown, Site, Story, told
 from factory.demonstration.show import DOCUMENT, QUESTIONS
-from factory.management.commands.exchange_demo import LOG_WIDTH, SOURCE, TARGET, text_of
+from factory.management.commands.exchange_demo import SOURCE, TARGET, text_of
 from factory.runners.model import load_model
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 from latentmas.rest.scopes import (
     AGENTS_WRITE,
     MEMORIES_PUBLISH,
@@ -34,7 +33,7 @@ SELLING = (AGENTS_WRITE, MEMORIES_READ, MEMORIES_WRITE, MEMORIES_PUBLISH)
 BUYING = (AGENTS_WRITE, PURCHASES_WRITE, WALLET_READ, TOP_UPS_WRITE)
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Sell the memory of a text to another agent over HTTP, answer from it, and check receipt and log."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -54,15 +53,11 @@ class Command(BaseCommand):
             raise CommandError("the demonstration pays with money that nobody has paid in; it is for local machines")
         if options["tokens"] < 1:
             raise CommandError(f"--tokens is {options['tokens']}; it must be at least 1")
-        self.stdout.ending = ""  # rich ends its own lines
-        stdout = cast(TextIO, self.stdout)
-        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
+        console = self.console()
         logging.disable(logging.WARNING)  # the site's own lines, which it writes to the same terminal
         try:
             for each in _told(options):
                 console.print(each, markup=False, highlight=False)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
         except AwarenessError as error:
             raise CommandError(str(error)) from error
         finally:

@@ -2,12 +2,12 @@
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.table import Table
 
@@ -16,18 +16,18 @@ from factory.corpora import corpus_with, load_corpus
 from factory.corpora.suite import load_suite
 from factory.session import FactorySession
 from latentmas.events.types import Metadata
+from latentmas.operator_command import OperatorCommand
 from latentmas.protocol.card import Card
-from latentmas.protocol.errors import InvalidInput, LatentMASError
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Interval
 
 if TYPE_CHECKING:
     from factory.certifying.recertification import Recertified
 
 METADATA = Metadata(actor="command:recertify")
-LOG_WIDTH = 120  # characters, where the output is no terminal
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Measure a W-Matrix file on the public cells that its card names, and compare with the certifier's intervals. "
         "The card is what `GET .../manifest` answers."
@@ -45,14 +45,9 @@ class Command(BaseCommand):
         parser.add_argument("--key", type=Path, help="File with the seed of the agent's Ed25519 key, in hex.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.stdout.ending = ""  # rich ends its own lines
-        stdout = cast(TextIO, self.stdout)
-        console = Console(file=stdout, width=None if stdout.isatty() else LOG_WIDTH)
-        try:
-            key = _key(options)
-            found = _recertified(options, console)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+        console = self.console()
+        key = _key(options)
+        found = _recertified(options, console)
         console.print(_table(found))
         if options["submission"] is not None:
             options["submission"].write_bytes(msgspec.json.encode(found.submission(agent=options["agent"], key=key)))

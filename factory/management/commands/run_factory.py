@@ -3,14 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from factory.cold_start.jobs import start_run
 from factory.tasks import HOURS
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Let the workers make and publish the planned pairs that are due, unless they are at it already."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -19,9 +19,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["hours"] < 1:
             raise CommandError(f"--hours is {options['hours']}; it must be at least 1")
-        try:
-            job = start_run(hours=options["hours"])
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+        job = start_run(hours=options["hours"])
         due = len(job.arguments["simulated"]) + len(job.arguments["measured"])
         self.stdout.write(f"The workers go through {due} pairs that may be due; /api/jobs shows how far they are.")

@@ -4,18 +4,18 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.files.storage import InvalidStorageError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from latentmas.blobs.backends import Files, Stored, named
 from latentmas.blobs.moving import Moved, Route, is_there, move
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 
 STORAGES = ("local", "s3")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Copy every stored file between the local folder and S3; run it again to go on where it stopped."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -33,13 +33,10 @@ class Command(BaseCommand):
         route = Route(
             _storage(options["source"]), _storage(options["target"]), options["verify"], options["delete_source"]
         )
-        try:
-            files = list(route.source.files())
-            if options["dry_run"]:
-                self._foretell(files, route)
-                return
-        except LatentMASError as error:
-            raise CommandError(error.message) from error
+        files = list(route.source.files())
+        if options["dry_run"]:
+            self._foretell(files, route)
+            return
         self._report(self._move(files, route))
 
     def _foretell(self, files: list[Stored], route: Route) -> None:

@@ -3,23 +3,18 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from latentmas.blobs.sweeping import sweep
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Delete files that no event, row or kept result names and that are older than a day."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say which they are")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            swept = sweep(dry_run=options["dry_run"])
-        except LatentMASError as error:
-            raise CommandError(error.message) from error
+        swept = sweep(dry_run=options["dry_run"])
         for each in swept.orphans:
             self.stdout.write(f"{each.digest} {each.size} bytes, written {each.modified:%Y-%m-%d %H:%M}")
         size = sum(each.size for each in swept.orphans)

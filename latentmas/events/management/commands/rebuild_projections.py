@@ -3,16 +3,16 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from latentmas.events import rebuilding
 from latentmas.events.projections import Projector
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Rebuild projections from the event log while writers go on; --check only compares and exits 1 on differences."
     )
@@ -25,20 +25,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, check: bool, projector: list[str], **options: Any) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        try:
-            selected = rebuilding.chosen(projector)
-            with Progress(*columns, console=Console(stderr=True)) as bar:
-                task = bar.add_task("projecting events", total=None)
+        selected = rebuilding.chosen(projector)
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task("projecting events", total=None)
 
-                def progress(done: int, total: int) -> None:
-                    bar.update(task, completed=done, total=total)
+            def progress(done: int, total: int) -> None:
+                bar.update(task, completed=done, total=total)
 
-                if check:
-                    differences = rebuilding.check(selected, progress=progress)
-                else:
-                    events = rebuilding.rebuild(selected, progress=progress)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message}") from error
+            if check:
+                differences = rebuilding.check(selected, progress=progress)
+            else:
+                events = rebuilding.rebuild(selected, progress=progress)
         if not check:
             self.stdout.write(f"Rebuilt {_tables(selected)} from {events} events.")
             return

@@ -2,19 +2,14 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 from latentmas.transparency import checkpoints
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Bring the Merkle tree to the end of the event log, sign its root, and print the checkpoint."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            checkpoint = checkpoints.seal(metadata=Metadata(actor="command:seal_log"))
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message} {error.advice}".strip()) from error
+        checkpoint = checkpoints.seal(metadata=Metadata(actor="command:seal_log"))
         self.stdout.write(checkpoints.cosigned_note(checkpoint), ending="")

@@ -3,10 +3,10 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 from latentmas.transparency import keys
 from latentmas.transparency.events import RevocationReason
 from latentmas.transparency.models import SigningKey
@@ -14,7 +14,7 @@ from latentmas.transparency.models import SigningKey
 BY = Metadata(actor="command:signing_keys")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "List the signing keys on record; --retire ends the use of one, --revoke takes back all it has signed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,12 +26,9 @@ class Command(BaseCommand):
     def handle(self, *args: Any, retire: str | None, revoke: str | None, reason: str | None, **options: Any) -> None:
         if (revoke is None) != (reason is None):
             raise CommandError("--revoke and --reason go together")
-        try:
-            if retire:
-                keys.retire_key(retire, metadata=BY)
-            if revoke and reason:
-                keys.revoke_key(revoke, reason=RevocationReason(reason), metadata=BY)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message}") from error
+        if retire:
+            keys.retire_key(retire, metadata=BY)
+        if revoke and reason:
+            keys.revoke_key(revoke, reason=RevocationReason(reason), metadata=BY)
         for row in SigningKey.objects.all():
             self.stdout.write(f"{row.key_id} {row.purpose} {row.state} {row.name}")

@@ -4,14 +4,14 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 from latentmas.rest.scopes import SCOPES
 from marketplace.accounts.commands import DEFAULT_DAYS, create_token, scopes_of
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Make an API token for an account and print it; it cannot be shown again."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -40,7 +40,5 @@ class Command(BaseCommand):
             )
         except User.DoesNotExist:
             raise CommandError(f"there is no account {options['username']!r}") from None
-        except LatentMASError as error:
-            raise CommandError(error.message) from error
         self.stderr.write(f"Token {row.id} of {owner.get_username()}, {', '.join(row.scopes)}, until {row.expires_at}:")
         self.stdout.write(token)

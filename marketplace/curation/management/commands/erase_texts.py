@@ -4,11 +4,11 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db.models import Model
 
 from latentmas.events.types import Metadata, Recorded
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 from marketplace.agents.commands import erase_profile
 from marketplace.agents.models import Agent
 from marketplace.artefacts.commands import erase_texts
@@ -41,7 +41,7 @@ ERASE: dict[str, tuple[type[Model], Callable[[Any], int]]] = {
 }
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Erase for good what persons wrote: an agent's profile; title, description and reasons of a listing, with its "
         "reports, or of an artefact; a review; a dispute or a payout that has ended."
@@ -56,8 +56,5 @@ class Command(BaseCommand):
         row = model._default_manager.filter(pk=options["id"]).first()
         if row is None:
             raise CommandError(f"there is no {options['kind']} {options['id']!r}")
-        try:
-            count = erase(row)
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message}") from error
+        count = erase(row)
         self.stdout.write(f"{count} texts erased")

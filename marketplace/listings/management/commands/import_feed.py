@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from latentmas.events.types import Metadata
+from latentmas.operator_command import OperatorCommand, said
 from latentmas.protocol.card import Card
 from latentmas.protocol.errors import LatentMASError
 from marketplace.agents.queries import get_agent
@@ -23,7 +24,7 @@ METADATA = Metadata(actor="command:import_feed")
 CARDS = 500
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "List the certified mappers of another registry's signed feed as private W-Matrices of an agent's: their "
         "figures are declared, their certificates references that count for nothing here."
@@ -40,12 +41,9 @@ class Command(BaseCommand):
         remote = "://" in options["feed"]
         if not remote and options["files"] is None:
             raise CommandError("a feed in a file does not say where its W-Matrices are: name a folder with --files")
-        try:
-            agent, keys = get_agent(options["agent"]).id, keys_of(options["key"])
-            pages = pages_at(options["feed"], keys) if remote else [page_in(_read(Path(options["feed"])), keys)]
-            failed = self._mirror(pages, keys, agent, options)
-        except LatentMASError as error:
-            raise CommandError(_said(error)) from error
+        agent, keys = get_agent(options["agent"]).id, keys_of(options["key"])
+        pages = pages_at(options["feed"], keys) if remote else [page_in(_read(Path(options["feed"])), keys)]
+        failed = self._mirror(pages, keys, agent, options)
         if failed:
             raise CommandError(f"{failed} cards could not be imported; the reasons are listed above")
 
@@ -64,7 +62,7 @@ class Command(BaseCommand):
                     came = checked_card(msgspec.json.decode(raw), keys=keys, registry=registry)
                     self.stdout.write(_imported(came, file_of, agent))
                 except LatentMASError as error:
-                    self.stderr.write(f"card {number}: {_said(error)}")
+                    self.stderr.write(f"card {number}: {said(error)}")
                     failed += 1
             left -= len(page.cards[:left])
             if not left:
@@ -91,7 +89,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _said(error: LatentMASError) -> str:
-    return f"{error.code}: {error.message} {error.advice}".strip()

@@ -3,10 +3,8 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from latentmas.events.types import Metadata
-from latentmas.protocol.errors import LatentMASError
+from latentmas.operator_command import OperatorCommand
 from latentmas.protocol.money import Money
 from marketplace.agents.queries import get_agent
 from marketplace.ledger.accounts import wallet
@@ -14,7 +12,7 @@ from marketplace.ledger.balances import balance_of
 from marketplace.payments.by_hand import top_up_by_hand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Credit an agent's wallet by hand, for a reason."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -24,11 +22,6 @@ class Command(BaseCommand):
         parser.add_argument("--reason", required=True, help="by which payment the money has come in")
 
     def handle(self, *args: Any, agent: str, amount: int, currency: str, reason: str, **options: Any) -> None:
-        try:
-            row = get_agent(agent)
-            made = top_up_by_hand(
-                row, Money(amount, currency), reason=reason, metadata=Metadata(actor="command:top_up")
-            )
-        except LatentMASError as error:
-            raise CommandError(f"{error.code}: {error.message}") from error
+        row = get_agent(agent)
+        made = top_up_by_hand(row, Money(amount, currency), reason=reason, metadata=Metadata(actor="command:top_up"))
         self.stdout.write(f"Top-up {made}: the wallet holds {balance_of(wallet(agent, currency))} {currency}.")
