@@ -1,18 +1,21 @@
 """Distil a map of two models on calibration text of all registers, with the settings of the maps that are shipped."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
 from factory.distillation.lessons import Length, Reader, batches
 from factory.distillation.student import Student
 from factory.distillation.training import Network, Settings, distil
+from factory.distillation.unfinished import Unfinished
 from factory.progress import Progress
 from factory.runners.model import RunningModel
 from latentmas.protocol.tensors import Array
 
-# Tokens of context and continuation, texts in a batch, and the share of the steps.
+# Tokens of context and continuation, texts in a step of STEP_TOKENS, and the share of the steps.
 LENGTHS = {Length(256, 64, 48): 0.55, Length(512, 64, 24): 0.12, Length(1024, 96, 16): 0.25, Length(2048, 128, 8): 0.08}
+STEP_TOKENS = 18_000  # about
 # Of the stretches that are drawn: little of what its tokens alone nearly tell (code), much of what people say.
 SHARES = {
     "news": 2.0,
@@ -27,6 +30,12 @@ SHARES = {
 READERS = 2  # threads that tokenize
 
 
+def lengths_of(step_tokens: int) -> dict[Length, float]:
+    """Return LENGTHS with as many texts in a step as make about so many tokens, one at least."""
+    share = step_tokens / STEP_TOKENS
+    return {replace(each, texts=max(1, round(share * each.texts))): weight for each, weight in LENGTHS.items()}
+
+
 def distilled(
     arrays: Mapping[str, Array],
     texts: Mapping[str, Sequence[str]],
@@ -34,17 +43,19 @@ def distilled(
     models: tuple[RunningModel, RunningModel],
     settings: Settings,
     progress: Progress,
+    unfinished: Unfinished | None = None,
     lengths: Mapping[Length, float] = LENGTHS,
 ) -> dict[str, Array]:
     """Return the arrays of a W-Matrix after training, encoder, decoder and correction in half precision.
 
-    `texts` are by register. The models are on one device, with gradients through their caches. Raises InvalidInput
-    where the texts are too short.
+    `texts` are by register. The models are on one device, with gradients through their caches. What `unfinished` keeps
+    of a training of the same settings goes on. Raises InvalidInput where the texts are too short, StorageUnavailable.
     """
     source, target = models
     device = target.network.device
     precise = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high")  # the map's own products; the models compute in their own precision
+    # The map's own products; the models compute in their own precision. A processor knows no TensorFloat-32.
+    torch.set_float32_matmul_precision("medium" if device.type == "cpu" else "high")
     try:
         student = Student(arrays).to(device)
         readers = [
@@ -58,8 +69,8 @@ def distilled(
             )
             for number in range(READERS)
         ]
-        networks = [Network.of(model.network, model.geometry) for model in models]
-        distil(student, readers, source=networks[0], target=networks[1], settings=settings, progress=progress)
+        networks = Network.of(source.network, source.geometry), Network.of(target.network, target.geometry)
+        distil(student, readers, models=networks, settings=settings, progress=progress, unfinished=unfinished)
     finally:
         torch.set_float32_matmul_precision(precise)
     return student.arrays()

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -58,16 +58,20 @@ def find_map(source_weights: str, target_weights: str, *, cache: Path) -> Distil
 
 def keep_map(arrays: Mapping[str, Array], origin: Origin, *, cache: Path) -> DistilledMap:
     """Keep a map for `find_map`. Raises StorageUnavailable."""
-    folder = cache / FOLDER
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            tensors.write(cast(BinaryIO, file), arrays, msgspec.to_builtins(origin))
-        digest = _digest_of(Path(file.name))
-        path = Path(file.name).replace(folder / f"{digest}{SUFFIX}")
-    except OSError as error:
-        raise StorageUnavailable(f"the map could not be kept in {folder}: {error.strerror}") from error
+    written = write_beside(cache / FOLDER / "map", arrays, msgspec.to_builtins(origin))
+    path = written.replace(written.with_name(f"{_digest_of(written)}{SUFFIX}"))
     return DistilledMap(path, origin)
+
+
+def write_beside(path: Path, arrays: Mapping[str, Array], document: Mapping[str, Any]) -> Path:
+    """Return a new file of the arrays in the path's folder, to be moved to its place. Raises StorageUnavailable."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            tensors.write(cast(BinaryIO, file), arrays, document)
+    except OSError as error:
+        raise StorageUnavailable(f"a file could not be written in {path.parent}: {error.strerror}") from error
+    return Path(file.name)
 
 
 def _digest_of(path: Path) -> str:

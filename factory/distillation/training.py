@@ -5,11 +5,10 @@ that the map predicts. A part of the steps runs without the target's first layer
 text.
 """
 
-import functools as ft
 import itertools
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +18,21 @@ from torch import nn
 from factory.distillation.lessons import Batch
 from factory.distillation.rows import BatchedRows
 from factory.distillation.student import Student
+from factory.distillation.unfinished import Unfinished
 from factory.progress import Progress
 from factory.schedule import kept_at, rate_at
 from latentmas.protocol.geometry import KVGeometry
+from latentmas.protocol.tensors import Array
 
 DECAY = (0.9, 0.99)  # of Adam's two averages
+ADAMS = ("exp_avg", "exp_avg_sq")  # which torch names so
 AVERAGE_DECAY = 0.998  # of the average over the steps, which is the result
 WARM_UP = 0.03  # of the steps
 LEAST_RATE = 0.02  # of the full rate, which falls along half a cosine
 PLAIN_EVERY = 5  # steps, of which one runs without the target's first layers
 LARGEST_GRADIENT = 1.0  # norm
 AHEAD = 4  # batches that each reading thread has ready
+KEPT_EVERY = 50  # steps, after which the training can go on where it broke off
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,44 +81,86 @@ def distil(
     student: Student,
     readers: Sequence[Iterator[Batch]],
     *,
-    source: Network,
-    target: Network,
+    models: tuple[Network, Network],
     settings: Settings,
     progress: Progress,
+    unfinished: Unfinished | None = None,
 ) -> list[float]:
     """Train the student in place, and return the divergence of every step in nats a token.
 
-    Each of `readers` has a thread of its own; they are taken in turn, so that the order does not depend on time.
+    `models` are the source and the target. Each of `readers` has a thread of its own; they are taken in turn, so that
+    the order does not depend on time. What was kept in `unfinished` by a training of the same settings goes on.
     """
-    groups = [
-        {"params": [parameter], "lr": settings.rate * _size_of(name, parameter)}
-        for name, parameter in student.named_parameters()
-    ]
-    adam = torch.optim.Adam(groups, betas=DECAY)
-    warm_up = max(1.0, WARM_UP * settings.steps)
-    rate = ft.partial(rate_at, steps=settings.steps, warm_up=warm_up, least=LEAST_RATE)
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, rate)
-    averages = {name: parameter.detach().clone() for name, parameter in student.named_parameters()}
-    divergences: list[torch.Tensor] = []
-    for step, batch in enumerate(itertools.islice(_in_turn(readers), settings.steps)):
-        if step % 50 == 0:
-            progress(step, settings.steps)
-        divergence = divergence_of(student, batch, source=source, target=target, known=step % PLAIN_EVERY != 0)
-        divergence.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(student.parameters(), LARGEST_GRADIENT)
-        adam.step()
-        schedule.step()
-        adam.zero_grad(set_to_none=True)
-        kept = kept_at(step, AVERAGE_DECAY)
-        with torch.no_grad():
-            for name, parameter in student.named_parameters():
-                averages[name].lerp_(parameter, 1 - kept)
-        divergences.append(divergence.detach())
-    with torch.no_grad():
-        for name, parameter in student.named_parameters():
-            parameter.copy_(averages[name])
+    source, target = models
+    descent = _Descent(student, settings)
+    if unfinished is not None and (kept := unfinished.read()) is not None:
+        descent.restore(kept)
+    for batch in itertools.islice(_in_turn(readers), descent.step, settings.steps):
+        if descent.step % KEPT_EVERY == 0 and unfinished is not None:
+            unfinished.keep(descent.state())
+        progress(descent.step, settings.steps)
+        known = descent.step % PLAIN_EVERY != 0
+        descent.follow(divergence_of(student, batch, source=source, target=target, known=known))
+    descent.finish()
     progress(settings.steps, settings.steps)
-    return torch.stack(divergences).tolist() if divergences else []
+    return descent.divergences
+
+
+class _Descent:
+    """Adam on a student's parameters, and their average over the steps."""
+
+    def __init__(self, student: Student, settings: Settings) -> None:
+        self.step, self.divergences = 0, list[float]()
+        self._student, self._settings = student, settings
+        self._parameters = dict(student.named_parameters())
+        self._averages = {name: each.detach().clone() for name, each in self._parameters.items()}
+        self._full_rates = [settings.rate * _size_of(name, each) for name, each in self._parameters.items()]
+        self._adam = torch.optim.Adam([{"params": [each]} for each in self._parameters.values()], betas=DECAY)
+
+    def follow(self, divergence: torch.Tensor) -> None:
+        """Take one step down the divergence."""
+        steps = self._settings.steps
+        share = rate_at(self.step, steps, warm_up=max(1.0, WARM_UP * steps), least=LEAST_RATE)
+        for group, full in zip(self._adam.param_groups, self._full_rates, strict=True):
+            group["lr"] = share * full
+        divergence.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._parameters.values(), LARGEST_GRADIENT)
+        self._adam.step()
+        self._adam.zero_grad(set_to_none=True)
+        kept = kept_at(self.step, AVERAGE_DECAY)
+        with torch.no_grad():
+            for name, average in self._averages.items():
+                average.lerp_(self._parameters[name], 1 - kept)
+        self.divergences.append(divergence.item())
+        self.step += 1
+
+    def finish(self) -> None:
+        """Leave the average over the steps in the student."""
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(self._averages[name])
+
+    def state(self) -> dict[str, Array]:
+        """Return all that the next step depends on, and the divergences so far."""
+        kept = {"divergences": torch.tensor(self.divergences)}
+        for name, parameter in self._parameters.items():
+            kept |= {f"{name}.value": parameter, f"{name}.average": self._averages[name]}
+            kept |= {f"{name}.{each}": value for each, value in self._adam.state[parameter].items()}
+        return {name: value.detach().float().cpu().reshape(value.shape or 1).numpy() for name, value in kept.items()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Go on from what `state` returned."""
+        self.divergences = state["divergences"].tolist()
+        self.step = len(self.divergences)
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(torch.tensor(state[f"{name}.value"]))
+                self._averages[name].copy_(torch.tensor(state[f"{name}.average"]))
+                # Adam counts a parameter's own steps: the correction learns in no plain one.
+                self._adam.state[parameter] = {
+                    "step": torch.tensor(state[f"{name}.step"].item()),
+                    **{each: torch.tensor(state[f"{name}.{each}"], device=parameter.device) for each in ADAMS},
+                }
 
 
 def divergence_of(student: Student, batch: Batch, *, source: Network, target: Network, known: bool) -> torch.Tensor:

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from factory.corpora.broad import whole_texts
-from factory.distillation.distil import distilled
+from factory.distillation.distil import distilled, lengths_of
 from factory.distillation.maps import DistilledMap, Origin, keep_map
 from factory.distillation.training import Settings
+from factory.distillation.unfinished import Unfinished
 from factory.recipes.closed_form import CorrectionShape
 from factory.recipes.maps import FunctionalOrder, map_of
 from factory.runners.model import RunningModel, load_model
@@ -15,11 +16,12 @@ from latentmas.protocol.eight_bit import to_eight_bit
 
 @dataclass(frozen=True, slots=True)
 class DistillationOrder:
-    """A map to distil: `steps` of training on a torch `device`, from a closed form of this shape."""
+    """A map to distil: `steps` of about `step_tokens` on a torch `device`, from a closed form of this shape."""
 
     source: str
     target: str
     steps: int
+    step_tokens: int
     seed: int
     unified_dimension: int
     known_layers: int
@@ -28,7 +30,10 @@ class DistillationOrder:
 
 
 def make_distilled(order: DistillationOrder, session: FactorySession) -> DistilledMap:
-    """Make a pair's map and keep it for the factory. Raises as `map_of` does, and StorageUnavailable."""
+    """Make a pair's map and keep it for the factory; a training of this order that broke off goes on.
+
+    Raises as `map_of` does, and StorageUnavailable.
+    """
     shape = CorrectionShape(order.known_layers, order.correction_rank)
     closed = FunctionalOrder(
         order.source, order.target, "", 0, unified_dimension=order.unified_dimension, correction=shape
@@ -36,29 +41,32 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
     start = map_of(closed, session, statistics=None)
     session.unload_models()
     models = (_learner(order.source, order.device, session), _learner(order.target, order.device, session))
-    settings = Settings(order.steps, seed=order.seed)
+    training = Settings(order.steps, seed=order.seed)
     texts = whole_texts()
+    settings = {
+        "distillation_steps": str(order.steps),
+        "distillation_step_tokens": str(order.step_tokens),
+        "distillation_rate": str(training.rate),
+        "distillation_seed": str(order.seed),
+        "distillation_device": order.device,
+        "distillation_documents": str(sum(map(len, texts.values()))),
+        "known_layers": str(order.known_layers),
+        **start.settings,
+    }
+    origin = Origin(models[0].weights, models[1].weights, settings)
+    unfinished = Unfinished.of(origin, cache=session.cache)
     arrays = distilled(
         start.arrays,
         {name: [each.text for each in documents] for name, documents in texts.items()},
         models=models,
-        settings=settings,
+        settings=training,
+        lengths=lengths_of(order.step_tokens),
         progress=session.stage(f"distil {order.source} -> {order.target}"),
+        unfinished=unfinished,
     )
-    origin = Origin(
-        models[0].weights,
-        models[1].weights,
-        {
-            "distillation_steps": str(order.steps),
-            "distillation_rate": str(settings.rate),
-            "distillation_seed": str(order.seed),
-            "distillation_device": order.device,
-            "distillation_documents": str(sum(map(len, texts.values()))),
-            "known_layers": str(order.known_layers),
-            **start.settings,
-        },
-    )
-    return keep_map(to_eight_bit(arrays), origin, cache=session.cache)
+    made = keep_map(to_eight_bit(arrays), origin, cache=session.cache)
+    unfinished.remove()
+    return made
 
 
 def _learner(name: str, device: str, session: FactorySession) -> RunningModel:

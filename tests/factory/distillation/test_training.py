@@ -11,11 +11,14 @@ from tests.tiny import BOS, ByteTokenizer, text
 
 torch = pytest.importorskip("torch")
 
-from factory.distillation.distil import distilled  # noqa: E402
+from factory.distillation import training  # noqa: E402
+from factory.distillation.distil import LENGTHS, STEP_TOKENS, distilled, lengths_of  # noqa: E402
 from factory.distillation.lessons import Length, Reader, batches  # noqa: E402
+from factory.distillation.maps import Origin  # noqa: E402
 from factory.distillation.rows import BatchedRows  # noqa: E402
 from factory.distillation.student import Student  # noqa: E402
 from factory.distillation.training import Network, Settings, divergence_of  # noqa: E402
+from factory.distillation.unfinished import Unfinished  # noqa: E402
 
 GEOMETRY = KVGeometry(
     layers=3, heads=2, head_dim=8, rotary_dim=6, thetas=(1e4, 1e6, 1e4), windows=(4, None, 4), value_dim=4
@@ -112,10 +115,23 @@ def test_texts_that_are_too_short_are_refused() -> None:
         next(reading(seed=0, texts={"words": ["too short"]}))
 
 
+def train(model, start: dict[str, np.ndarray], *, steps: int, **options: object) -> dict[str, np.ndarray]:
+    learner = model.__class__(
+        **{name: getattr(model, name) for name in model.__slots__} | {"tokenizer": ByteTokenizers()}
+    )
+    return distilled(
+        start,
+        {"words": [text(900, seed=each) for each in range(12)]},
+        models=(learner, learner),
+        settings=Settings(steps=steps, rate=0.05),
+        lengths={SHORT: 1.0},
+        **{"progress": lambda _done, _total: None} | options,
+    )
+
+
 def test_training_lowers_the_divergence_on_texts_that_it_has_not_seen(tiny) -> None:
     geometry = tiny.geometry
     start = random_arrays(geometry, geometry.width, known=1, noise=0.05)
-    learner = tiny.__class__(**{name: getattr(tiny, name) for name in tiny.__slots__} | {"tokenizer": ByteTokenizers()})
     network = Network.of(tiny.network, geometry)
     unseen = next(reading(seed=99, texts={"words": [text(900, seed=each) for each in range(50, 56)]}))
 
@@ -123,14 +139,34 @@ def test_training_lowers_the_divergence_on_texts_that_it_has_not_seen(tiny) -> N
         with torch.no_grad():
             return divergence_of(Student(arrays), unseen, source=network, target=network, known=known).item()
 
-    learnt = distilled(
-        start,
-        {"words": [text(900, seed=each) for each in range(12)]},
-        models=(learner, learner),
-        settings=Settings(steps=60, rate=0.05),
-        progress=lambda _done, _total: None,
-        lengths={SHORT: 1.0},
-    )
+    learnt = train(tiny, start, steps=60)
     assert divergence(learnt, known=True) < 0.9 * divergence(start, known=True)
     assert divergence(learnt, known=False) < divergence(start, known=False)
     assert learnt["encoder"].dtype == np.float16
+
+
+def test_a_training_that_broke_off_goes_on_and_ends_with_the_same_map(tiny, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(training, "KEPT_EVERY", 4)
+    start = random_arrays(tiny.geometry, tiny.geometry.width, known=1, noise=0.05)
+    straight = train(tiny, start, steps=12)
+    unfinished = Unfinished.of(Origin("source", "target", {}), cache=tmp_path)
+    began: list[int] = []
+
+    def breaks(done: int, _total: int) -> None:
+        if done == 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, start, steps=12, unfinished=unfinished, progress=breaks)
+    again = train(tiny, start, steps=12, unfinished=unfinished, progress=lambda done, _total: began.append(done))
+    assert began[0] == 8
+    for name, array in straight.items():
+        np.testing.assert_array_equal(again[name], array, err_msg=name)
+    unfinished.remove()
+    assert unfinished.read() is None
+
+
+def test_a_step_holds_as_many_texts_of_each_length_as_its_tokens_allow() -> None:
+    assert lengths_of(STEP_TOKENS) == LENGTHS
+    assert [(each.context, each.texts) for each in lengths_of(4_500)] == [(256, 12), (512, 6), (1024, 4), (2048, 2)]
+    assert {each.texts for each in lengths_of(1)} == {1}
