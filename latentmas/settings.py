@@ -13,6 +13,10 @@ from latentmas.logs import FORMATTERS
 from latentmas.rest.openapi import DOCUMENT
 from latentmas.schedule import SCHEDULE
 
+# Before torch is loaded, which reads it once. Its threads would spin while they wait for each other, and take a shared
+# core from the one that they wait for: three times slower on a busy machine (`python -m benchmarks.waiting`).
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 PRODUCTION = env.text("ENVIRONMENT", "local", choices=("local", "production")) == "production"
 
