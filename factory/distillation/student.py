@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from latentmas.protocol.eight_bit import matrix_of
+from latentmas.protocol.eight_bit import from_eight_bit
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import CORRECTION
 
@@ -22,16 +22,17 @@ class Student(nn.Module):
     def __init__(self, arrays: Mapping[str, Array]) -> None:
         """Take the arrays of a W-Matrix with a correction of some first layers."""
         super().__init__()
-        self._arrays = dict(arrays)
+        arrays = from_eight_bit(arrays)
+        self._arrays = arrays
         for name in ("source_mean", "source_scale", "target_mean", "target_scale"):
             self.register_buffer(name, torch.from_numpy(np.array(arrays[name], np.float32)))
         inner, outer = (np.array(arrays[name], np.float32) for name in CORRECTION)
         self.lags, self.width, _ = inner.shape
         self.encoder, self.decoder, self.inner, self.outer = (
-            nn.Parameter(torch.from_numpy(np.ascontiguousarray(each)))
+            nn.Parameter(torch.tensor(each))
             for each in (
-                matrix_of(arrays, "encoder"),
-                matrix_of(arrays, "decoder"),
+                arrays["encoder"],
+                arrays["decoder"],
                 inner.reshape(self.lags * self.width, -1),
                 outer[:, self.width :],
             )
@@ -60,7 +61,7 @@ class Student(nn.Module):
         inner = learnt["inner"].reshape(self.lags, self.width, -1)
         outer = np.pad(learnt["outer"], ((0, 0), (self.width, 0)))
         scale = np.asarray(self._arrays["target_scale"], np.float32)
-        grown = np.linalg.norm(learnt["encoder"], axis=0) / np.linalg.norm(matrix_of(self._arrays, "encoder"), axis=0)
+        grown = np.linalg.norm(learnt["encoder"], axis=0) / np.linalg.norm(self._arrays["encoder"], axis=0)
         return self._arrays | {
             "encoder": learnt["encoder"].astype(np.float16),
             "decoder": learnt["decoder"].astype(np.float16),

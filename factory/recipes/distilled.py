@@ -12,11 +12,16 @@ from factory.recipes.maps import FunctionalOrder, map_of
 from factory.runners.model import RunningModel, load_model
 from factory.session import FactorySession
 from latentmas.protocol.eight_bit import to_eight_bit
+from latentmas.protocol.errors import InvalidInput
+from latentmas.protocol.tensors import Array
 
 
 @dataclass(frozen=True, slots=True)
 class DistillationOrder:
-    """A map to distil: `steps` of about `step_tokens` on a torch `device`, from a closed form of this shape."""
+    """A map to distil: `steps` of about `step_tokens` on a torch `device`, from a closed form of this shape.
+
+    `further` goes on from the distilled map at hand instead, whose shape it keeps.
+    """
 
     source: str
     target: str
@@ -27,18 +32,15 @@ class DistillationOrder:
     known_layers: int
     correction_rank: int
     device: str
+    further: bool = False
 
 
 def make_distilled(order: DistillationOrder, session: FactorySession) -> DistilledMap:
     """Make a pair's map and keep it for the factory; a training of this order that broke off goes on.
 
-    Raises as `map_of` does, and StorageUnavailable.
+    Raises as `map_of` does, and StorageUnavailable; InvalidInput where no map is at hand to go on from.
     """
-    shape = CorrectionShape(order.known_layers, order.correction_rank)
-    closed = FunctionalOrder(
-        order.source, order.target, "", 0, unified_dimension=order.unified_dimension, correction=shape
-    )
-    start = map_of(closed, session, statistics=None)
+    arrays, made_so = _start(order, session)
     session.unload_models()
     models = (_learner(order.source, order.device, session), _learner(order.target, order.device, session))
     training = Settings(order.steps, seed=order.seed)
@@ -50,13 +52,12 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
         "distillation_seed": str(order.seed),
         "distillation_device": order.device,
         "distillation_documents": str(sum(map(len, texts.values()))),
-        "known_layers": str(order.known_layers),
-        **start.settings,
+        **made_so,
     }
     origin = Origin(models[0].weights, models[1].weights, settings)
     unfinished = Unfinished.of(origin, cache=session.cache)
     arrays = distilled(
-        start.arrays,
+        arrays,
         {name: [each.text for each in documents] for name, documents in texts.items()},
         models=models,
         settings=training,
@@ -67,6 +68,24 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
     made = keep_map(to_eight_bit(arrays), origin, cache=session.cache)
     unfinished.remove()
     return made
+
+
+def _start(order: DistillationOrder, session: FactorySession) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return the arrays to begin with, and how they were made."""
+    if not order.further:
+        shape = CorrectionShape(order.known_layers, order.correction_rank)
+        closed = FunctionalOrder(
+            order.source, order.target, "", 0, unified_dimension=order.unified_dimension, correction=shape
+        )
+        start = map_of(closed, session, statistics=None)
+        return start.arrays, start.settings
+    found = session.distilled_map(order.source, order.target)
+    if found is None:
+        raise InvalidInput(
+            f"there is no distilled map from {order.source} to {order.target} for the weights at hand",
+            resolution="Leave out --further: the training then begins with a closed form.",
+        )
+    return found.read(), {"distilled_further_from": f"sha256:{found.path.stem}"}
 
 
 def _learner(name: str, device: str, session: FactorySession) -> RunningModel:

@@ -41,6 +41,13 @@ def to_eight_bit(arrays: Mapping[str, Array]) -> dict[str, Array]:
     return small
 
 
+def from_eight_bit(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return a W-Matrix's arrays with encoder and decoder as float32, without scales; others are as they are."""
+    scales = {f"{name}_scale" for name in MATRICES}
+    kept = {name: array for name, array in arrays.items() if name not in scales}
+    return kept | {name: matrix_of(arrays, name) for name in MATRICES}
+
+
 def matrix_of(arrays: Mapping[str, Array], name: str) -> Array:
     """Return the encoder or the decoder as float32, dequantised where it is stored as int8."""
     matrix = np.asarray(arrays[name], np.float32)

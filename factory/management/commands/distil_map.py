@@ -29,6 +29,7 @@ class Command(OperatorCommand):
         parser.add_argument("--unified-dimension", type=int, default=512)
         parser.add_argument("--known-layers", type=int, default=2, help="Of the target, which correct the others.")
         parser.add_argument("--correction-rank", type=int, default=256)
+        parser.add_argument("--further", action="store_true", help="Go on from the distilled map at hand.")
         parser.add_argument("--device", default="cuda", help="As torch names it; cuda by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:

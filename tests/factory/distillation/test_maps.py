@@ -1,12 +1,16 @@
 """Distilled maps: found by the weights that they are of, unchanged, and measured like any other draft."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
 from factory.distillation.maps import SHIPPED, DistilledMap, Origin, find_map, keep_map
+from factory.recipes.distilled import DistillationOrder, make_distilled
+from factory.session import FactorySession
 from latentmas.protocol.errors import InvalidInput
 
 ONE, TWO = (f"sha256:{digit * 64}" for digit in "12")
@@ -42,6 +46,14 @@ def test_every_shipped_map_is_whole(tmp_path: Path) -> None:
         origin = find_map(*_weights_of(path), cache=tmp_path)
         arrays = origin.read()
         assert {"encoder", "decoder", "correction_encoder", "source_bos", "target_bos"} <= set(arrays)
+
+
+def test_there_must_be_a_map_to_go_on_from(tmp_path: Path) -> None:
+    session = SimpleNamespace(distilled_map=lambda source, target: find_map(ONE, TWO, cache=tmp_path))
+    order = DistillationOrder("one", "two", 1, 1, 0, 512, 2, 256, "cpu", further=True)
+    with pytest.raises(InvalidInput, match="no distilled map from one to two") as caught:
+        make_distilled(order, cast(FactorySession, session))
+    assert "Leave out --further" in caught.value.advice
 
 
 def _weights_of(path: Path) -> tuple[str, str]:

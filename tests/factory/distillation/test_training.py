@@ -5,6 +5,7 @@ import pytest
 
 from kvcache.exchange.mapping import open_map
 from kvcache.rows import pack_rows, unpack_rows
+from latentmas.protocol.eight_bit import matrix_of, to_eight_bit
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from tests.tiny import BOS, ByteTokenizer, text
@@ -60,6 +61,16 @@ def test_a_student_predicts_what_the_engine_predicts_from_its_arrays(known: int)
         np.testing.assert_allclose(
             corrected[number], engine.corrected(expected.copy(), known_rows), rtol=1e-3, atol=5e-3
         )
+
+
+def test_a_student_takes_up_a_map_in_8_bit_and_gives_it_back_in_half_precision() -> None:
+    small = to_eight_bit(random_arrays(GEOMETRY, SOURCE_WIDTH, known=1))
+    found = Student(small).arrays()
+    assert set(found) == set(small) - {"encoder_scale", "decoder_scale"}
+    for name in ("encoder", "decoder"):
+        assert found[name].dtype == np.float16
+        np.testing.assert_allclose(found[name], matrix_of(small, name), rtol=1e-3)
+    np.testing.assert_allclose(found["latent_scale"], small["latent_scale"], rtol=1e-6)
 
 
 def test_what_an_encoder_learns_goes_into_the_latents_scale() -> None:
