@@ -37,7 +37,7 @@ run: setup
 	$(BIN)/python manage.py generate_cold_start --publish --no-measured
 	$(BIN)/python manage.py run_factory
 	@echo "Serving http://$(ADDRESS) - the admin is at http://$(ADDRESS)/admin/ - while two pairs are measured on this machine,"
-	@echo "an hour each; the first page shows how far they are. Ctrl-C stops everything; what is done stays done."
+	@echo "up to half an hour each; the first page shows how far they are. Ctrl-C stops everything; what is done stays done."
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/honcho start
 
 test: lint types layers tests-sqlite tests-postgres
