@@ -6,7 +6,7 @@ it keeps is measured where it is used, and only that is certified.
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -58,20 +58,23 @@ def find_map(source_weights: str, target_weights: str, *, cache: Path) -> Distil
 
 def keep_map(arrays: Mapping[str, Array], origin: Origin, *, cache: Path) -> DistilledMap:
     """Keep a map for `find_map`. Raises StorageUnavailable."""
-    written = write_beside(cache / FOLDER / "map", arrays, msgspec.to_builtins(origin))
-    path = written.replace(written.with_name(f"{_digest_of(written)}{SUFFIX}"))
+    folder = cache / FOLDER
+    path = write_file(folder, arrays, msgspec.to_builtins(origin), name=lambda file: f"{_digest_of(file)}{SUFFIX}")
     return DistilledMap(path, origin)
 
 
-def write_beside(path: Path, arrays: Mapping[str, Array], document: Mapping[str, Any]) -> Path:
-    """Return a new file of the arrays in the path's folder, to be moved to its place. Raises StorageUnavailable."""
+def write_file(
+    folder: Path, arrays: Mapping[str, Array], document: Mapping[str, Any], *, name: Callable[[Path], str]
+) -> Path:
+    """Write a file whole and give it its name, which may depend on it. Raises StorageUnavailable."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             tensors.write(cast(BinaryIO, file), arrays, document)
+        written = Path(file.name)
+        return written.replace(folder / name(written))
     except OSError as error:
-        raise StorageUnavailable(f"a file could not be written in {path.parent}: {error.strerror}") from error
-    return Path(file.name)
+        raise StorageUnavailable(f"a file could not be kept in {folder}: {error.strerror}") from error
 
 
 def _digest_of(path: Path) -> str:

@@ -103,14 +103,14 @@ def distil(
         descent.follow(divergence_of(student, batch, source=source, target=target, known=known))
     descent.finish()
     progress(settings.steps, settings.steps)
-    return descent.divergences
+    return descent.read()
 
 
 class _Descent:
     """Adam on a student's parameters, and their average over the steps."""
 
     def __init__(self, student: Student, settings: Settings) -> None:
-        self.step, self.divergences = 0, list[float]()
+        self.step, self.divergences = 0, list[torch.Tensor]()  # not read in each step: a GPU would be waited for
         self._student, self._settings = student, settings
         self._parameters = dict(student.named_parameters())
         self._averages = {name: each.detach().clone() for name, each in self._parameters.items()}
@@ -131,7 +131,7 @@ class _Descent:
         with torch.no_grad():
             for name, average in self._averages.items():
                 average.lerp_(self._parameters[name], 1 - kept)
-        self.divergences.append(divergence.item())
+        self.divergences.append(divergence.detach())
         self.step += 1
 
     def finish(self) -> None:
@@ -140,9 +140,13 @@ class _Descent:
             for name, parameter in self._parameters.items():
                 parameter.copy_(self._averages[name])
 
+    def read(self) -> list[float]:
+        """Return the divergences so far."""
+        return [each.item() for each in self.divergences]
+
     def state(self) -> dict[str, Array]:
         """Return all that the next step depends on, and the divergences so far."""
-        kept = {"divergences": torch.tensor(self.divergences)}
+        kept = {"divergences": torch.tensor(self.read())}
         for name, parameter in self._parameters.items():
             kept |= {f"{name}.value": parameter, f"{name}.average": self._averages[name]}
             kept |= {f"{name}.{each}": value for each, value in self._adam.state[parameter].items()}
@@ -150,7 +154,7 @@ class _Descent:
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Go on from what `state` returned."""
-        self.divergences = state["divergences"].tolist()
+        self.divergences = list(torch.tensor(state["divergences"]))
         self.step = len(self.divergences)
         with torch.no_grad():
             for name, parameter in self._parameters.items():

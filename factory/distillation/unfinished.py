@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from factory.distillation.maps import FOLDER, MAX_BYTES, SUFFIX, Origin, write_beside
+from factory.distillation.maps import FOLDER, MAX_BYTES, SUFFIX, Origin, write_file
 from latentmas.protocol import tensors
 from latentmas.protocol.canonical import canonical
 from latentmas.protocol.errors import StorageUnavailable
@@ -35,7 +35,7 @@ class Unfinished:
 
     def keep(self, state: Mapping[str, Array]) -> None:
         """Keep a state in place of the one before. Raises StorageUnavailable."""
-        write_beside(self.path, state, {}).replace(self.path)
+        write_file(self.path.parent, state, {}, name=lambda _file: self.path.name)
 
     def remove(self) -> None:
         """Remove what was kept. Raises StorageUnavailable."""
