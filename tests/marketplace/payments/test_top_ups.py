@@ -37,7 +37,7 @@ def test_a_top_up_waits_for_the_curator(payer, agent, held):
     assert body["next_step"] == {"kind": "transfer", "purpose": f"top-up {body['id']}"}
     assert (body["status"], body["amount"]) == ("requested", {"amount": 5000, "currency": "USD"})
     assert held() == 0
-    credit_top_up(TopUp.objects.get(), reason="Transfer 4711 has come in.", metadata=CURATOR)
+    credit_top_up(TopUp.objects.get(), reason="The transfer of Ms Winter has come in.", metadata=CURATOR)
     assert payer.get(made["Location"]).json() == {key: value for key, value in body.items() if key != "next_step"} | {
         "status": "credited",
         "updated_at": payer.get(made["Location"]).json()["updated_at"],
@@ -81,10 +81,10 @@ def test_nothing_goes_back_of_what_has_not_come_in(requested):
 
 
 def test_a_reason_lies_beside_its_event_and_can_be_erased(requested):
-    credit_top_up(requested, reason="Transfer 4711 has come in.", metadata=CURATOR)
-    assert b"4711" not in b"".join(bytes(body) for body in Event.objects.values_list("body", flat=True))
+    credit_top_up(requested, reason="The transfer of Ms Winter has come in.", metadata=CURATOR)
+    assert b"Winter" not in b"".join(bytes(body) for body in Event.objects.values_list("body", flat=True))
     kept = PaymentText.objects.get()
-    assert (kept.text, kept.stream) == ("Transfer 4711 has come in.", f"top-up/{requested.id}")
+    assert (kept.text, kept.stream) == ("The transfer of Ms Winter has come in.", f"top-up/{requested.id}")
     credited = Event.objects.get(type="top_up.credited")
     assert credited.payload["reason"] == {"plain": None, "commitment": kept.commitment}
 
