@@ -5,6 +5,8 @@ tokens is rare. Among words of as many tokens one that the text says less often,
 inside a sentence, comes first.
 """
 
+import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -13,6 +15,7 @@ from kvcache.exchange.rereading.context import WORD, Context, of_tokens, sentenc
 from latentmas.protocol.tensors import Array
 
 CHOOSER = "rare"
+DIGIT = re.compile(r"\d")
 NAME = 2.0  # tokens that a capital or a digit counts as
 REPEATED = 0.5  # a word that is said n times has its score divided by n to this power
 
@@ -30,11 +33,10 @@ def words_of(context: Context, text: str, found: list[tuple[int, int]]) -> Array
     words = [text[start:end].lower() for start, end in found]
     said = Counter(words)
     openings = {start for start, _ in sentences_of(text)}
-    ends = np.sort(context.spans[:, 1])
+    tokens = np.diff(np.searchsorted(np.sort(context.spans[:, 1]), found, side="right"))[:, 0].tolist()
     scores = []
-    for (start, end), word in zip(found, words, strict=True):
-        tokens = np.searchsorted(ends, end, side="right") - np.searchsorted(ends, start, side="right")
+    for (start, end), word, pieces in zip(found, words, tokens, strict=True):
         own = text[start:end]
-        named = any(letter.isdigit() for letter in own) or (own[0].isupper() and start not in openings and len(own) > 1)
-        scores.append((float(tokens) + NAME * named + np.log1p(len(word)) / 4) / said[word] ** REPEATED)
+        named = bool(DIGIT.search(own)) or (own[0].isupper() and start not in openings and len(own) > 1)
+        scores.append((pieces + NAME * named + math.log1p(len(word)) / 4) / said[word] ** REPEATED)
     return np.array(scores)
