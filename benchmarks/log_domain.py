@@ -11,8 +11,8 @@ from latentmas.events.records import columns, prepare
 from latentmas.events.types import Metadata
 from latentmas.protocol.certification import Grade, Tier
 from latentmas.protocol.quality import Basis, Corpus, Instrument, Interval, Quality, Retention, declared
-from marketplace.listings.certification_events import VersionCertified, VersionMeasured
-from marketplace.listings.events import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
+from marketplace.listings.events.certification import VersionCertified, VersionMeasured
+from marketplace.listings.events.listing import ListingCreated, ModelLicence, Money, StoredFile, VersionPublished
 from marketplace.texts.free_text import FreeText
 
 BY = Metadata(actor="benchmark:log", request_id="benchmark")

@@ -173,7 +173,7 @@ def best_for_pairs() -> dict[str, Any]:
     from django.utils import timezone
 
     from latentmas.protocol.errors import WMatrixNotFound
-    from marketplace.listings.choice import best
+    from marketplace.listings.choosing.choice import best
     from marketplace.listings.models import ListingVersion
 
     rows = ListingVersion.objects.filter(version="1.0.1").order_by("id")

@@ -92,7 +92,7 @@ def w_matrices(paths: "list[Path] | None") -> "list[OpenedWMatrix]":
     if not paths:
         from django.utils import timezone
 
-        from marketplace.listings.choice import best
+        from marketplace.listings.choosing.choice import best
 
         pairs = (MODELS, MODELS[::-1])
         listed = [best(source_model=one, target_model=two, at=timezone.now()) for one, two in pairs]

@@ -20,7 +20,7 @@ from latentmas.protocol.errors import DimensionMismatch, InvalidInput, WMatrixNo
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.models import ListingVersion
 
 RECIPE = "packs/3"  # changes whenever the same packs would give another W-Matrix

@@ -16,9 +16,9 @@ from latentmas.protocol.w_matrix import Space
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import CertificationDecision, listing_id_for
-from marketplace.listings.certification_events import VersionCertified, VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
-from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
+from marketplace.listings.events.certification import VersionCertified, VersionMeasured
+from marketplace.listings.events.listing import ListingCreated, ModelLicence, StoredFile, VersionPublished
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.texts.free_text import FreeText
 

@@ -33,7 +33,7 @@ from latentmas.protocol.quality import (
     Quality,
 )
 from latentmas.protocol.w_matrix import Space, WMatrix, read_w_matrix
-from marketplace.listings.certification_events import VersionMeasured
+from marketplace.listings.events.certification import VersionMeasured
 from marketplace.listings.models import ListingVersion
 
 

@@ -15,8 +15,8 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import Instrument, SuiteFigures
 from latentmas.protocol.w_matrix import read_w_matrix
 from marketplace.certification.signing import sign
-from marketplace.listings.certification import agree
-from marketplace.listings.certification_events import RecertifiedCell, VersionRecertified
+from marketplace.listings.certificates.decisions import agree
+from marketplace.listings.events.certification import RecertifiedCell, VersionRecertified
 
 
 @dataclass(frozen=True, slots=True)

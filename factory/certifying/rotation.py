@@ -12,7 +12,7 @@ from latentmas import blobs
 from latentmas.events.types import Metadata
 from latentmas.protocol.canonical import canonical
 from marketplace.certification.commands import open_rotation, publish_rotation
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 
 
 def rotate(*, metadata: Metadata) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from latentmas.protocol.errors import DeadlineExceeded
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.certification import RENEWAL
+from marketplace.listings.certificates.decisions import RENEWAL
 from marketplace.listings.models import Listing
 
 RUN, MEASURED, SIMULATED = "factory.run", "factory.measured-pair", "factory.simulated-pair"

@@ -39,7 +39,7 @@ from marketplace.artefacts.retokenising import (
     versions_to_do,
 )
 from marketplace.exchange.kv_cache import known_layers
-from marketplace.listings.choice import certified_from
+from marketplace.listings.choosing.choice import certified_from
 from marketplace.memories.opening import open_memory
 from marketplace.sales.goods import Kind
 from marketplace.screening.contents import memories_in

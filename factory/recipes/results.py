@@ -23,7 +23,7 @@ from latentmas.protocol.quality import (
     Quality,
 )
 from latentmas.protocol.w_matrix import Space, WMatrix
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 
 RECIPE = "align/7"  # changes whenever the same inputs would give another W-Matrix
 FOLDER = "generated"  # of the records, below the cache folder

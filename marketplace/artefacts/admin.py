@@ -11,7 +11,7 @@ from marketplace.artefacts.commands import quarantine, release
 from marketplace.artefacts.models import Artefact, ArtefactVersion
 from marketplace.curated import CuratedAdmin, StreamAdmin
 from marketplace.listings.admin_actions import Action, Asked, ask
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 
 TEMPLATE = "admin/effect.html"
 

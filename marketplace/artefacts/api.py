@@ -27,7 +27,7 @@ from marketplace.artefacts.lineage import ancestors_of, descendants_of, royaltie
 from marketplace.artefacts.models import Artefact
 from marketplace.artefacts.publication import Offered, Said, list_artefact
 from marketplace.artefacts.shelves import Shelf, Wanted
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.rest.lifecycle_api import metadata_of
 from marketplace.listings.visibility import viewer_of
 

@@ -16,7 +16,7 @@ from marketplace.artefacts.outputs import ArtefactOutput
 from marketplace.artefacts.publication import next_version, publish_version
 from marketplace.artefacts.segments import appended
 from marketplace.artefacts.shelves import Shelf, segments_of
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.rest.lifecycle_api import ReasonInput, as_agent, as_curator, changing
 from marketplace.listings.visibility import viewer_of
 

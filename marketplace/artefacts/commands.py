@@ -15,7 +15,7 @@ from marketplace.artefacts import decisions
 from marketplace.artefacts.aggregate import ARTEFACT, ArtefactState
 from marketplace.artefacts.events import ArtefactTextsErased, Terms, VersionScreened
 from marketplace.artefacts.texts import TEXTS
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.texts.erasable import batches
 
 

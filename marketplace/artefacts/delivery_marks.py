@@ -10,7 +10,7 @@ from latentmas.protocol.dsse import IN_TOTO, sign_envelope
 from latentmas.protocol.marks import PREDICATE_TYPE
 from latentmas.transparency.events import Purpose
 from latentmas.transparency.keys import signer
-from marketplace.listings.statement import STATEMENT_TYPE
+from marketplace.listings.certificates.statement import STATEMENT_TYPE
 from marketplace.sales.goods import Offer
 
 

@@ -7,7 +7,7 @@ from latentmas.protocol.vectors import read_vectors, write_vectors
 from latentmas.registry.queries import get_model
 from marketplace.artefacts.events import Contents
 from marketplace.artefacts.made import Made, check_canary, stored
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.uploads.queries import get_stored
 
 METHOD = "vectors"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from latentmas.events.types import event
 from latentmas.protocol.money import Money
 from latentmas.protocol.quality import Interval
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.sales.goods import Kind
 from marketplace.texts.free_text import FreeText
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from latentmas import blobs
 from latentmas.protocol.errors import InvalidInput
 from marketplace.artefacts.events import Contents, Segment
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.memories.models import StoredMemory
 from marketplace.memories.opening import OpenedMemory
 

@@ -23,7 +23,7 @@ from marketplace.artefacts.made import Made
 from marketplace.artefacts.models import Artefact
 from marketplace.artefacts.texts import TEXTS
 from marketplace.listings.commands import require_stored
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.memories.models import StoredMemory
 from marketplace.sales.goods import Kind
 from marketplace.texts.free_text import FreeText

@@ -15,7 +15,7 @@ from django.utils import timezone
 from latentmas import blobs
 from latentmas.protocol.quality import ModelIdentity
 from marketplace.artefacts.models import Artefact, ArtefactSegment, ArtefactVersion, Retokenised, Screening
-from marketplace.listings.choice import certified_from
+from marketplace.listings.choosing.choice import certified_from
 from marketplace.sales.goods import Kind
 
 RETOKENISE = "memory.retokenise"  # the kind of the job; its argument `versions` are <artefact>/<version>

@@ -24,7 +24,7 @@ from marketplace.artefacts.made import Made, contents_of, stored
 from marketplace.artefacts.models import ArtefactVersion
 from marketplace.artefacts.snapshots import canary_of, opened_memory
 from marketplace.exchange.encoder import sentence_encoder
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.memories.models import StoredMemory
 from marketplace.memories.opening import OpenedMemory
 from marketplace.texts.checks import check_text

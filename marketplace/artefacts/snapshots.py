@@ -12,7 +12,7 @@ from latentmas.protocol.reasoning_chain import ReasoningChain, Step, write_chain
 from latentmas.protocol.snapshot import KVSnapshot, write_snapshot
 from marketplace.artefacts.made import Made, check_canary, contents_of, stored
 from marketplace.exchange.kv_cache_inputs import from_file
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.memories.models import StoredMemory
 from marketplace.memories.opening import OpenedMemory, open_memory
 from marketplace.memories.queries import file_of, get_memory

@@ -17,7 +17,7 @@ from marketplace.artefacts.models import ArtefactVersion, Retokenised
 from marketplace.artefacts.retokenising import memories_of, on_record
 from marketplace.exchange.kv_cache import known_layers
 from marketplace.exchange.kv_cache_inputs import tokens_from_file
-from marketplace.listings.choice import best_for_cache
+from marketplace.listings.choosing.choice import best_for_cache
 from marketplace.listings.models import ListingVersion
 from marketplace.sales.goods import Delivery, Form, Kind
 

@@ -15,9 +15,9 @@ from marketplace.certification.aggregate import (
 )
 from marketplace.certification.events import CertificationAttempted, RotationPublished
 from marketplace.certification.signing import require_signed
-from marketplace.listings.certification_events import VersionRecertified
 from marketplace.listings.commands import CERTIFIER, recertify_version, require_stored
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.certification import VersionRecertified
+from marketplace.listings.events.listing import StoredFile
 from marketplace.listings.models import Listing, ListingVersion
 
 METADATA = Metadata(actor=CERTIFIER, request_id=None)

@@ -7,7 +7,7 @@ Streams: `private-cells/rotations`, and one for the attempts of an account at a 
 from dataclasses import dataclass
 
 from latentmas.events.types import event
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 
 
 @event("private_cells.opened")

@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from latentmas.protocol.quality import Instrument, Interval
 from latentmas.rest.parameters import DigestField, StrictSerializer
-from marketplace.listings.certification_events import RecertifiedCell, VersionRecertified
+from marketplace.listings.events.certification import RecertifiedCell, VersionRecertified
 
 MAX_TEXT = 100
 MAX_SIGNATURE = 200

@@ -9,7 +9,7 @@ from marketplace.agents.errors import KeyRevoked, SignatureInvalid
 from marketplace.agents.keys import RECERTIFICATION, signature_of
 from marketplace.agents.queries import check_signature
 from marketplace.certification.errors import RecertificationSignatureInvalid
-from marketplace.listings.certification_events import VersionRecertified
+from marketplace.listings.events.certification import VersionRecertified
 
 SIGNED = ("version", "file", "suite", "instrument", "cells")
 

@@ -8,7 +8,7 @@ from latentmas.runners.weights import installed_models
 from marketplace.agents.models import Agent
 from marketplace.claims.acceptance_events import Promise
 from marketplace.claims.errors import AcceptanceNotOffered, AcceptanceTooLate
-from marketplace.listings.certificates import require_certificate, scope_of_row
+from marketplace.listings.certificates.standing import require_certificate, scope_of_row
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.queries import bought_version
 from marketplace.listings.visibility import Viewer, has_obtained

@@ -11,7 +11,7 @@ from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import Conflict, InvalidInput
 from marketplace.curation.models import MAX_TEXT, Kind, Outcome, Report
-from marketplace.listings.lifecycle_commands import erase_texts
+from marketplace.listings.lifecycle.commands import erase_texts
 from marketplace.listings.models import Listing
 
 OPEN_REPORTS = 20  # of one account

@@ -23,8 +23,8 @@ from latentmas.protocol.errors import InvalidInput, ModelNotSupported, TooLarge
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.w_matrix import read_w_matrix
 from marketplace.exchange.encoder import sentence_encoder
-from marketplace.listings.certificates import certificate_of, quality_of, reasons_of
-from marketplace.listings.choice import best_for_cache, named_for_cache
+from marketplace.listings.certificates.standing import certificate_of, quality_of, reasons_of
+from marketplace.listings.choosing.choice import best_for_cache, named_for_cache
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.visibility import NOBODY, Viewer
 

@@ -14,8 +14,8 @@ from latentmas.protocol.quality import Quality
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Space, read_w_matrix
 from latentmas.registry.queries import get_model
-from marketplace.listings.certificates import quality_of
-from marketplace.listings.choice import for_vectors
+from marketplace.listings.certificates.standing import quality_of
+from marketplace.listings.choosing.choice import for_vectors
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.visibility import Viewer
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from latentmas.admin_pages import ReadOnlyAdmin
 from marketplace.curated import Curated
 from marketplace.listings import admin_actions
-from marketplace.listings.certificates import scope_of_row
+from marketplace.listings.certificates.standing import scope_of_row
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.queues import QUEUES, queued
 from marketplace.listings.timeline import timeline

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 
 from latentmas import admin_pages
 from latentmas.events.types import Metadata
-from marketplace.listings.certification_events import VersionCertified
 from marketplace.listings.commands import certify_version, request_certification, revoke_certificate
-from marketplace.listings.lifecycle_commands import (
+from marketplace.listings.events.certification import VersionCertified
+from marketplace.listings.lifecycle.commands import (
     By,
     delist,
     quarantine_listing,

@@ -10,14 +10,14 @@ from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.certification_events import (
+from marketplace.listings.events.certification import (
     CertificateRevoked,
     VersionCertified,
     VersionMeasured,
     VersionRecertified,
     VersionRefused,
 )
-from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
+from marketplace.listings.events.listing import ListingCreated, VersionPublished, VersionYanked
 from marketplace.listings.lifecycle_state import Lifecycle, evolve_lifecycle
 from marketplace.listings.validation import check_listing, check_publication
 from marketplace.texts.free_text import FreeText

@@ -24,10 +24,10 @@ from latentmas.protocol.quality import Quality, Tokenizer
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.licences import derived_works
 from latentmas.registry.models import RegisteredModel
-from marketplace.listings.certificates import certificate_of, quality_of, status_of, validators_of
+from marketplace.listings.certificates.signing import signed_certificates
+from marketplace.listings.certificates.standing import certificate_of, quality_of, status_of, validators_of
 from marketplace.listings.imported_outputs import imported_document
 from marketplace.listings.models import Listing, ListingVersion
-from marketplace.listings.signing import signed_certificates
 
 FEED_TYPE = "application/vnd.latentmas.feed+json"  # of a signed page of cards
 Models = Mapping[str, RegisteredModel]

@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 from latentmas.events.changes import Facts, describes_changes
 from latentmas.events.changes import Viewer as Agents
 from latentmas.events.types import Recorded
-from marketplace.listings import certification_events, events
-from marketplace.listings import lifecycle_events as life
+from marketplace.listings.events import certification as certification_events
+from marketplace.listings.events import lifecycle as life
+from marketplace.listings.events import listing as events
 from marketplace.listings.models import Listing
 from marketplace.listings.projectors import listing_id_of
 from marketplace.listings.visibility import Viewer, listed, worked_on

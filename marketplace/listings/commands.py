@@ -1,4 +1,4 @@
-"""List and certify W-Matrices; what comes after is in `lifecycle_commands`.
+"""List and certify W-Matrices; what comes after is in `lifecycle.commands`.
 
 Each command appends to the stream `listing/<id>` or raises and appends nothing.
 """
@@ -21,17 +21,17 @@ from marketplace.listings.aggregate import (
     decide_create,
     decide_publish,
 )
-from marketplace.listings.certification import (
+from marketplace.listings.certificates.compact import compact
+from marketplace.listings.certificates.decisions import (
     decide_certify,
     decide_measure,
     decide_recertify,
     decide_refuse,
     decide_revoke,
 )
-from marketplace.listings.certification_events import VersionMeasured, VersionRecertified, VersionRefused
-from marketplace.listings.compact import compact
 from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
+from marketplace.listings.events.certification import VersionMeasured, VersionRecertified, VersionRefused
+from marketplace.listings.events.listing import ListingCreated, StoredFile, VersionPublished
 from marketplace.listings.texts import seal
 
 CERTIFIER = "certifier"  # the actor of every measurement

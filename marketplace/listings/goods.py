@@ -4,7 +4,7 @@ from django.utils import timezone
 
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.money import Money, Split
-from marketplace.listings.certificates import validators_of
+from marketplace.listings.certificates.standing import validators_of
 from marketplace.listings.queries import bought_version, version_for_sale
 from marketplace.listings.visibility import NOBODY, Viewer
 from marketplace.sales.goods import Delivery, Kind, Offer, Prepared

@@ -10,10 +10,10 @@ from latentmas.jobs.handlers import Json, Queue, Run, handler
 from latentmas.protocol.errors import Conflict
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.commands import request_certification
-from marketplace.listings.lifecycle_commands import record_scan
+from marketplace.listings.lifecycle.commands import record_scan
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.publication import SCAN
-from marketplace.listings.scanning import scan_file
+from marketplace.listings.publishing.publication import SCAN
+from marketplace.listings.publishing.scanning import scan_file
 
 
 @handler(

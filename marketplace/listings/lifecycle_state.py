@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from latentmas.protocol.money import Money, Split
-from marketplace.listings import lifecycle_events as life
-from marketplace.listings.events import ListingCreated
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events import lifecycle as life
+from marketplace.listings.events.lifecycle import Access, Role
+from marketplace.listings.events.listing import ListingCreated
 
 DEFAULT_SPLIT = Split(creator=80, platform=15, validators=5)
 

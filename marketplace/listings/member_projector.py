@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from latentmas.events.projections import projector
 from latentmas.events.rows import upsert
 from latentmas.events.types import Envelope
-from marketplace.listings import lifecycle_events as life
-from marketplace.listings.events import ListingCreated
+from marketplace.listings.events import lifecycle as life
+from marketplace.listings.events.listing import ListingCreated
 from marketplace.listings.models import ListingMember, Request
 from marketplace.listings.projectors import listing_id_of
 from marketplace.listings.texts import read_of

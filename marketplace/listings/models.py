@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events.lifecycle import Access, Role
 from marketplace.texts.erasable import ErasableText
 
 BASES = [(basis.value, basis.value) for basis in Basis]

@@ -12,17 +12,17 @@ from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from latentmas.protocol.versions import parse_version
 from marketplace.listings.aggregate import LISTING
-from marketplace.listings.certification_events import (
+from marketplace.listings.certificates.projection import certify, figures
+from marketplace.listings.events.certification import (
     CertificateRevoked,
     VersionCertified,
     VersionMeasured,
     VersionRecertified,
     VersionRefused,
 )
-from marketplace.listings.certified_rows import certify, figures
-from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
-from marketplace.listings.lifecycle_events import LIFECYCLE, Access
-from marketplace.listings.lifecycle_projection import apply_lifecycle, is_offered
+from marketplace.listings.events.lifecycle import LIFECYCLE, Access
+from marketplace.listings.events.listing import ListingCreated, VersionPublished, VersionYanked
+from marketplace.listings.lifecycle.projection import apply_lifecycle, is_offered
 from marketplace.listings.lifecycle_state import DEFAULT_SPLIT
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.texts import read_of

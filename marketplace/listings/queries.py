@@ -23,7 +23,7 @@ from marketplace.listings.errors import (
     VersionYankedError,
 )
 from marketplace.listings.estimates import MeasuredPair
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events.lifecycle import Access, Role
 from marketplace.listings.models import ON_OFFER, ORDER, UNSCANNED, Listing, ListingMember, ListingVersion, Scan
 from marketplace.listings.paying import keeps, require_paid
 from marketplace.listings.visibility import NOBODY, Viewer, belongs, listed, works_on

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Q, QuerySet
 
 from latentmas.protocol.quality import Basis
-from marketplace.listings.certification import RENEWAL
+from marketplace.listings.certificates.decisions import RENEWAL
 from marketplace.listings.models import ListingVersion
 
 QUEUES: Mapping[str, tuple[str, Callable[[datetime], Q]]] = {

@@ -2,7 +2,7 @@
 
 from latentmas.celery import app
 from latentmas.events.types import Metadata
-from marketplace.listings import signing
+from marketplace.listings.certificates import signing
 
 
 @app.task(name="marketplace.listings.sign_certificates")

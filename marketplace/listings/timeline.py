@@ -7,15 +7,15 @@ from datetime import datetime
 from latentmas.events.store import read_stream
 from latentmas.events.types import Recorded
 from marketplace.listings.aggregate import LISTING
-from marketplace.listings.certification_events import (
+from marketplace.listings.events.certification import (
     CertificateRevoked,
     VersionCertified,
     VersionMeasured,
     VersionRecertified,
     VersionRefused,
 )
-from marketplace.listings.events import ListingCreated, VersionPublished, VersionYanked
-from marketplace.listings.lifecycle_sentences import lifecycle_sentence
+from marketplace.listings.events.listing import ListingCreated, VersionPublished, VersionYanked
+from marketplace.listings.lifecycle.sentences import lifecycle_sentence
 from marketplace.listings.texts import read_of
 from marketplace.texts.erasable import Shown
 

@@ -9,7 +9,7 @@ from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.money import Money, check_currency
 from latentmas.protocol.quality import MEASURED, Basis, Cell, Interval, Quality, Retrieval, SuiteFigures
 from latentmas.protocol.w_matrix import STANDARDS, Method
-from marketplace.listings.events import ListingCreated, StoredFile, VersionPublished
+from marketplace.listings.events.listing import ListingCreated, StoredFile, VersionPublished
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS, check_length, check_text
 
 METHODS = tuple(method.value for method in Method)

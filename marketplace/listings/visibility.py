@@ -18,7 +18,7 @@ from rest_framework.request import Request
 
 from latentmas.rest.permissions import AdministerMarketplace
 from marketplace.agents.queries import agents_of
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.models import Listing, ListingMember, ListingVersion, ObtainedVersion
 from marketplace.listings.models import Request as AccessRequest
 

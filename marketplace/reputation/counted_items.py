@@ -11,8 +11,9 @@ from latentmas.events.rows import locked, upsert
 from latentmas.events.types import Envelope
 from latentmas.protocol.quality import MEASURED, Interval, Quality
 from marketplace.artefacts import events as artefacts
-from marketplace.listings import certification_events, lifecycle_events
-from marketplace.listings import events as listings
+from marketplace.listings.events import certification as certification_events
+from marketplace.listings.events import lifecycle as lifecycle_events
+from marketplace.listings.events import listing as listings
 from marketplace.reputation.credit import MILLION
 from marketplace.reputation.models import CountedItem, CountedVersion
 

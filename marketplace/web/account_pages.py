@@ -18,7 +18,7 @@ from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError
 from marketplace.agents.commands import Profile, register_agent
 from marketplace.agents.queries import agents_of, handles_of, owner_name
-from marketplace.listings.certificates import status_of
+from marketplace.listings.certificates.standing import status_of
 from marketplace.listings.models import Listing, ListingMember, ListingVersion
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.visibility import viewer_of, worked_on

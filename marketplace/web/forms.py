@@ -10,9 +10,9 @@ from latentmas.protocol.money import Money
 from marketplace.agents.models import MAX_DESCRIPTION, MAX_DISPLAY_NAME, MAX_HANDLE
 from marketplace.agents.queries import agents_of, handles_of
 from marketplace.curation.models import MAX_TEXT, Kind
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.models import Request as AccessRequest
-from marketplace.listings.publication import Declared, Offer
+from marketplace.listings.publishing.publication import Declared, Offer
 from marketplace.listings.rest.selling_inputs import CURRENCY, MAX_SAMPLES
 from marketplace.listings.validation import MAX_PRICE, STATEMENT_CHARACTERS
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, REASON_CHARACTERS, TITLE_CHARACTERS

@@ -13,9 +13,9 @@ from latentmas.protocol.errors import LatentMASError, NotFound
 from marketplace.agents.queries import get_agent, handles_of, owner_name
 from marketplace.curation.commands import report_listing
 from marketplace.curation.models import Kind
-from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings.errors import ListingIsQuarantined, NotAllowed
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle import commands
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.models import Listing, ListingMember
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.queries import get_listing, managed_listing

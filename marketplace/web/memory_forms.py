@@ -16,7 +16,7 @@ from marketplace.artefacts.made import MAX_CANARY, Made
 from marketplace.artefacts.models import Artefact, ArtefactParent
 from marketplace.artefacts.publication import FIRST_VERSION, Offered, Said
 from marketplace.artefacts.snapshots import made_memory
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.rest.selling_inputs import CURRENCY
 from marketplace.listings.validation import MAX_PRICE
 from marketplace.memories.models import StoredMemory

@@ -17,7 +17,7 @@ from marketplace.agents.models import Agent
 from marketplace.artefacts import queries
 from marketplace.artefacts.models import Artefact, ArtefactVersion
 from marketplace.artefacts.publication import list_artefact, next_version, publish_version
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.visibility import viewer_of
 from marketplace.memories.commands import store_memory
 from marketplace.memories.queries import memories_of

@@ -15,10 +15,10 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from latentmas.events.types import Metadata
 from latentmas.protocol.errors import LatentMASError, NotFound
 from marketplace.agents.queries import owner_name
-from marketplace.listings.events import StoredFile, VersionPublished
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.events.listing import StoredFile, VersionPublished
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.models import Listing
-from marketplace.listings.publication import open_listing, publish_upload, published_from
+from marketplace.listings.publishing.publication import open_listing, publish_upload, published_from
 from marketplace.listings.visibility import viewer_of, worked_on
 from marketplace.uploads.commands import end_upload
 from marketplace.uploads.queries import get_stored, get_upload

@@ -27,7 +27,7 @@ from latentmas.protocol.w_matrix import Method, Space
 from latentmas.rest.parameters import read
 from marketplace.agents.queries import handles_of
 from marketplace.listings import queries
-from marketplace.listings.certificates import (
+from marketplace.listings.certificates.standing import (
     quality_of,
     reasons_of,
     scope_of_row,
@@ -36,7 +36,7 @@ from marketplace.listings.certificates import (
     validators_of,
 )
 from marketplace.listings.errors import ListingIsQuarantined
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.rest import inputs
 from marketplace.listings.statistics import statistics

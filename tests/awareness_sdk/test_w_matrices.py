@@ -15,9 +15,9 @@ from latentmas.rest.scopes import KV_CACHE_COMPUTE, W_MATRICES_PUBLISH
 from latentmas.transparency import checkpoints
 from marketplace.agents.commands import Profile, register_agent
 from marketplace.agents.keys import signature_of
-from marketplace.listings import signing
+from marketplace.listings.certificates import signing
 from marketplace.listings.models import Listing
-from marketplace.listings.publication import SCAN
+from marketplace.listings.publishing.publication import SCAN
 from marketplace.uploads.models import Upload
 from tests.marketplace import sample
 from tests.marketplace.evidence import gather

@@ -12,8 +12,8 @@ from kvcache.server.payloads import Given, to_file
 from latentmas import blobs
 from latentmas.rest.scopes import CALIBRATION_PACKS_WRITE, MEMORIES_READ, MEMORIES_WRITE, W_MATRICES_PUBLISH
 from marketplace.agents.commands import Profile, register_agent
-from marketplace.listings.lifecycle_commands import change_access, yank_version
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import change_access, yank_version
 from marketplace.listings.models import ListingVersion
 from tests.awareness_sdk.test_kv_cache import published
 from tests.factory.synthetic import Synthetic, upload

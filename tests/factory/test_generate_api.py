@@ -120,7 +120,7 @@ def test_without_a_broker_it_is_unavailable_for_a_while_and_what_reads_goes_on(a
 
 
 def test_a_withdrawn_version_is_not_given_again(api, packs):
-    from marketplace.listings.lifecycle_commands import yank_version
+    from marketplace.listings.lifecycle.commands import yank_version
     from tests.marketplace.sample import CURATOR
 
     result = made(api)

@@ -7,7 +7,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from latentmas.transparency import checkpoints
-from marketplace.listings import signing
+from marketplace.listings.certificates import signing
 from tests.marketplace import sample
 
 

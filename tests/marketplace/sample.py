@@ -29,10 +29,10 @@ from latentmas.protocol.quality import (
     declared,
 )
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.certification_events import VersionMeasured
 from marketplace.listings.commands import certify_version, create_listing, measure_version, publish_version
-from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.events.certification import VersionMeasured
+from marketplace.listings.events.listing import ListingCreated, ModelLicence, StoredFile, VersionPublished
+from marketplace.listings.lifecycle.commands import By
 from marketplace.texts.free_text import FreeText
 
 METADATA = Metadata(actor="command:test")

@@ -42,8 +42,8 @@ from marketplace.claims.acceptance_events import AcceptanceRequested, Promise
 from marketplace.claims.commands import open_dispute
 from marketplace.claims.events import DisputeKind
 from marketplace.listings.commands import CERTIFY, certify_version, create_listing
-from marketplace.listings.lifecycle_commands import By, change_access, delist, quarantine_listing, yank_version
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import By, change_access, delist, quarantine_listing, yank_version
 from marketplace.payments.by_hand import top_up_by_hand
 from marketplace.reputation.review_commands import write_review
 from marketplace.sales.commands import Buyer

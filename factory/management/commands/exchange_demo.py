@@ -19,8 +19,8 @@ from latentmas.operator_command import OperatorCommand
 from latentmas.protocol.errors import InvalidInput, TooLarge
 from latentmas.protocol.w_matrix import read_w_matrix
 from latentmas.runners.weights import find_weights
-from marketplace.listings.certificates import reasons_of
-from marketplace.listings.choice import best_for_cache
+from marketplace.listings.certificates.standing import reasons_of
+from marketplace.listings.choosing.choice import best_for_cache
 
 MAX_DOCUMENT_BYTES = 1 << 20
 SOURCE, TARGET = "smollm2-135m", "gemma-3-270m"

@@ -16,8 +16,8 @@ from latentmas.rest.conditional import versioned
 from latentmas.rest.cursors import page_document, page_of
 from latentmas.rest.endpoints import reading
 from marketplace.listings import queries
-from marketplace.listings.certificates import certificate_of, require_certificate
-from marketplace.listings.choice import best, reachable
+from marketplace.listings.certificates.standing import certificate_of, require_certificate
+from marketplace.listings.choosing.choice import best, reachable
 from marketplace.listings.models import ORDER
 from marketplace.listings.rest import inputs, outputs
 from marketplace.listings.rest.signature_outputs import SignatureOutput, signature_of

@@ -21,7 +21,7 @@ from latentmas.rest.parameters import read, snake_keys
 from latentmas.rest.problems import ProblemOutput
 from latentmas.rest.uploads import CHUNK_BYTES, BoundedJSONParser, BytesParser, SafetensorsParser, is_file
 from marketplace.listings import queries
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.obtaining import remember_obtained
 from marketplace.listings.paying import has_price
 from marketplace.listings.rest import inputs, outputs

@@ -15,10 +15,10 @@ from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in,
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.queries import acting_agent
-from marketplace.listings.foreign import checked_card, keys_of
-from marketplace.listings.importing import import_card
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.foreign.cards import checked_card, keys_of
+from marketplace.listings.foreign.importing import import_card
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.rest import outputs
 from marketplace.listings.rest.lifecycle_api import answer, metadata_of
 from marketplace.listings.rest.selling_api import checked_signature, end_used, uploaded

@@ -13,9 +13,9 @@ from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Method, Space
 from latentmas.registry.queries import name_of_model
 from latentmas.rest.parameters import DigestField, StrictSerializer, read, snake_keys
+from marketplace.listings.choosing.wanted import Wanted
 from marketplace.listings.queries import Filters
 from marketplace.listings.visibility import Viewer
-from marketplace.listings.wanted import Wanted
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100

@@ -21,10 +21,10 @@ from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import AdministerMarketplace, PublishWMatrices, requester
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.queries import acting_agent
-from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings import queries
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle import commands
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.models import Listing
 from marketplace.listings.rest import outputs
 from marketplace.listings.rest.selling_inputs import PriceField

@@ -17,9 +17,9 @@ from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import PublishWMatrices, ScopePermission, WritePurchases
 from latentmas.rest.uploads import BoundedJSONParser
 from marketplace.agents.queries import acting_agent, get_agent
-from marketplace.listings import lifecycle_commands as commands
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Role
+from marketplace.listings.events.lifecycle import Role
+from marketplace.listings.lifecycle import commands
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.models import ListingMember
 from marketplace.listings.models import Request as AccessRequest
 from marketplace.listings.queries import managed_listing

@@ -12,7 +12,7 @@ from latentmas.protocol.quality import Basis, TokenMode
 from latentmas.protocol.targets import target_verdicts
 from latentmas.protocol.w_matrix import Space
 from latentmas.rest.money import MoneyOutput, shown_money
-from marketplace.listings.certificates import (
+from marketplace.listings.certificates.standing import (
     Status,
     quality_of,
     reasons_of,
@@ -21,8 +21,8 @@ from marketplace.listings.certificates import (
     status_of,
     validators_of,
 )
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.imported_outputs import ImportedOutput, imported_document
-from marketplace.listings.lifecycle_events import Access
 from marketplace.listings.models import Listing, ListingVersion, Scan, valid_tier
 from marketplace.listings.rest.measurement_outputs import CertifierMeasurementOutput
 

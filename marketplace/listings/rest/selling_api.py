@@ -21,12 +21,12 @@ from latentmas.rest.parameters import NothingInput, StrictSerializer, object_in,
 from latentmas.rest.permissions import PublishWMatrices
 from latentmas.rest.uploads import BoundedJSONParser, BytesParser, SafetensorsParser, is_file
 from marketplace.agents.queries import acting_agent, check_signature
-from marketplace.listings import publication
-from marketplace.listings.events import StoredFile, VersionPublished
-from marketplace.listings.from_arrays import LinearMap, store_arrays
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access
-from marketplace.listings.publication import Declared
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.events.listing import StoredFile, VersionPublished
+from marketplace.listings.lifecycle.commands import By
+from marketplace.listings.publishing import publication
+from marketplace.listings.publishing.from_arrays import LinearMap, store_arrays
+from marketplace.listings.publishing.publication import Declared
 from marketplace.listings.queries import get_listing
 from marketplace.listings.rest import inputs, outputs
 from marketplace.listings.rest.catalogue_api import browse

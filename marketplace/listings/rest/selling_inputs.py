@@ -8,7 +8,7 @@ from rest_framework import serializers
 from latentmas.protocol.money import Money
 from latentmas.protocol.w_matrix import STANDARDS, Method, Space
 from latentmas.rest.parameters import ArrayField, DigestField, StrictSerializer
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.validation import MAX_PRICE, STATEMENT_CHARACTERS, TAG_CHARACTERS, TAGS
 from marketplace.texts.checks import DESCRIPTION_CHARACTERS, TITLE_CHARACTERS
 

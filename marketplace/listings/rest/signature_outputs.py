@@ -6,8 +6,8 @@ from rest_framework import serializers
 
 from latentmas.protocol.canonical import plain
 from latentmas.rest.envelopes import EnvelopeOutput
+from marketplace.listings.certificates.signing import signed_certificates
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.signing import signed_certificates
 
 
 class SignatureOutput(serializers.Serializer[Any]):

@@ -12,7 +12,7 @@ from latentmas.rest.endpoints import problems
 from latentmas.rest.parameters import StrictSerializer, object_in, read
 from latentmas.rest.permissions import PublishWMatrices
 from marketplace.agents.queries import acting_agent, get_agent
-from marketplace.listings import lifecycle_commands as commands
+from marketplace.listings.lifecycle import commands
 from marketplace.listings.models import Listing, ListingMember
 from marketplace.listings.rest.lifecycle_api import answer, as_agent, changing
 

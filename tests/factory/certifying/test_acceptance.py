@@ -18,7 +18,7 @@ from marketplace.claims.acceptance_commands import request_acceptance
 from marketplace.claims.measuring import keep_up
 from marketplace.claims.models import Acceptance, AcceptanceText
 from marketplace.listings.commands import certify_version, measure_version
-from marketplace.listings.lifecycle_commands import change_price
+from marketplace.listings.lifecycle.commands import change_price
 from marketplace.listings.models import ListingVersion
 from marketplace.sales.commands import Buyer
 from marketplace.sales.goods import Delivery, Kind

@@ -14,9 +14,9 @@ from latentmas.events.models import Event
 from latentmas.jobs.handlers import Run
 from latentmas.protocol.w_matrix import WMatrix
 from marketplace.certification.commands import begin_attempt
-from marketplace.listings.certification import PRIVATE_FAILED
-from marketplace.listings.lifecycle_commands import change_access
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.certificates.decisions import PRIVATE_FAILED
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import change_access
 from marketplace.listings.models import ListingVersion
 from tests.factory.certifying.conftest import LENGTH, TARGET, certified
 from tests.marketplace import sample

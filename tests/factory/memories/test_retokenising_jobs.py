@@ -19,7 +19,7 @@ from marketplace.artefacts.commands import withdraw
 from marketplace.artefacts.models import Artefact, ArtefactVersion, Retokenised
 from marketplace.artefacts.publication import SCREEN
 from marketplace.artefacts.retokenising import RETOKENISE, read_for
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.memories.opening import OpenedMemory
 from marketplace.sales.goods import Kind
 from marketplace.screening import contents

@@ -13,8 +13,8 @@ from marketplace.artefacts.commands import change, record_screening
 from marketplace.artefacts.events import ArtefactListed, Contents, Parent, Terms, VersionPublished
 from marketplace.artefacts.lineage import ancestors_of, decide_parents
 from marketplace.artefacts.texts import TEXTS
-from marketplace.listings.events import StoredFile
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.lifecycle.commands import By
 from marketplace.sales.goods import Kind
 from marketplace.texts.free_text import FreeText
 from tests.marketplace.sample import METADATA, SOURCE

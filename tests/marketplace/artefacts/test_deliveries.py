@@ -21,7 +21,7 @@ from latentmas.rest.scopes import MEMORIES_PUBLISH
 from latentmas.transparency.models import SigningKey
 from marketplace.artefacts.commands import withdraw
 from marketplace.ledger.models import LedgerTransfer
-from marketplace.listings.lifecycle_commands import By, accept_transfer, offer_transfer
+from marketplace.listings.lifecycle.commands import By, accept_transfer, offer_transfer
 from marketplace.sales.models import Sale
 from tests.marketplace.artefacts.buying import downloaded, on_sale, quoted, used
 from tests.marketplace.artefacts.selling import FILE, kept, post, uploaded

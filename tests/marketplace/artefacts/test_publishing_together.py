@@ -7,7 +7,7 @@ from marketplace.artefacts.events import Parent
 from marketplace.artefacts.made import Made, stored
 from marketplace.artefacts.models import ArtefactParent, ArtefactVersion
 from marketplace.artefacts.publication import Said, publish_version
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from tests.events.threads import in_threads
 from tests.marketplace.artefacts.sample import contents, on_sale
 from tests.marketplace.sample import METADATA

@@ -19,9 +19,9 @@ from marketplace.agents.models import Agent
 from marketplace.certification.commands import open_rotation, publish_rotation
 from marketplace.certification.inputs import submission_from
 from marketplace.certification.signing import require_signed, sign, submission_digest
-from marketplace.listings.certification_events import VersionRecertified
 from marketplace.listings.commands import measure_version
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.certification import VersionRecertified
+from marketplace.listings.events.listing import StoredFile
 from tests.marketplace import sample
 from tests.marketplace.sample import cell, suite, with_suite
 

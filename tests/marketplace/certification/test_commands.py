@@ -9,7 +9,7 @@ from latentmas.protocol.errors import Conflict, InvalidInput
 from marketplace.certification.aggregate import ATTEMPTS_ALLOWED
 from marketplace.certification.commands import begin_attempt, open_rotation, publish_rotation
 from marketplace.certification.errors import AttemptsSpent
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 

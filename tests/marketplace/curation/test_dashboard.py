@@ -12,7 +12,7 @@ from latentmas.events.models import Event
 from latentmas.protocol.quality import Basis
 from latentmas.transparency import checkpoints
 from marketplace.curation.dashboard import dashboard
-from marketplace.listings.lifecycle_commands import quarantine_listing
+from marketplace.listings.lifecycle.commands import quarantine_listing
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.queues import QUEUES, queued
 from tests.marketplace import sample

@@ -10,8 +10,8 @@ from latentmas.protocol.errors import Conflict
 from latentmas.rest.scopes import MEMORIES_READ, REPORTS_WRITE
 from marketplace.curation import commands
 from marketplace.curation.models import MAX_TEXT, Kind, Outcome, Report
-from marketplace.listings.lifecycle_commands import change_access, quarantine_listing
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import change_access, quarantine_listing
 from marketplace.listings.models import Listing
 from tests.marketplace import sample
 

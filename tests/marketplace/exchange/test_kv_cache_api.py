@@ -18,7 +18,7 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Distribution
 from latentmas.registry.data_file import load, read_entries
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, MEMORIES_WRITE
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle.commands import yank_version
 from tests.marketplace.exchange.sample import certified_listing, memory, w_matrix
 from tests.marketplace.sample import CURATOR, SOURCE, TARGET, cell, suite, unmeasured, with_suite
 

@@ -10,7 +10,7 @@ from django.test import Client, override_settings
 
 from latentmas.protocol import tensors
 from latentmas.rest.scopes import KV_CACHE_COMPUTE, VECTORS_ALIGN
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle.commands import yank_version
 from tests.marketplace.exchange.vector_sample import mapped, retrieving, vector_listing
 from tests.marketplace.sample import CURATOR, SOURCE, TARGET, make_listing
 

@@ -18,10 +18,10 @@ from marketplace.listings.aggregate import (
     decide_publish,
     evolve,
 )
-from marketplace.listings.certification import decide_certify
-from marketplace.listings.certification_events import VersionMeasured
-from marketplace.listings.events import StoredFile, VersionPublished
-from marketplace.listings.lifecycle import decide_yank
+from marketplace.listings.certificates.decisions import decide_certify
+from marketplace.listings.events.certification import VersionMeasured
+from marketplace.listings.events.listing import StoredFile, VersionPublished
+from marketplace.listings.lifecycle.decisions import decide_yank
 from tests.marketplace import sample
 
 PUBLISHED = VersionPublished(

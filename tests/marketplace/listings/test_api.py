@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle.commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 

@@ -13,15 +13,9 @@ from latentmas.protocol.certification import RANK
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound, WMatrixNotFound
 from latentmas.protocol.quality import Basis, declared
 from marketplace.listings.aggregate import LISTING
-from marketplace.listings.certificates import status_of
-from marketplace.listings.certification import OLDER, PRIVATE_FAILED, PRIVATE_MISSING, RENEWAL
-from marketplace.listings.certification_events import (
-    VersionCertified,
-    VersionMeasured,
-    VersionRecertified,
-    VersionRefused,
-)
-from marketplace.listings.choice import best
+from marketplace.listings.certificates.decisions import OLDER, PRIVATE_FAILED, PRIVATE_MISSING, RENEWAL
+from marketplace.listings.certificates.standing import status_of
+from marketplace.listings.choosing.choice import best
 from marketplace.listings.commands import (
     CERTIFIER,
     certify_version,
@@ -32,8 +26,14 @@ from marketplace.listings.commands import (
     revoke_certificate,
 )
 from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.events import StoredFile
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.events.certification import (
+    VersionCertified,
+    VersionMeasured,
+    VersionRecertified,
+    VersionRefused,
+)
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.lifecycle.commands import yank_version
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 

@@ -6,10 +6,10 @@ from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from latentmas.protocol.money import Money
 from latentmas.protocol.versions import parse_version
-from marketplace.listings.choice import best, reachable
+from marketplace.listings.choosing.choice import best, reachable
+from marketplace.listings.choosing.wanted import Wanted
 from marketplace.listings.commands import certify_version
-from marketplace.listings.lifecycle_commands import yank_version
-from marketplace.listings.wanted import Wanted
+from marketplace.listings.lifecycle.commands import yank_version
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db

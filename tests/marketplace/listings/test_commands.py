@@ -9,11 +9,11 @@ from latentmas.protocol.errors import Conflict, InvalidInput, ModelNotSupported,
 from latentmas.protocol.money import Money
 from latentmas.protocol.quality import Basis
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.certification_events import VersionCertified, VersionRefused
 from marketplace.listings.commands import certify_version, create_listing, publish_version
 from marketplace.listings.errors import VersionYankedError
-from marketplace.listings.events import ModelLicence, StoredFile
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.events.certification import VersionCertified, VersionRefused
+from marketplace.listings.events.listing import ModelLicence, StoredFile
+from marketplace.listings.lifecycle.commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.texts.free_text import FreeText
 from tests.marketplace import sample

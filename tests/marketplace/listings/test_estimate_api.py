@@ -1,6 +1,6 @@
 import pytest
 
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle.commands import yank_version
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db

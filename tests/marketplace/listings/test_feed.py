@@ -16,9 +16,9 @@ from latentmas.protocol.quality import declared
 from latentmas.registry.data_file import read_entries
 from latentmas.registry.licences import DERIVED_WORKS, derived_works
 from latentmas.transparency.models import SigningKey
+from marketplace.listings.certificates.signing import sign_certificates
 from marketplace.listings.commands import revoke_certificate
-from marketplace.listings.lifecycle_commands import yank_version
-from marketplace.listings.signing import sign_certificates
+from marketplace.listings.lifecycle.commands import yank_version
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,7 @@ import hashlib
 import pytest
 
 from latentmas import blobs
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle.commands import yank_version
 from marketplace.listings.models import Listing
 from tests.marketplace import sample
 

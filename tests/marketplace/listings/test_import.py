@@ -21,13 +21,13 @@ from latentmas.protocol.card import Feed
 from latentmas.protocol.money import Money
 from latentmas.protocol.w_matrix import Space
 from latentmas.transparency.models import SigningKey
-from marketplace.listings.choice import best
+from marketplace.listings.certificates.signing import sign_certificates
+from marketplace.listings.choosing.choice import best
 from marketplace.listings.commands import certify_version, create_listing
-from marketplace.listings.lifecycle_commands import By, change_price, erase_texts
+from marketplace.listings.lifecycle.commands import By, change_price, erase_texts
 from marketplace.listings.models import Listing, ListingVersion
-from marketplace.listings.publication import SCAN
+from marketplace.listings.publishing.publication import SCAN
 from marketplace.listings.rest.feed_api import signed
-from marketplace.listings.signing import sign_certificates
 from marketplace.texts.erasable import ERASED
 from tests.marketplace import sample
 from tests.marketplace.exchange.sample import UNIFIED, w_matrix

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from latentmas import kept_answers
-from marketplace.listings.lifecycle_commands import quarantine_listing
+from marketplace.listings.lifecycle.commands import quarantine_listing
 from marketplace.listings.models import Listing
 from tests.marketplace import sample
 

@@ -8,12 +8,12 @@ from latentmas.events.models import Event
 from latentmas.events.verification import verify
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
 from latentmas.protocol.money import Money, Split
-from marketplace.listings import lifecycle_commands as commands
 from marketplace.listings.commands import publish_version
 from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed, TransferNotOffered
-from marketplace.listings.lifecycle import SPLIT_BOUNDS
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events.lifecycle import Access, Role
+from marketplace.listings.lifecycle import commands
+from marketplace.listings.lifecycle.commands import By
+from marketplace.listings.lifecycle.decisions import SPLIT_BOUNDS
 from marketplace.listings.models import Listing, ListingMember, ListingText, ListingVersion
 from marketplace.listings.timeline import timeline
 from marketplace.texts.erasable import ERASED

@@ -3,9 +3,9 @@
 import pytest
 
 from latentmas.events.changes import read_changes
-from marketplace.listings import lifecycle_commands as commands
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle import commands
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.models import Listing, ListingMember
 from tests.marketplace import sample
 

@@ -12,8 +12,9 @@ from latentmas.protocol.errors import WMatrixNotFound
 from latentmas.protocol.money import Money
 from latentmas.rest.scopes import PURCHASES_WRITE
 from marketplace.agents.commands import Profile, register_agent
-from marketplace.listings.choice import best, best_for_cache, named_for_cache
-from marketplace.listings.lifecycle_commands import (
+from marketplace.listings.choosing.choice import best, best_for_cache, named_for_cache
+from marketplace.listings.events.lifecycle import Access, Role
+from marketplace.listings.lifecycle.commands import (
     By,
     add_collaborator,
     change_access,
@@ -23,7 +24,6 @@ from marketplace.listings.lifecycle_commands import (
     request_access,
     yank_version,
 )
-from marketplace.listings.lifecycle_events import Access, Role
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.paying import first_paid
 from marketplace.listings.visibility import NOBODY, Viewer

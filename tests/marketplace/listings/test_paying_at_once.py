@@ -13,7 +13,7 @@ from latentmas.rest.scopes import KV_CACHE_COMPUTE, PURCHASES_WRITE, TOP_UPS_WRI
 from marketplace.accounts.commands import create_token
 from marketplace.accounts.mandates import Mandate
 from marketplace.agents.commands import Profile, register_agent
-from marketplace.listings.lifecycle_commands import By, change_price
+from marketplace.listings.lifecycle.commands import By, change_price
 from marketplace.payments.models import TopUp
 from marketplace.sales.models import Sale
 from tests.marketplace import sample

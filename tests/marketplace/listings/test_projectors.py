@@ -1,10 +1,10 @@
 import pytest
 
 from latentmas.events.rebuilding import check, chosen
-from marketplace.listings import lifecycle_commands as lifecycle
 from marketplace.listings.commands import certify_version
-from marketplace.listings.lifecycle_commands import By, yank_version
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events.lifecycle import Access, Role
+from marketplace.listings.lifecycle import commands as lifecycle
+from marketplace.listings.lifecycle.commands import By, yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 

@@ -7,7 +7,7 @@ from latentmas.protocol.errors import NotFound
 from latentmas.protocol.quality import Basis
 from latentmas.rest.cursors import page_of
 from marketplace.listings import queries
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.lifecycle.commands import yank_version
 from marketplace.listings.models import ORDER, Listing
 from marketplace.listings.queries import Filters
 from tests.marketplace import sample

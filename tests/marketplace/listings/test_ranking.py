@@ -9,10 +9,10 @@ from django.utils import timezone
 from latentmas.protocol.certification import Tier
 from latentmas.protocol.errors import WMatrixNotFound
 from latentmas.protocol.quality import SAMPLED, Interval, Quality
-from marketplace.listings.choice import best, best_for_cache
+from marketplace.listings.choosing.choice import best, best_for_cache
+from marketplace.listings.choosing.ranking import ranked, suites_of
+from marketplace.listings.choosing.wanted import Wanted
 from marketplace.listings.models import ListingVersion
-from marketplace.listings.ranking import ranked, suites_of
-from marketplace.listings.wanted import Wanted
 from tests.marketplace import sample
 from tests.marketplace.sample import cell, suite, with_suite
 

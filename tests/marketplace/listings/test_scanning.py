@@ -7,8 +7,8 @@ import pytest
 
 from latentmas.protocol.eight_bit import to_eight_bit
 from latentmas.protocol.w_matrix import Method, Space, WMatrix
-from marketplace.listings import scanning
-from marketplace.listings.scanning import scan_file
+from marketplace.listings.publishing import scanning
+from marketplace.listings.publishing.scanning import scan_file
 from tests.marketplace.exchange.sample import UNIFIED, w_matrix
 from tests.marketplace.sample import SOURCE, TARGET
 

@@ -11,9 +11,9 @@ from latentmas.events.records import MAX_BODY_BYTES
 from latentmas.events.types import decode, encode
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.quality import SAMPLED, Cell, Interval
-from marketplace.listings.certification_events import VersionCertified, VersionRefused
+from marketplace.listings.certificates.compact import compact
 from marketplace.listings.commands import certify_version, measure_version
-from marketplace.listings.compact import compact
+from marketplace.listings.events.certification import VersionCertified, VersionRefused
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.validation import check_quality
 from tests.marketplace import sample

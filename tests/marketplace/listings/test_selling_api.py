@@ -21,12 +21,12 @@ from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space, read_w_matrix
 from marketplace.agents.commands import register_key
 from marketplace.agents.keys import key_id_of, signed_bytes
-from marketplace.listings.certification_events import VersionRefused
 from marketplace.listings.commands import CERTIFY, certify_version
-from marketplace.listings.lifecycle_commands import By, erase_texts
-from marketplace.listings.lifecycle_events import ScanBegun
+from marketplace.listings.events.certification import VersionRefused
+from marketplace.listings.events.lifecycle import ScanBegun
+from marketplace.listings.lifecycle.commands import By, erase_texts
 from marketplace.listings.models import Listing, ListingText, ListingVersion
-from marketplace.listings.publication import SCAN, publish_upload
+from marketplace.listings.publishing.publication import SCAN, publish_upload
 from marketplace.texts.erasable import ERASED
 from tests.marketplace import sample
 from tests.marketplace.exchange.sample import w_matrix

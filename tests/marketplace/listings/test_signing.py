@@ -16,10 +16,10 @@ from latentmas.transparency.disclosure import is_disclosed
 from latentmas.transparency.errors import SigningKeyMissing, SigningKeyNotUsable
 from latentmas.transparency.events import RevocationReason
 from latentmas.transparency.models import SigningKey
-from marketplace.listings import signing
+from marketplace.listings.certificates import signing
 from marketplace.listings.commands import certify_version, measure_version
-from marketplace.listings.lifecycle_commands import change_access, yank_version
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import change_access, yank_version
 from marketplace.listings.models import ListingVersion
 from tests.marketplace import sample
 

@@ -10,8 +10,8 @@ from latentmas.protocol.errors import InvalidInput, WMatrixNotFound
 from latentmas.protocol.quality import Basis
 from latentmas.protocol.w_matrix import Space
 from marketplace.listings.aggregate import listing_id_for
-from marketplace.listings.choice import best, reachable
-from marketplace.listings.events import ListingCreated, VersionPublished
+from marketplace.listings.choosing.choice import best, reachable
+from marketplace.listings.events.listing import ListingCreated, VersionPublished
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.listings.queries import Filters, browse
 from marketplace.listings.statistics import statistics

@@ -5,11 +5,11 @@ from django.utils import timezone
 
 from latentmas.events.changes import change_types, read_changes
 from latentmas.protocol.errors import LatentMASError
-from marketplace.listings import lifecycle_commands as commands
-from marketplace.listings.choice import best, named_for_cache
+from marketplace.listings.choosing.choice import best, named_for_cache
 from marketplace.listings.commands import publish_version
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events.lifecycle import Access, Role
+from marketplace.listings.lifecycle import commands
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.models import Listing, ListingVersion, ObtainedVersion, Scan
 from marketplace.listings.visibility import Viewer
 from tests.marketplace import sample

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from latentmas.protocol.errors import NotFound
 from latentmas.rest.scopes import REVIEWS_WRITE
-from marketplace.listings.lifecycle_commands import change_access
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import change_access
 from marketplace.reputation.configurations import CREDIT
 from marketplace.reputation.review_commands import write_review
 from marketplace.reputation.sellers import seller_page

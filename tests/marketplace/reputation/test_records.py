@@ -10,7 +10,7 @@ from latentmas.events.rebuilding import check, chosen
 from latentmas.protocol.quality import Interval
 from marketplace.artefacts.commands import quarantine, release
 from marketplace.listings.commands import certify_version, create_listing, revoke_certificate
-from marketplace.listings.lifecycle_commands import By, accept_transfer, offer_transfer, yank_version
+from marketplace.listings.lifecycle.commands import By, accept_transfer, offer_transfer, yank_version
 from marketplace.reputation.models import AgentRecord, CountedSale
 from marketplace.reputation.queries import standing_of
 from marketplace.reputation.review_commands import change_review, remove_review, write_review

@@ -12,8 +12,8 @@ from latentmas.protocol.snapshot import KVSnapshot, write_snapshot
 from marketplace.artefacts import decisions
 from marketplace.artefacts.commands import change
 from marketplace.artefacts.events import VersionPublished
-from marketplace.listings.events import StoredFile
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.lifecycle.commands import By
 from marketplace.sales.goods import Kind
 from marketplace.texts.free_text import FreeText
 from tests.kvcache.exchange import sample as caches

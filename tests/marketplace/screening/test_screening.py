@@ -11,7 +11,7 @@ from latentmas.protocol.snapshot import KVSnapshot
 from latentmas.protocol.vectors import write_vectors
 from marketplace.artefacts.commands import withdraw
 from marketplace.artefacts.models import Artefact, ArtefactVersion
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.sales.goods import Kind
 from marketplace.screening.models import StoredFingerprint
 from marketplace.screening.rebuilding import rebuild

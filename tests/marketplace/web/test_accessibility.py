@@ -8,8 +8,8 @@ import pytest
 
 import marketplace.web
 from marketplace.claims import promises
-from marketplace.listings.lifecycle_commands import By, change_access, request_access
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import By, change_access, request_access
 from marketplace.sales.goods import Delivery, Kind
 from marketplace.sales.quotes import quote
 from tests.marketplace import sample

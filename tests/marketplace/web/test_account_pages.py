@@ -5,7 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from marketplace.agents.models import Agent, AgentProfile
-from marketplace.listings.lifecycle_commands import quarantine_listing
+from marketplace.listings.lifecycle.commands import quarantine_listing
 from tests.marketplace import sample
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from marketplace.agents.commands import Profile, register_agent
 from marketplace.artefacts.commands import withdraw
 from marketplace.artefacts.events import Terms
 from marketplace.ledger.models import LedgerTransfer
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.pricing.commands import configure
 from marketplace.sales.goods import Delivery, Form, Kind
 from marketplace.sales.models import Sale

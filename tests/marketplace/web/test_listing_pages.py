@@ -5,8 +5,8 @@ from django.test import Client
 
 from marketplace.agents.commands import Profile, register_agent
 from marketplace.curation.models import Report
-from marketplace.listings.lifecycle_commands import By, change_access, request_access
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import By, change_access, request_access
 from marketplace.listings.models import ListingMember
 from tests.marketplace import sample
 

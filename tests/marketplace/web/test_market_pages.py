@@ -6,7 +6,7 @@ from latentmas.protocol.money import Money
 from latentmas.rest.scopes import MEMORIES_PUBLISH, MEMORIES_WRITE
 from marketplace.artefacts.commands import quarantine, withdraw
 from marketplace.artefacts.events import Terms
-from marketplace.listings.lifecycle_commands import By
+from marketplace.listings.lifecycle.commands import By
 from marketplace.reputation.review_commands import write_review
 from marketplace.sales.goods import Delivery, Kind
 from marketplace.sales.quotes import quote

@@ -17,8 +17,8 @@ import marketplace.web
 from awareness_sdk.verify import Trust, verify
 from latentmas import blobs
 from latentmas.protocol.verification.errors import VerificationFailed
-from marketplace.listings.lifecycle_commands import change_access, yank_version
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import change_access, yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from tests.marketplace import sample
 from tests.marketplace.evidence import gather

@@ -5,8 +5,8 @@ from django.utils import timezone
 
 from latentmas.protocol.money import Money
 from marketplace.agents.commands import erase_profile
-from marketplace.listings.lifecycle_commands import change_access
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.lifecycle.commands import change_access
 from marketplace.reputation.queries import standing_of
 from marketplace.reputation.review_commands import write_review
 from tests.marketplace import sample

@@ -12,7 +12,7 @@ from latentmas.events.models import Event
 from latentmas.jobs.models import Job
 from latentmas.jobs.working import claim, run
 from marketplace.listings.models import Listing, ListingText, ListingVersion
-from marketplace.listings.publication import SCAN
+from marketplace.listings.publishing.publication import SCAN
 from marketplace.uploads.commands import begin_upload, continue_upload
 from marketplace.uploads.models import Upload
 from tests.marketplace.exchange.sample import w_matrix

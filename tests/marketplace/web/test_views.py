@@ -8,8 +8,8 @@ from django.utils import timezone
 from latentmas import blobs
 from latentmas.protocol.quality import Interval
 from marketplace.listings.commands import publish_version
-from marketplace.listings.events import StoredFile
-from marketplace.listings.lifecycle_commands import yank_version
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.lifecycle.commands import yank_version
 from marketplace.listings.models import Listing, ListingVersion
 from marketplace.texts.free_text import FreeText
 from marketplace.web.heat_table import DASH

@@ -13,12 +13,12 @@ from latentmas.operator_command import OperatorCommand, said
 from latentmas.protocol.card import Card
 from latentmas.protocol.errors import LatentMASError
 from marketplace.agents.queries import get_agent
-from marketplace.listings.events import StoredFile
-from marketplace.listings.foreign import CheckedCard, Keys, checked_card, keys_of
-from marketplace.listings.foreign_feeds import PAGE_BYTES, Page, fetched, host_of, in_folder, page_in, pages_at
-from marketplace.listings.importing import import_card, imported_already
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.events.lifecycle import Access
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.foreign.cards import CheckedCard, Keys, checked_card, keys_of
+from marketplace.listings.foreign.feeds import PAGE_BYTES, Page, fetched, host_of, in_folder, page_in, pages_at
+from marketplace.listings.foreign.importing import import_card, imported_already
+from marketplace.listings.lifecycle.commands import By
 
 METADATA = Metadata(actor="command:import_feed")
 CARDS = 500

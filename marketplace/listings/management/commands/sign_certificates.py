@@ -5,7 +5,7 @@ from typing import Any
 
 from latentmas.events.types import Metadata
 from latentmas.operator_command import OperatorCommand
-from marketplace.listings import signing
+from marketplace.listings.certificates import signing
 
 BY = Metadata(actor="command:sign_certificates")
 

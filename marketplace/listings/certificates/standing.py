@@ -8,7 +8,7 @@ import msgspec
 from latentmas.protocol.certification import Certification, Grade, Scope, Tier, refusals
 from latentmas.protocol.errors import QualityBelowThreshold
 from latentmas.protocol.quality import Basis, Quality, TokenMode
-from marketplace.listings.certification import RENEWAL
+from marketplace.listings.certificates.decisions import RENEWAL
 from marketplace.listings.errors import CertificateRevokedError, NotCertified
 from marketplace.listings.models import Listing, ListingVersion
 

@@ -20,8 +20,8 @@ from latentmas.protocol.verification.envelopes import Statement, open_envelope, 
 from latentmas.protocol.verification.errors import Reason, VerificationFailed
 from latentmas.protocol.w_matrix import WMatrixDocument
 from marketplace.agents.keys import key_bytes
+from marketplace.listings.certificates.statement import PREDICATE_TYPE
 from marketplace.listings.errors import CardAltered
-from marketplace.listings.statement import PREDICATE_TYPE
 from marketplace.texts.checks import check_text
 from marketplace.uploads.errors import digest_mismatch
 

@@ -11,14 +11,14 @@ from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold, WMatr
 from latentmas.protocol.quality import MEASURED, Basis
 from latentmas.protocol.versions import parse_version
 from latentmas.protocol.w_matrix import Space
-from marketplace.listings.certificates import scope_of_row
-from marketplace.listings.lifecycle_events import Access
+from marketplace.listings.certificates.standing import scope_of_row
+from marketplace.listings.choosing.ranking import ranked, suites_of, tier_for_context
+from marketplace.listings.choosing.wanted import Wanted
+from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.models import ListingVersion
 from marketplace.listings.paying import first_paid
 from marketplace.listings.queries import get_listing, obtainable_version, offered_version
-from marketplace.listings.ranking import ranked, suites_of, tier_for_context
 from marketplace.listings.visibility import NOBODY, Viewer, obtainable
-from marketplace.listings.wanted import Wanted
 
 BROWSE = "GET /api/w-matrices"
 BEST = f"{BROWSE}/best"

@@ -16,10 +16,10 @@ from latentmas.transparency import keys
 from latentmas.transparency.disclosure import disclosed
 from latentmas.transparency.events import Purpose
 from marketplace.listings.aggregate import LISTING, ListingState
-from marketplace.listings.certification_events import VersionCertified
+from marketplace.listings.certificates.statement import statement
+from marketplace.listings.events.certification import VersionCertified
+from marketplace.listings.events.signing import CertificateSigned
 from marketplace.listings.models import Listing, ListingVersion
-from marketplace.listings.signing_events import CertificateSigned
-from marketplace.listings.statement import statement
 from marketplace.listings.visibility import NOBODY, listed
 
 FOLLOWER = "certificate signatures"

@@ -3,10 +3,10 @@
 import re
 
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
-from marketplace.listings import lifecycle_events as life
 from marketplace.listings.aggregate import ListingState
-from marketplace.listings.lifecycle import Events, Right, require_open, require_right
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events import lifecycle as life
+from marketplace.listings.events.lifecycle import Access, Role
+from marketplace.listings.lifecycle.decisions import Events, Right, require_open, require_right
 from marketplace.texts.checks import check_reason
 
 AGENT = re.compile(r"[A-Za-z0-9:_.-]{1,100}", re.ASCII)

@@ -2,8 +2,8 @@
 
 from latentmas.protocol.canonical import canonical, plain
 from marketplace.listings.aggregate import VersionState
-from marketplace.listings.certification_events import VersionCertified
-from marketplace.listings.events import ListingCreated
+from marketplace.listings.events.certification import VersionCertified
+from marketplace.listings.events.listing import ListingCreated
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://latentmas.org/w-matrix-certificate/v1"

@@ -14,8 +14,8 @@ from latentmas.protocol.card import Card
 from latentmas.protocol.errors import InvalidInput, NotFound, TooLarge
 from latentmas.protocol.verification.envelopes import open_envelope
 from marketplace.listings.cards import FEED_TYPE
-from marketplace.listings.events import StoredFile
-from marketplace.listings.foreign import Keys
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.foreign.cards import Keys
 from marketplace.uploads.errors import digest_mismatch
 
 PAGE_BYTES = 32 << 20

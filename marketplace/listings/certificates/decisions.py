@@ -11,7 +11,8 @@ from latentmas.protocol.certification import certify, refusals
 from latentmas.protocol.errors import Conflict, InvalidInput, QualityBelowThreshold
 from latentmas.protocol.quality import MEASURED, SuiteFigures
 from marketplace.listings.aggregate import CertificationDecision, ListingState, VersionState
-from marketplace.listings.certification_events import (
+from marketplace.listings.errors import VersionYankedError
+from marketplace.listings.events.certification import (
     CertificateRevoked,
     RecertifiedCell,
     VersionCertified,
@@ -19,7 +20,6 @@ from marketplace.listings.certification_events import (
     VersionRecertified,
     VersionRefused,
 )
-from marketplace.listings.errors import VersionYankedError
 from marketplace.listings.validation import check_digest, check_quality
 from marketplace.texts.checks import check_reason
 

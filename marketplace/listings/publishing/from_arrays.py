@@ -14,8 +14,8 @@ from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import Method, QualityMetrics, Space, TokenAlignment, WMatrix, WMatrixBuilder
 from latentmas.registry.models import RegisteredModel
 from latentmas.registry.queries import get_model
-from marketplace.listings.events import StoredFile
-from marketplace.listings.publication import Declared
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.publishing.publication import Declared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ from enum import Enum
 from latentmas.protocol.errors import Conflict, InvalidInput, NotFound
 from latentmas.protocol.money import Money, Split
 from latentmas.protocol.versions import parse_version
-from marketplace.listings import lifecycle_events as life
 from marketplace.listings.aggregate import ListingState, VersionState
 from marketplace.listings.errors import ListingIsDelisted, ListingIsQuarantined, NotAllowed
-from marketplace.listings.events import VersionYanked
-from marketplace.listings.lifecycle_events import Access, Role
+from marketplace.listings.events import lifecycle as life
+from marketplace.listings.events.lifecycle import Access, Role
+from marketplace.listings.events.listing import VersionYanked
 from marketplace.listings.validation import check_price
 from marketplace.texts.checks import check_reason
 

@@ -8,12 +8,12 @@ from latentmas import blobs
 from latentmas.protocol.money import Money
 from latentmas.protocol.quality import Quality
 from latentmas.protocol.w_matrix import read_document
-from marketplace.listings.events import StoredFile
-from marketplace.listings.foreign import CheckedCard, require_file
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access, VersionImported
+from marketplace.listings.events.lifecycle import Access, VersionImported
+from marketplace.listings.events.listing import StoredFile
+from marketplace.listings.foreign.cards import CheckedCard, require_file
+from marketplace.listings.lifecycle.commands import By
 from marketplace.listings.models import Listing, ListingMember, ListingVersion
-from marketplace.listings.publication import Declared, Offer, open_listing, publish_upload, published_from
+from marketplace.listings.publishing.publication import Declared, Offer, open_listing, publish_upload, published_from
 from marketplace.texts.checks import check_text
 from marketplace.texts.free_text import FreeText
 

@@ -15,7 +15,7 @@ from django.db.models.fields.json import KT
 
 from latentmas.protocol.expected import covering
 from latentmas.protocol.quality import SuiteFigures
-from marketplace.listings.certificates import scope_of_row
+from marketplace.listings.certificates.standing import scope_of_row
 from marketplace.listings.models import ListingVersion
 
 LAST = "~"  # after every digest

@@ -3,11 +3,11 @@
 The listing stays with its owner until the receiver accepts: nobody becomes the seller of what it has not agreed to.
 """
 
-from marketplace.listings import lifecycle_events as life
 from marketplace.listings.aggregate import ListingState
 from marketplace.listings.errors import TransferNotOffered
-from marketplace.listings.lifecycle import Events, Right, require_open, require_right
-from marketplace.listings.membership import check_agent
+from marketplace.listings.events import lifecycle as life
+from marketplace.listings.lifecycle.decisions import Events, Right, require_open, require_right
+from marketplace.listings.lifecycle.membership import check_agent
 
 
 def decide_offer(state: ListingState, agent: str | None, *, to: str) -> Events:

@@ -1,6 +1,6 @@
 """The events of a listing's life as sentences."""
 
-from marketplace.listings import lifecycle_events as life
+from marketplace.listings.events import lifecycle as life
 from marketplace.texts.erasable import Shown
 
 

@@ -12,9 +12,10 @@ from latentmas.events.commands import execute
 from latentmas.events.transactions import transact
 from latentmas.events.types import Metadata, Recorded
 from latentmas.protocol.money import Money, Split
-from marketplace.listings import lifecycle, membership, transfer
 from marketplace.listings.aggregate import LISTING, ListingState
-from marketplace.listings.lifecycle_events import Access, Role, TextsErased
+from marketplace.listings.events.lifecycle import Access, Role, TextsErased
+from marketplace.listings.lifecycle import decisions as lifecycle
+from marketplace.listings.lifecycle import membership, transfer
 from marketplace.listings.texts import TEXTS, seal
 from marketplace.texts.erasable import batches
 

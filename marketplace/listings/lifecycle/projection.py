@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 from latentmas.events.types import Envelope
-from marketplace.listings import lifecycle_events as life
+from marketplace.listings.events import lifecycle as life
 from marketplace.listings.models import Listing, ListingVersion, Scan
 from marketplace.texts.erasable import Shown, erase, show
 

@@ -22,10 +22,10 @@ from latentmas.protocol.w_matrix import WMatrixDocument, read_document
 from latentmas.registry.queries import get_model
 from marketplace.listings.aggregate import LISTING, ListingState, decide_create, decide_publish
 from marketplace.listings.commands import require_stored
-from marketplace.listings.events import ListingCreated, ModelLicence, StoredFile, VersionPublished
-from marketplace.listings.lifecycle import Right, require_open, require_right
-from marketplace.listings.lifecycle_commands import By
-from marketplace.listings.lifecycle_events import Access, AccessChanged, ScanBegun, VersionImported
+from marketplace.listings.events.lifecycle import Access, AccessChanged, ScanBegun, VersionImported
+from marketplace.listings.events.listing import ListingCreated, ModelLicence, StoredFile, VersionPublished
+from marketplace.listings.lifecycle.commands import By
+from marketplace.listings.lifecycle.decisions import Right, require_open, require_right
 from marketplace.listings.lifecycle_state import evolve_lifecycle
 from marketplace.listings.texts import seal
 from marketplace.texts.free_text import FreeText

@@ -10,7 +10,7 @@ from datetime import datetime
 from latentmas.events.types import Payload, event, upcaster
 from latentmas.protocol.certification import Grade, Scope, Tier
 from latentmas.protocol.quality import Instrument, Interval, PrivateCells, Quality
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.texts.free_text import FreeText
 
 

@@ -6,14 +6,14 @@ from typing import Any
 import msgspec
 
 from latentmas.protocol.quality import Quality
-from marketplace.listings.certification_events import (
+from marketplace.listings.events.certification import (
     CertificateRevoked,
     VersionCertified,
     VersionMeasured,
     VersionRecertified,
     VersionRefused,
 )
-from marketplace.listings.events import StoredFile
+from marketplace.listings.events.listing import StoredFile
 from marketplace.listings.models import BASIS_RANK, ListingVersion
 
 NO_CERTIFICATE = dict.fromkeys(("tier", "grade", "scope", "certified_at", "certified_until"))
