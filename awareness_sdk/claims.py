@@ -1,11 +1,10 @@
 """`client.disputes` and `client.acceptances`: what a buyer can do when a purchase is not what it was said to be."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote as quoted
 
-from awareness_sdk.errors import AwarenessError
+from awareness_sdk.polling import asked_again
 from awareness_sdk.transport import Transport
 
 Result = dict[str, Any]
@@ -78,13 +77,9 @@ class AcceptancesClient:
 
         Raises AwarenessError TIMEOUT after `timeout` seconds, while the measurement goes on.
         """
-        deadline = time.monotonic() + timeout
-        while (found := self.get(acceptance_id))["status"] == WAITING:
-            if time.monotonic() + poll_seconds > deadline:
-                detail = f"the acceptance {acceptance_id} was not measured in {timeout} s"
-                raise AwarenessError({"code": "TIMEOUT", "detail": detail})
-            time.sleep(poll_seconds)
-        return found
+        late = f"the acceptance {acceptance_id} was not measured"
+        answers = asked_again(lambda: self.get(acceptance_id), timeout=timeout, poll_seconds=poll_seconds, late=late)
+        return next(found for found in answers if found["status"] != WAITING)
 
 
 def _address(base: str, identifier: str) -> str:

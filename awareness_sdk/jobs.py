@@ -1,10 +1,10 @@
 """`client.jobs`, long work on a server: look at one of your jobs, or wait until it is done."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from awareness_sdk.errors import AwarenessError, error_of
+from awareness_sdk.polling import asked_again
 from awareness_sdk.transport import Transport
 
 Result = dict[str, Any]
@@ -46,19 +46,16 @@ class JobsClient:
         the job goes on.
         """
         identifier = job if isinstance(job, str) else str(job["id"])
-        deadline = None if timeout is None else time.monotonic() + timeout
+        late = f"the job {identifier} is not done"
         heard = None
-        while True:
-            found = self.get(identifier)
+        for found in asked_again(lambda: self.get(identifier), timeout=timeout, poll_seconds=poll_seconds, late=late):
             far = (found["progress"]["stage"], found["progress"]["done"], found["progress"]["total"])
             if progress is not None and far != heard and far[0]:
                 progress(*far)
                 heard = far
             if found["state"] not in OPEN:
-                return _ended(found)
-            if deadline is not None and time.monotonic() + poll_seconds > deadline:
-                raise AwarenessError({"code": "TIMEOUT", "detail": f"the job {identifier} is not done in {timeout} s"})
-            time.sleep(poll_seconds)
+                break
+        return _ended(found)
 
 
 def _ended(job: Result) -> Result:

@@ -6,8 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from awareness_sdk import AwarenessClient, AwarenessError
-from awareness_sdk import claims as sdk_claims
+from awareness_sdk import AwarenessClient, AwarenessError, polling
 from latentmas.protocol.money import Money
 from latentmas.rest.scopes import PURCHASES_WRITE
 from marketplace.accounts.commands import create_token
@@ -66,7 +65,7 @@ def test_the_documented_example_claims(parties, listing_id, monkeypatch):
     def measure(seconds):
         record_not_measured(Acceptance.objects.get().id, code="ACCEPTANCE_TEXTS_TOO_FEW", metadata=TEST)
 
-    monkeypatch.setattr(sdk_claims, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=measure))
+    monkeypatch.setattr(polling, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=measure))
     given = {"client": client, "seller": seller, "listing_id": listing_id, "texts": TEXTS}
     made = run("claims.md", 'quote = client.purchases.quote("w-matrix", listing_id)', **given)
     assert made["promised"]["low"] == "0.7300"
