@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from factory.distillation.lessons import Length, Reader, batches
+from factory.distillation.lessons import RECALL, Length, Reader, batches
 from factory.distillation.student import Student
 from factory.distillation.training import Network, Settings, distil
 from factory.distillation.unfinished import Unfinished
@@ -26,7 +26,9 @@ SHARES = {
     "headers": 1.0,
     "readmes": 1.0,
     "sampled": 2.0,
+    RECALL: 4.0,
 }
+RECALLED = ("news", "encyclopaedia", "speeches", "sampled")  # registers between whose sentences statements stand
 READERS = 2  # threads that tokenize
 
 
@@ -53,6 +55,7 @@ def distilled(
     """
     source, target = models
     device = target.network.device
+    texts = {**texts, RECALL: [text for name in RECALLED for text in texts.get(name, ())]}
     precise = torch.get_float32_matmul_precision()
     # The map's own products; the models compute in their own precision. A processor knows no TensorFloat-32.
     torch.set_float32_matmul_precision("medium" if device.type == "cpu" else "high")

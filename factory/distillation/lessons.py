@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from factory import recall
 from kvcache.exchange.placement import causal_pairs
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
 
 MOST_CHARACTERS = 6  # of a token, on average over a stretch: enough for all but a few stretches
+RECALL = "recall"  # the register whose texts have statements put between their sentences, which are asked for behind
+QUESTION = 12  # tokens that an answered question takes at least
 TRIALS = 1_000  # that may fail in a row before there is no text to learn from
 
 
@@ -75,6 +78,10 @@ def batches(
         for _ in range(TRIALS):
             drawn = generator.choices(names, weights, k=length.texts)
             stretches = [_stretch(generator.choice(texts[name]), length, generator) for name in drawn]
+            stretches = [
+                _for_recall(text, length, generator, target=target) if name == RECALL else text
+                for name, text in zip(drawn, stretches, strict=True)
+            ]
             rows += _readings(stretches, length, source=source, target=target)
             if len(rows) >= length.texts:
                 break
@@ -90,6 +97,16 @@ def _stretch(text: str, length: Length, generator: random.Random) -> str:
     blank = text.find(" ", start)
     begin = 0 if start == 0 or blank < 0 else blank + 1
     return text[begin : begin + characters]
+
+
+def _for_recall(text: str, length: Length, generator: random.Random, *, target: Reader) -> str:
+    """Return so much of the text, with statements in it, as makes about a context, and what asks for them."""
+    said = recall.statements(1 + length.following // QUESTION, generator)
+    ((_, spans), (stated, _)) = target.read([text, " ".join(statement for statement, _ in said)])
+    kept = length.context - len(stated)
+    if not 0 < kept <= len(spans):
+        return text
+    return recall.between(text[: spans[kept - 1, 1]], said, generator) + recall.asked(said, generator)
 
 
 def _readings(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from factory.corpora.broad import whole_texts
-from factory.distillation.distil import distilled, lengths_of
+from factory.distillation.distil import SHARES, distilled, lengths_of
+from factory.distillation.lessons import RECALL
 from factory.distillation.maps import DistilledMap, Origin, keep_map
 from factory.distillation.training import Settings
 from factory.distillation.unfinished import Unfinished
@@ -49,6 +50,7 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
         "distillation_steps": str(order.steps),
         "distillation_step_tokens": str(order.step_tokens),
         "distillation_rate": str(training.rate),
+        "distillation_recall": str(SHARES[RECALL]),
         "distillation_seed": str(order.seed),
         "distillation_device": order.device,
         "distillation_documents": str(sum(map(len, texts.values()))),

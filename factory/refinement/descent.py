@@ -13,8 +13,7 @@ import numpy as np
 
 from factory.corpora import load_corpus
 from factory.progress import Progress
-from factory.refinement.lessons import Lesson, read_lesson, stretches
-from factory.refinement.recall import RECALL_EVERY, for_recall
+from factory.refinement.lessons import RECALL_EVERY, Lesson, for_recall, read_lesson, stretches
 from factory.refinement.scales import BIAS, ScaledMap
 from factory.runners.gradients import divergence_and_gradient, own_log_probabilities
 from factory.runners.model import RunningModel

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from factory import recall
 from factory.corpora import Split, TextCorpus
 from factory.runners.model import RunningModel
 from kvcache.exchange.placement import causal_pairs
@@ -14,6 +15,9 @@ from latentmas.protocol.tensors import Array
 CONTEXT_CHARACTERS = (500, 800, 1100, 1300, 2600, 5200)  # about 100 to 1 200 tokens of English
 CONTINUATION_TOKENS = 64
 CONTINUATION_CHARACTERS = 700  # more than that many tokens take
+RECALL_EVERY = 4  # lessons, of which one is for recall
+STATEMENTS = 5  # in such a lesson
+LONGEST_BETWEEN = 1_300  # characters of the text between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,13 @@ def stretches(corpora: Sequence[TextCorpus], *, seed: int) -> Iterator[Stretch]:
         if not waiting[number]:
             waiting[number] = generator.sample(every[number], len(every[number]))
         yield waiting[number].pop()
+
+
+def for_recall(stretch: Stretch, generator: random.Random) -> Stretch:
+    """Return a stretch whose context holds statements between its sentences, and whose text asks for each again."""
+    said = recall.statements(STATEMENTS, generator)
+    context = recall.between(stretch.context[:LONGEST_BETWEEN], said, generator)
+    return Stretch(context, recall.asked(said, generator))
 
 
 def read_lesson(stretch: Stretch, *, source: RunningModel, target: RunningModel) -> Lesson | None:

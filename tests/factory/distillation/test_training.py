@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from factory.distillation import training  # noqa: E402
 from factory.distillation.distil import LENGTHS, STEP_TOKENS, distilled, lengths_of  # noqa: E402
-from factory.distillation.lessons import Length, Reader, batches  # noqa: E402
+from factory.distillation.lessons import RECALL, Length, Reader, batches  # noqa: E402
 from factory.distillation.maps import Origin  # noqa: E402
 from factory.distillation.rows import BatchedRows  # noqa: E402
 from factory.distillation.student import Student  # noqa: E402
@@ -26,6 +26,7 @@ GEOMETRY = KVGeometry(
 )
 RANK, LAGS, SOURCE_WIDTH = 6, 2, 20
 SHORT = Length(context=40, following=12, texts=4)
+LONG = Length(context=1500, following=150, texts=4)  # bytes: thirteen statements take about 900
 
 
 def random_arrays(geometry: KVGeometry, source_width: int, *, known: int, noise: float = 1.0) -> dict[str, np.ndarray]:
@@ -95,11 +96,11 @@ def test_batched_rows_are_those_of_single_memories() -> None:
     np.testing.assert_allclose(back.numpy(), own, atol=1e-5)
 
 
-def reading(seed: int, texts: dict[str, list[str]] | None = None):
+def reading(seed: int, texts: dict[str, list[str]] | None = None, length: Length = SHORT):
     reader = Reader(ByteTokenizers(), BOS)
     given = texts or {"words": [text(900, seed=each) for each in range(6)]}
     shares = dict.fromkeys(given, 1.0)
-    return batches(given, shares=shares, lengths={SHORT: 1.0}, source=reader, target=reader, seed=seed)
+    return batches(given, shares=shares, lengths={length: 1.0}, source=reader, target=reader, seed=seed)
 
 
 class ByteTokenizers(ByteTokenizer):
@@ -108,6 +109,10 @@ class ByteTokenizers(ByteTokenizer):
     def __call__(self, texts, **options):
         found = [super(ByteTokenizers, self).__call__(each) for each in texts]
         return {name: [each[name] for each in found] for name in ("input_ids", "offset_mapping")}
+
+
+def spelled(ids: np.ndarray) -> str:
+    return bytes((ids - 1).tolist()).decode()  # a byte's id is one more; BOS is 0
 
 
 def test_a_batch_pairs_every_target_token_with_its_partner_in_the_source() -> None:
@@ -119,6 +124,23 @@ def test_a_batch_pairs_every_target_token_with_its_partner_in_the_source() -> No
     again, other = next(reading(seed=1)), next(reading(seed=2))
     np.testing.assert_array_equal(batch.target, again.target)
     assert not np.array_equal(batch.target, other.target)
+
+
+def test_what_a_context_says_between_its_sentences_is_asked_for_behind_it() -> None:
+    batch = next(reading(seed=1, texts={RECALL: ["The river rose again. " * 200]}, length=LONG))
+    for row in batch.target[:, 1:]:
+        said, asked = spelled(row[: LONG.context]), spelled(row[LONG.context :])
+        assert said.count("The river rose again.") >= 2
+        whole = [line for line in asked.split("\n")[1:-1] if line]
+        assert whole
+        for question, answer in (line.split("? ") for line in whole):
+            assert question[0].isupper()
+            assert max(answer.rstrip(".").split(), key=len).strip("'").removesuffix("s").lower() in said.lower()
+
+
+def test_a_text_too_short_for_what_is_to_be_said_in_it_stays_as_it_is() -> None:
+    batch = next(reading(seed=1, texts={RECALL: ["The river rose again. " * 40]}))
+    assert "?" not in spelled(batch.target[:, 1:].ravel())
 
 
 def test_texts_that_are_too_short_are_refused() -> None:
