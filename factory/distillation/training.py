@@ -73,7 +73,7 @@ class Settings:
     """`rate` is the change of a matrix in one full step, in root mean squares of its entries."""
 
     steps: int
-    rate: float = 0.012
+    rate: float
     seed: int = 0  # of the order of the texts
 
 

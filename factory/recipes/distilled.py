@@ -28,6 +28,7 @@ class DistillationOrder:
     target: str
     steps: int
     step_tokens: int
+    rate: float
     seed: int
     unified_dimension: int
     known_layers: int
@@ -44,7 +45,7 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
     arrays, made_so = _start(order, session)
     session.unload_models()
     models = (_learner(order.source, order.device, session), _learner(order.target, order.device, session))
-    training = Settings(order.steps, seed=order.seed)
+    training = Settings(order.steps, order.rate, order.seed)
     texts = whole_texts()
     settings = {
         "distillation_steps": str(order.steps),

@@ -25,6 +25,7 @@ class Command(OperatorCommand):
         parser.add_argument("target")
         parser.add_argument("--steps", type=int, default=480)
         parser.add_argument("--step-tokens", type=int, default=18_000, help="Tokens of a step, about.")
+        parser.add_argument("--rate", type=float, default=0.012, help="Of learning; lower --further.")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--unified-dimension", type=int, default=512)
         parser.add_argument("--known-layers", type=int, default=2, help="Of the target, which correct the others.")
@@ -38,6 +39,8 @@ class Command(OperatorCommand):
         for name in ("steps", "step_tokens", "unified_dimension", "known_layers", "correction_rank"):
             if options[name] < 1:
                 raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least 1")
+        if not 0 < options["rate"] < 1:
+            raise CommandError(f"--rate is {options['rate']}; it must lie between 0 and 1")
         _require_device(options["device"])
         console = self.console()
         with bars(console) as display:

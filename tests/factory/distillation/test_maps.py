@@ -50,7 +50,7 @@ def test_every_shipped_map_is_whole(tmp_path: Path) -> None:
 
 def test_there_must_be_a_map_to_go_on_from(tmp_path: Path) -> None:
     session = SimpleNamespace(distilled_map=lambda source, target: find_map(ONE, TWO, cache=tmp_path))
-    order = DistillationOrder("one", "two", 1, 1, 0, 512, 2, 256, "cpu", further=True)
+    order = DistillationOrder("one", "two", 1, 1, 0.01, 0, 512, 2, 256, "cpu", further=True)
     with pytest.raises(InvalidInput, match="no distilled map from one to two") as caught:
         make_distilled(order, cast(FactorySession, session))
     assert "Leave out --further" in caught.value.advice
@@ -67,6 +67,7 @@ def _weights_of(path: Path) -> tuple[str, str]:
     ("options", "message"),
     [
         ({"steps": 0}, "--steps is 0; it must be at least 1"),
+        ({"rate": 1.5}, "--rate is 1.5; it must lie between 0 and 1"),
         ({"device": "abacus"}, "torch has no device 'abacus' here"),
     ],
 )
