@@ -15,38 +15,12 @@ NAMELESS = (
 )
 TITLES = ("Captain", "Mrs", "Dr", "old", "Aunt", "Judge", "Miss", "Father", "little", "Professor")
 BEGINNINGS = (
-    "Aber",
-    "Bern",
-    "Corr",
-    "Dal",
-    "El",
-    "Fen",
-    "Gar",
-    "Ister",
-    "Kel",
-    "Lor",
-    "Mar",
-    "Nor",
-    "Pel",
-    "Quis",
-    "Ver",
+    *("Aber", "Bern", "Corr", "Dal", "El", "Fen", "Gar", "Ister"),
+    *("Kel", "Lor", "Mar", "Nor", "Pel", "Quis", "Ver"),
 )
 ENDINGS = (
-    "berg",
-    "din",
-    "ett",
-    "gren",
-    "ham",
-    "kins",
-    "low",
-    "mann",
-    "nard",
-    "ovic",
-    "rick",
-    "son",
-    "ton",
-    "wick",
-    "zel",
+    *("berg", "din", "ett", "gren", "ham", "kins", "low", "mann"),
+    *("nard", "ovic", "rick", "son", "ton", "wick", "zel"),
 )
 # Statement, how it is asked for again, and what it may say; `None` for a name or number that is made up.
 KINDS = (
@@ -132,7 +106,8 @@ def statements(count: int, generator: random.Random) -> list[tuple[str, str]]:
     """Return statements of different kinds about different owners, each with its question and answer."""
     said: dict[str, tuple[str, str]] = {}
     for form, question, values in generator.sample(KINDS, count):
-        who = next(each for each in iter(lambda: _owner(generator), "") if each not in said)
+        while (who := _owner(generator)) in said:
+            pass  # somebody of whom something is said already
         words = {"who": who, "what": _name(generator) if values is None else generator.choice(values)}
         said[who] = _sentence(form, words), _sentence(question, words)
     return list(said.values())

@@ -1,4 +1,4 @@
-"""Distil the map of a pair, where a GPU is at hand."""
+"""Distil the map of a pair."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -25,7 +25,7 @@ class Command(OperatorCommand):
         parser.add_argument("target")
         parser.add_argument("--steps", type=int, default=480)
         parser.add_argument("--step-tokens", type=int, default=18_000, help="Tokens of a step, about.")
-        parser.add_argument("--rate", type=float, default=0.012, help="Of learning; lower --further.")
+        parser.add_argument("--rate", type=float, default=0.012, help="What a matrix may change by in a step.")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--unified-dimension", type=int, default=512)
         parser.add_argument("--known-layers", type=int, default=2, help="Of the target, which correct the others.")

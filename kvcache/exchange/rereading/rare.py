@@ -6,7 +6,6 @@ inside a sentence, comes first.
 """
 
 import math
-import re
 from collections import Counter
 
 import numpy as np
@@ -15,7 +14,6 @@ from kvcache.exchange.rereading.context import WORD, Context, of_tokens, sentenc
 from latentmas.protocol.tensors import Array
 
 CHOOSER = "rare"
-DIGIT = re.compile(r"\d")
 NAME = 2.0  # tokens that a capital or a digit counts as
 REPEATED = 0.5  # a word that is said n times has its score divided by n to this power
 
@@ -37,6 +35,6 @@ def words_of(context: Context, text: str, found: list[tuple[int, int]]) -> Array
     scores = []
     for (start, end), word, pieces in zip(found, words, tokens, strict=True):
         own = text[start:end]
-        named = bool(DIGIT.search(own)) or (own[0].isupper() and start not in openings and len(own) > 1)
+        named = any(map(str.isdigit, own)) or (own[0].isupper() and start not in openings and len(own) > 1)
         scores.append((pieces + NAME * named + math.log1p(len(word)) / 4) / said[word] ** REPEATED)
     return np.array(scores)
