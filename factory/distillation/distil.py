@@ -26,7 +26,7 @@ SHARES = {
     "headers": 1.0,
     "readmes": 1.0,
     "sampled": 2.0,
-    RECALL: 4.0,
+    RECALL: 8.0,
 }
 RECALLED = ("news", "encyclopaedia", "speeches", "sampled")  # registers between whose sentences statements stand
 READERS = 2  # threads that tokenize

@@ -8,7 +8,7 @@ text.
 import itertools
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,7 @@ PLAIN_EVERY = 5  # steps, of which one runs without the target's first layers
 LARGEST_GRADIENT = 1.0  # norm
 AHEAD = 4  # batches that each reading thread has ready
 KEPT_EVERY = 50  # steps, after which the training can go on where it broke off
+SCORED_AT_ONCE = 64  # tokens whose logits, over a whole vocabulary, stand in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +172,9 @@ def divergence_of(student: Student, batch: Batch, *, source: Network, target: Ne
     """Return KL(target after its own memory || after the predicted one), in nats per token that follows."""
     own, states, predicted = predicted_rows(student, batch, source=source, target=target, known=known)
     following = torch.from_numpy(batch.target[:, 1 + batch.context :]).to(own.device)
-    with torch.no_grad():
-        wanted = target.log_probabilities(states[:, 1 + batch.context :])
-    found = target.log_probabilities(target.go_on(predicted, following))
-    return nn.functional.kl_div(found, wanted, log_target=True, reduction="none").sum(-1).mean()
+    wanted, found = states[:, 1 + batch.context :], target.go_on(predicted, following)
+    # torch does not type what `apply` takes and returns.
+    return _Divergence.apply(found.flatten(0, 1), wanted.flatten(0, 1), target.log_probabilities)  # type: ignore
 
 
 def predicted_rows(
@@ -190,6 +190,32 @@ def predicted_rows(
         chosen = theirs.gather(1, pairs[..., None].expand(-1, -1, theirs.shape[2]))
     rows = student(chosen, own[:, 1:] if known else None)
     return own, states, torch.cat([own[:, :1], rows], 1)
+
+
+class _Divergence(torch.autograd.Function):
+    """KL(wanted || found) of what is said after hidden states `[tokens, width]`, in nats per token.
+
+    The gradient is computed on the way there, some tokens at a time: whole logits of a step would take gigabytes.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, found: torch.Tensor, wanted: torch.Tensor, said: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        gradient, total = torch.empty_like(found), found.new_zeros((), dtype=torch.float32)
+        for begin in range(0, len(found), SCORED_AT_ONCE):
+            part = slice(begin, begin + SCORED_AT_ONCE)
+            with torch.enable_grad():
+                states = found[part].detach().requires_grad_()
+                share = nn.functional.kl_div(said(states), said(wanted[part]), log_target=True, reduction="sum")
+                gradient[part] = torch.autograd.grad(share / len(found), states)[0]
+            total += share.detach() / len(found)
+        context.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(context: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return context.saved_tensors[0] * gradients[0], None, None
 
 
 def _in_turn(readers: Sequence[Iterator[Batch]]) -> Iterator[Batch]:

@@ -162,6 +162,27 @@ def train(model, start: dict[str, np.ndarray], *, steps: int, **options: object)
     )
 
 
+@pytest.mark.parametrize("at_once", [5, 1_000])
+def test_a_divergence_computed_in_parts_is_that_of_all_logits_with_its_gradient(tiny, monkeypatch, at_once) -> None:
+    monkeypatch.setattr(training, "SCORED_AT_ONCE", at_once)
+    start = random_arrays(tiny.geometry, tiny.geometry.width, known=1, noise=0.05)
+    student, network, batch = Student(start), Network.of(tiny.network, tiny.geometry), next(reading(seed=1))
+    divergence = divergence_of(student, batch, source=network, target=network, known=True)
+    divergence.backward()
+    found = {name: each.grad.clone() for name, each in student.named_parameters()}
+    student.zero_grad()
+
+    _, states, predicted = training.predicted_rows(student, batch, source=network, target=network, known=True)
+    following = torch.from_numpy(batch.target[:, 1 + batch.context :])
+    said = network.log_probabilities(network.go_on(predicted, following))
+    wanted = network.log_probabilities(states[:, 1 + batch.context :])
+    whole = (wanted.exp() * (wanted - said)).sum(-1).mean()
+    whole.backward()
+    assert divergence.item() == pytest.approx(whole.item(), rel=1e-4)
+    for name, each in student.named_parameters():
+        torch.testing.assert_close(found[name], each.grad, rtol=1e-3, atol=1e-7, msg=name)
+
+
 def test_training_lowers_the_divergence_on_texts_that_it_has_not_seen(tiny) -> None:
     geometry = tiny.geometry
     start = random_arrays(geometry, geometry.width, known=1, noise=0.05)
