@@ -6,6 +6,7 @@ from factory.corpora.broad import whole_texts
 from factory.distillation.distil import SHARES, distilled, lengths_of
 from factory.distillation.lessons import RECALL
 from factory.distillation.maps import DistilledMap, Origin, keep_map
+from factory.distillation.smaller import smaller
 from factory.distillation.training import Settings
 from factory.distillation.unfinished import Unfinished
 from factory.recipes.closed_form import CorrectionShape
@@ -15,13 +16,16 @@ from factory.session import FactorySession
 from latentmas.protocol.eight_bit import to_eight_bit
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.tensors import Array
+from latentmas.protocol.w_matrix import CORRECTION
+
+UNIFIED_DIMENSION, KNOWN_LAYERS = 512, 2
 
 
 @dataclass(frozen=True, slots=True)
 class DistillationOrder:
     """A map to distil: `steps` of about `step_tokens` on a torch `device`, from a closed form of this shape.
 
-    `further` goes on from the distilled map at hand instead, whose shape it keeps.
+    `further` goes on from the distilled map at hand instead, made smaller where the shape says so.
     """
 
     source: str
@@ -30,8 +34,8 @@ class DistillationOrder:
     step_tokens: int
     rate: float
     seed: int
-    unified_dimension: int
-    known_layers: int
+    unified_dimension: int | None  # None: the map's at hand, or UNIFIED_DIMENSION
+    known_layers: int | None  # None: those of the map at hand, or KNOWN_LAYERS
     correction_rank: int
     device: str
     further: bool = False
@@ -75,20 +79,30 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
 
 def _start(order: DistillationOrder, session: FactorySession) -> tuple[dict[str, Array], dict[str, str]]:
     """Return the arrays to begin with, and how they were made."""
-    if not order.further:
-        shape = CorrectionShape(order.known_layers, order.correction_rank)
-        closed = FunctionalOrder(
-            order.source, order.target, "", 0, unified_dimension=order.unified_dimension, correction=shape
-        )
-        start = map_of(closed, session, statistics=None)
-        return start.arrays, start.settings
+    if order.further:
+        return _at_hand(order, session)
+    shape = CorrectionShape(order.known_layers or KNOWN_LAYERS, order.correction_rank)
+    dimension = order.unified_dimension or UNIFIED_DIMENSION
+    closed = FunctionalOrder(order.source, order.target, "", 0, unified_dimension=dimension, correction=shape)
+    start = map_of(closed, session, statistics=None)
+    return start.arrays, start.settings
+
+
+def _at_hand(order: DistillationOrder, session: FactorySession) -> tuple[dict[str, Array], dict[str, str]]:
     found = session.distilled_map(order.source, order.target)
     if found is None:
         raise InvalidInput(
             f"there is no distilled map from {order.source} to {order.target} for the weights at hand",
             resolution="Leave out --further: the training then begins with a closed form.",
         )
-    return found.read(), {"distilled_further_from": f"sha256:{found.path.stem}"}
+    arrays, settings = found.read(), {"distilled_further_from": f"sha256:{found.path.stem}"}
+    if order.unified_dimension is None and order.known_layers is None:
+        return arrays, settings
+    layer = session.model(order.target).geometry.layer_width
+    dimension = order.unified_dimension or len(arrays["latent_scale"])
+    known = order.known_layers or arrays[CORRECTION[0]].shape[1] // layer
+    settings |= {"unified_dimension": str(dimension), "known_layers": str(known)}
+    return smaller(arrays, dimension=dimension, width=known * layer), settings
 
 
 def _learner(name: str, device: str, session: FactorySession) -> RunningModel:

@@ -18,7 +18,7 @@ from factory.recipes import results
 from factory.recipes.assembly import arrays_digest, with_quality
 from factory.recipes.draft import Draft, cost_of, drafted
 from factory.recipes.left_out import LeftOut, with_left_out
-from factory.recipes.maps import FunctionalOrder
+from factory.recipes.maps import FunctionalOrder, distilled_map
 from factory.recipes.results import Generated
 from factory.session import FactorySession
 from latentmas.protocol.quality import Basis, Corpus, Quality, SuiteFigures
@@ -45,7 +45,9 @@ def finished(draft: Draft, order: FunctionalOrder, session: FactorySession) -> G
         progress=session.stage(f"score {order.source} -> {order.target}"),
     )
     require_enough(measured.documents, scored_tokens=order.test_samples)
-    if session.suite.leaves_registers_out and session.corpus.name == BROAD:
+    # One that was distilled would have to be trained again for every register, and no fitted map speaks for it.
+    fitted = session.corpus.name == BROAD and distilled_map(order, session) is None
+    if fitted and session.suite.leaves_registers_out:
         measured = replace(measured, figures=_left_out(measured, draft.dimension, order, session))
     quality = quality_of(measured, draft.w_matrix.arrays, session.corpus)
     return results.store(

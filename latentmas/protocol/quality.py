@@ -68,7 +68,7 @@ class Cell:
 
     `aligned` is with the target's tokens known, `source_tokens` without them, as such a memory is used: the source's
     tokens at the source's positions. `left_out` is `aligned` of a map that was fitted without this register: what a
-    stranger's text may expect.
+    stranger's text may expect. A distilled map has none.
 
     Controls: another document's memory with its own tokens (`wrong_document`) and with this document's tokens
     (`own_tokens`), a map fitted to use the target's tokens alone (`tokens_only`), a random W, the last eighth of the

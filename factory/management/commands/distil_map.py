@@ -27,17 +27,23 @@ class Command(OperatorCommand):
         parser.add_argument("--step-tokens", type=int, default=18_000, help="Tokens of a step, about.")
         parser.add_argument("--rate", type=float, default=0.012, help="What a matrix may change by in a step.")
         parser.add_argument("--seed", type=int, default=0)
-        parser.add_argument("--unified-dimension", type=int, default=512)
-        parser.add_argument("--known-layers", type=int, default=2, help="Of the target, which correct the others.")
+        parser.add_argument("--unified-dimension", type=int, help="512, or that of the map at hand.")
+        parser.add_argument(
+            "--known-layers",
+            type=int,
+            help="Of the target, which correct the others: two, or those of the map at hand.",
+        )
         parser.add_argument("--correction-rank", type=int, default=256)
-        parser.add_argument("--further", action="store_true", help="Go on from the distilled map at hand.")
+        parser.add_argument(
+            "--further", action="store_true", help="Go on from the map at hand, or a smaller form of it."
+        )
         parser.add_argument("--device", default="cuda", help="As torch names it; cuda by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         from factory.recipes.distilled import DistillationOrder, make_distilled  # brings JAX and torch along
 
         for name in ("steps", "step_tokens", "unified_dimension", "known_layers", "correction_rank"):
-            if options[name] < 1:
+            if options[name] is not None and options[name] < 1:
                 raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least 1")
         if not 0 < options["rate"] < 1:
             raise CommandError(f"--rate is {options['rate']}; it must lie between 0 and 1")

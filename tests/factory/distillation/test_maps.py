@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from factory.distillation.maps import SHIPPED, DistilledMap, Origin, find_map, keep_map
+from factory.distillation.smaller import smaller
 from factory.recipes.distilled import DistillationOrder, make_distilled
 from factory.session import FactorySession
 from latentmas.protocol.errors import InvalidInput
@@ -54,6 +55,45 @@ def test_there_must_be_a_map_to_go_on_from(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no distilled map from one to two") as caught:
         make_distilled(order, cast(FactorySession, session))
     assert "Leave out --further" in caught.value.advice
+
+
+def some_map(*, rank: int, known: int, layer: int = 4) -> dict[str, np.ndarray]:
+    """A map of three layers on both sides, whose first six latents say all but a thousandth."""
+    random = np.random.default_rng(0)
+    decoder = random.normal(size=(rank, 3 * layer))
+    decoder[6:] *= 1e-3
+    return {
+        "encoder": random.normal(size=(3 * layer, rank)),
+        "decoder": decoder,
+        "latent_scale": 0.5 + random.random(rank),
+        "correction_encoder": random.normal(size=(2, known * layer, 5)),
+        "correction_decoder": random.normal(size=(5, 3 * layer)),
+        "target_mean": np.zeros(3 * layer),
+    }
+
+
+def test_a_smaller_map_predicts_what_its_rank_allows() -> None:
+    before = some_map(rank=9, known=2)
+    made = smaller(before, dimension=6, width=4)
+    assert made["encoder"].shape == (12, 6)
+    assert made["correction_encoder"].shape == (2, 4, 5)
+    np.testing.assert_allclose(made["encoder"] @ made["decoder"], before["encoder"] @ before["decoder"], atol=0.02)
+    np.testing.assert_allclose(made["correction_encoder"], before["correction_encoder"][:, :4], rtol=1e-6)
+    spread = np.linalg.norm(made["decoder"], axis=1)
+    assert (np.diff(spread) <= 0).all()  # the strongest latents are kept, and each has the spread 1
+    np.testing.assert_array_equal(made["latent_scale"], 1.0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ({"dimension": 10, "width": 4}, "the unified dimension cannot be 10: that of the map at hand is 9"),
+        ({"dimension": 6, "width": 12}, "the width of the known layers cannot be 12: that of the map at hand is 8"),
+    ],
+)
+def test_a_map_is_not_made_larger(shape: dict[str, int], said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        smaller(some_map(rank=9, known=2), **shape)
 
 
 def _weights_of(path: Path) -> tuple[str, str]:

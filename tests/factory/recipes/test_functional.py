@@ -170,8 +170,11 @@ def test_a_distilled_map_is_measured_without_capturing_or_fitting_anything(sessi
     arrays = dict(read_w_matrix(blobs.local_path(generate_measured(ORDER, session).file)).arrays)
     weights = (session.weights(name).digest for name in (SOURCE, TARGET))
     kept = keep_map(arrays, Origin(*weights, {"distillation_steps": "7"}), cache=session.cache)
+    monkeypatch.setattr("factory.recipes.functional.BROAD", session.corpus.name)
+    monkeypatch.setattr(FactorySession, "suite", replace(session.suite, leaves_registers_out=True))
     monkeypatch.setattr(FactorySession, "pack", None)  # what would capture or fit fails
     made = generate_measured(replace(ORDER, distilled=True), session)
+    assert all(cell.left_out is None for cell in made.quality.suite.cells)
     require_that_the_file_earns_its_figures(made, session)
     report = msgspec.json.decode(blobs.open_blob(made.report).read(), type=EvaluationReport, strict=False)
     assert report.settings["distilled_map"] == f"sha256:{kept.path.stem}"
