@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from kvcache.coding import transform_decoding
 from kvcache.coding.coordinates import columns, segments
+from kvcache.coding.encoded import Encoded
 from kvcache.coding.profile import Group, OpenedProfile, ProfileDocument, Scope, open_profile, write_profile
 from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels.transform import BASIS_BLOCK
-from kvcache.rows import unpack_rows
+from kvcache.rows import pack_rows, unpack_rows
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.quality import Corpus
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, whole
@@ -146,6 +148,14 @@ def framed(
     return replace(
         frame, positions=positions, next_position=tokens + first_position, starts=starts or (0,) * geometry.layers
     )
+
+
+def decoded(encoded: Encoded, cache: KVSnapshot, profile: OpenedProfile) -> KVSnapshot:
+    return KVSnapshot(cache.frame, *transform_decoding.decode(encoded, cache.frame, profile=profile))
+
+
+def rows_of(cache: KVSnapshot) -> np.ndarray:
+    return pack_rows(cache.keys, cache.values, geometry=cache.frame.geometry, positions=cache.frame.positions)
 
 
 def basis_of(group: Group) -> np.ndarray:

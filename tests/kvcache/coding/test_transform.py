@@ -16,12 +16,22 @@ from kvcache.coding.profile import OpenedProfile
 from kvcache.kernels import coefficient_classes as classes
 from kvcache.kernels.tiles import TILE
 from kvcache.kernels.transform import DEAD_ZONE
-from kvcache.rows import pack_rows
 from kvcache.streaming.chunks import part
-from latentmas.protocol.errors import InvalidInput, QualityBelowThreshold
+from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot
-from tests.kvcache.profiles import FULL, LATENT, SLIDING, UNROTATED, Shape, basis_of, codec_profile, drawn
+from tests.kvcache.profiles import (
+    FULL,
+    LATENT,
+    SLIDING,
+    UNROTATED,
+    Shape,
+    basis_of,
+    codec_profile,
+    decoded,
+    drawn,
+    rows_of,
+)
 
 LENGTHS = [1, 2, 255, 256, 257, 600, TILE + 1]
 GEOMETRIES = {"full": FULL, "sliding": SLIDING, "latent": LATENT, "unrotated": UNROTATED}
@@ -31,32 +41,13 @@ STEP = 8
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("profiles")
-
-
-@pytest.fixture(scope="module")
 def profile(folder: Path) -> OpenedProfile:
     return codec_profile(folder, Shape(quietest=-56))
 
 
 @pytest.fixture(scope="module")
-def sensitive(folder: Path) -> OpenedProfile:
-    """A profile to which tokens and their distance to the end matter."""
-    return codec_profile(folder, Shape(importance=0.05, recency=2.0, rank=0.5))
-
-
-@pytest.fixture(scope="module")
 def known(folder: Path) -> OpenedProfile:
     return codec_profile(folder, Shape(importance=0.05, recency=2.0, rank=0.6, parts=2))
-
-
-def decoded(encoded: Encoded, cache: KVSnapshot, profile: OpenedProfile) -> KVSnapshot:
-    return KVSnapshot(cache.frame, *transform_decoding.decode(encoded, cache.frame, profile=profile))
-
-
-def rows_of(cache: KVSnapshot) -> np.ndarray:
-    return pack_rows(cache.keys, cache.values, geometry=cache.frame.geometry, positions=cache.frame.positions)
 
 
 def assert_same_sections(again: Encoded, before: Encoded) -> None:
@@ -274,72 +265,6 @@ def test_recent_tokens_are_coded_finer(folder: Path) -> None:
     exponents = coordinates(drawn(known, 300), profile=known).exponents
     assert exponents[-1] > exponents[0]
     assert (np.diff(exponents) >= 0).all()
-
-
-@pytest.mark.parametrize("size", [1500, 4000, 12_000, 40_000, 90_000])
-def test_a_number_of_bytes_is_met_by_the_real_code(size: int, sensitive: OpenedProfile) -> None:
-    found = coordinates(drawn(sensitive, 600, bos=True, loud=(77,)), profile=sensitive)
-    step = rate.step_for_bytes(found, size=size)
-    assert transform.encode_coordinates(found, step=step).size <= 1.01 * size
-    finer = transform.encode_coordinates(found, step=step - 1).size
-    assert finer > 0.99 * size
-
-
-def test_escapes_are_part_of_the_bytes(folder: Path) -> None:
-    known = codec_profile(folder, Shape(limit=2))
-    found = coordinates(drawn(known, 300), profile=known)
-    step = rate.step_for_bytes(found, size=40_000)
-    encoded = transform.encode_coordinates(found, step=step)
-    assert len(encoded.sections["escapes"]) > 100
-    assert encoded.size <= 1.01 * 40_000
-    assert transform.encode_coordinates(found, step=step - 1).size > 0.99 * 40_000
-
-
-def test_fewer_bytes_than_the_coarsest_code_takes_are_refused(sensitive: OpenedProfile) -> None:
-    found = coordinates(drawn(sensitive, 600), profile=sensitive)
-    with pytest.raises(QualityBelowThreshold, match=r"the coarsest code of this snapshot takes \d+ bytes; 500 were"):
-        rate.step_for_bytes(found, size=500)
-
-
-def test_a_tighter_bound_takes_a_finer_step_and_every_bound_is_held(sensitive: OpenedProfile) -> None:
-    found = coordinates(drawn(sensitive, 200), profile=sensitive)
-    least = rate.expected_kl(found, step=rate.FINEST)
-    bounds = [1.001 * least * 2**octave for octave in range(6)]
-    chosen = [rate.step_for_kl(found, kl=kl) for kl in bounds]
-    assert chosen == sorted(chosen)
-    assert chosen[0] < chosen[-1]
-    for step, kl in zip(chosen, bounds, strict=True):
-        assert rate.expected_kl(found, step=step) <= kl
-        assert step == rate.COARSEST or rate.expected_kl(found, step=step + 1) > kl
-
-
-def test_the_distortion_is_the_weighted_error_of_the_decoded_rows(sensitive: OpenedProfile) -> None:
-    cache = drawn(sensitive, 80)
-    found = coordinates(cache, profile=sensitive)
-    restored = decoded(transform.encode_coordinates(found, step=STEP), cache, sensitive)
-    error = (rows_of(cache) - rows_of(restored)) * sensitive.groups[0].weight
-    weight = np.exp(found.sensitivity)
-    expected = (weight * np.square(error).sum(1)).sum() / weight.sum()
-    assert rate.distortion(found, step=STEP) == pytest.approx(expected, rel=1e-3)
-
-
-def test_what_lies_outside_the_basis_counts_against_a_bound(sensitive: OpenedProfile) -> None:
-    cache = drawn(sensitive, 50)
-    strange = KVSnapshot(
-        cache.frame, cache.keys, cache.values + np.random.default_rng(0).normal(size=cache.values.shape).astype("f4")
-    )
-    known, shifted = (rate.expected_kl(coordinates(each, profile=sensitive), step=-100) for each in (cache, strange))
-    assert shifted > 10 * known
-    with pytest.raises(QualityBelowThreshold, match="the lowest KL that this codec profile is expected to hold"):
-        rate.step_for_kl(coordinates(strange, profile=sensitive), kl=known)
-
-
-def test_a_bound_that_cannot_be_known_is_refused(folder: Path) -> None:
-    known = codec_profile(folder, Shape(kl_per_distortion=None))
-    found = coordinates(drawn(known, 20), profile=known)
-    assert rate.expected_kl(found, step=0) is None
-    with pytest.raises(QualityBelowThreshold, match="never measured on its model"):
-        rate.step_for_kl(found, kl=0.01)
 
 
 def test_a_step_that_cannot_be_is_refused(profile: OpenedProfile) -> None:

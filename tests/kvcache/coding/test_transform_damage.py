@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kvcache.coding import transform, transform_decoding
+from kvcache.coding import transform
 from kvcache.coding.encoded import Encoded
 from kvcache.coding.profile import OpenedProfile
 from latentmas.protocol.errors import InvalidInput
 from latentmas.protocol.snapshot import KVSnapshot
-from tests.kvcache.profiles import FULL, SLIDING, Shape, codec_profile, drawn
+from tests.kvcache.profiles import FULL, SLIDING, Shape, codec_profile, decoded, drawn
 
 CROPPED = {"starts": (3, 0, 3, 0)}  # what the windows of SLIDING leave of ten tokens
 STEP = 8
@@ -35,10 +35,6 @@ def whole(damaged_profile: OpenedProfile) -> tuple[Encoded, KVSnapshot]:
     encoded = transform.encode(cache, profile=damaged_profile, step=STEP)
     assert set(encoded.sections) == {"exponents", "code", "escapes", "exact", "exact_rows"}
     return encoded, cache
-
-
-def decoded(encoded: Encoded, cache: KVSnapshot, profile: OpenedProfile) -> KVSnapshot:
-    return KVSnapshot(cache.frame, *transform_decoding.decode(encoded, cache.frame, profile=profile))
 
 
 @pytest.mark.parametrize(
