@@ -176,7 +176,7 @@ def test_a_name_that_is_not_there_would_be_found_out(wrong):
 
 def test_the_enumerations_find_something():
     assert (Path("docs/configuration.md"), "latentmas/settings.py") in paths()
-    assert (Path("README.md"), "tests/marketplace") in paths()
+    assert (Path("docs/measured.md"), "tests/marketplace") in paths()
     assert (Path("README.md"), "awareness_sdk.AwarenessClient") in set(dotted_names())
     assert (Path("docs/exchange.md"), "awareness_sdk.first_layer.first_layers_of") in set(dotted_names())
     assert (Path("README.md"), "benchmarks.rereading") in commands_of_modules()
