@@ -173,8 +173,10 @@ def divergence_of(student: Student, batch: Batch, *, source: Network, target: Ne
     own, states, predicted = predicted_rows(student, batch, source=source, target=target, known=known)
     following = torch.from_numpy(batch.target[:, 1 + batch.context :]).to(own.device)
     wanted, found = states[:, 1 + batch.context :], target.go_on(predicted, following)
-    # torch does not type what `apply` takes and returns.
-    return _Divergence.apply(found.flatten(0, 1), wanted.flatten(0, 1), target.log_probabilities)  # type: ignore
+    divergence: torch.Tensor = _Divergence.apply(  # type: ignore[no-untyped-call]
+        found.flatten(0, 1), wanted.flatten(0, 1), target.log_probabilities
+    )
+    return divergence
 
 
 def predicted_rows(
