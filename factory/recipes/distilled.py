@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from factory.corpora.broad import whole_texts
+from factory.distillation.arrays import mixed, smaller
 from factory.distillation.distil import SHARES, distilled, lengths_of
 from factory.distillation.lessons import RECALL
 from factory.distillation.maps import DistilledMap, Origin, keep_map
-from factory.distillation.smaller import smaller
 from factory.distillation.training import Settings
 from factory.distillation.unfinished import Unfinished
 from factory.recipes.closed_form import CorrectionShape
@@ -25,7 +25,8 @@ UNIFIED_DIMENSION, KNOWN_LAYERS = 512, 2
 class DistillationOrder:
     """A map to distil: `steps` of about `step_tokens` on a torch `device`, from a closed form of this shape.
 
-    `further` goes on from the distilled map at hand instead, made smaller where the shape says so.
+    `further` goes on from the distilled map at hand instead, made smaller where the shape says so. The result is the
+    mean of the map that the training began with and the trained one, whose share is `mix`.
     """
 
     source: str
@@ -39,6 +40,7 @@ class DistillationOrder:
     correction_rank: int
     device: str
     further: bool = False
+    mix: float = 1.0
 
 
 def make_distilled(order: DistillationOrder, session: FactorySession) -> DistilledMap:
@@ -46,7 +48,7 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
 
     Raises as `map_of` does, and StorageUnavailable; InvalidInput where no map is at hand to go on from.
     """
-    arrays, made_so = _start(order, session)
+    start, made_so = _start(order, session)
     session.unload_models()
     models = (_learner(order.source, order.device, session), _learner(order.target, order.device, session))
     training = Settings(order.steps, order.rate, order.seed)
@@ -57,14 +59,15 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
         "distillation_rate": str(training.rate),
         "distillation_recall": str(SHARES[RECALL]),
         "distillation_seed": str(order.seed),
+        "distillation_mix": str(order.mix),
         "distillation_device": order.device,
         "distillation_documents": str(sum(map(len, texts.values()))),
         **made_so,
     }
     origin = Origin(models[0].weights, models[1].weights, settings)
     unfinished = Unfinished.of(origin, cache=session.cache)
-    arrays = distilled(
-        arrays,
+    trained = distilled(
+        start,
         {name: [each.text for each in documents] for name, documents in texts.items()},
         models=models,
         settings=training,
@@ -72,7 +75,7 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
         progress=session.stage(f"distil {order.source} -> {order.target}"),
         unfinished=unfinished,
     )
-    made = keep_map(to_eight_bit(arrays), origin, cache=session.cache)
+    made = keep_map(to_eight_bit(mixed(start, trained, share=order.mix)), origin, cache=session.cache)
     unfinished.remove()
     return made
 

@@ -37,6 +37,7 @@ class Command(OperatorCommand):
         parser.add_argument(
             "--further", action="store_true", help="Go on from the map at hand, or a smaller form of it."
         )
+        parser.add_argument("--mix", type=float, default=1.0, help="Share of the trained map in the result's mean.")
         parser.add_argument("--device", default="cuda", help="As torch names it; cuda by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -45,6 +46,8 @@ class Command(OperatorCommand):
         for name in ("steps", "step_tokens", "unified_dimension", "known_layers", "correction_rank"):
             if options[name] is not None and options[name] < 1:
                 raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least 1")
+        if not 0 < options["mix"] <= 1:
+            raise CommandError(f"--mix is {options['mix']}; it must lie above 0 and be at most 1")
         if not 0 < options["rate"] < 1:
             raise CommandError(f"--rate is {options['rate']}; it must lie between 0 and 1")
         _require_device(options["device"])

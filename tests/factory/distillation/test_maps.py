@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from factory.distillation.arrays import mixed, smaller
 from factory.distillation.maps import SHIPPED, DistilledMap, Origin, find_map, keep_map
-from factory.distillation.smaller import smaller
 from factory.recipes.distilled import DistillationOrder, make_distilled
 from factory.session import FactorySession
 from latentmas.protocol.errors import InvalidInput
@@ -96,6 +96,14 @@ def test_a_map_is_not_made_larger(shape: dict[str, int], said: str) -> None:
         smaller(some_map(rank=9, known=2), **shape)
 
 
+def test_a_mean_of_two_maps_lies_where_its_share_says() -> None:
+    before = some_map(rank=9, known=2)
+    after = {name: array + 1 for name, array in before.items()}
+    for share in (0.25, 1.0):
+        for name, array in mixed(before, after, share=share).items():
+            np.testing.assert_allclose(array, before[name] + share, rtol=1e-5, atol=1e-6)
+
+
 def _weights_of(path: Path) -> tuple[str, str]:
     from latentmas.protocol import tensors
 
@@ -108,6 +116,7 @@ def _weights_of(path: Path) -> tuple[str, str]:
     [
         ({"steps": 0}, "--steps is 0; it must be at least 1"),
         ({"rate": 1.5}, "--rate is 1.5; it must lie between 0 and 1"),
+        ({"mix": 0.0}, "--mix is 0.0; it must lie above 0 and be at most 1"),
         ({"device": "abacus"}, "torch has no device 'abacus' here"),
     ],
 )

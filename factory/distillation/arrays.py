@@ -1,4 +1,4 @@
-"""Make a distilled map smaller before it is trained further: a lower unified dimension, fewer known layers."""
+"""What is done to a whole map: made smaller before it is trained further, mixed with the trained one afterwards."""
 
 from collections.abc import Mapping
 
@@ -36,3 +36,13 @@ def smaller(arrays: Mapping[str, Array], *, dimension: int, width: int) -> dict[
         "latent_scale": np.ones(dimension, np.float32),
         **dict(zip(CORRECTION, (inner[:, :width], outer), strict=True)),
     }
+
+
+def mixed(before: Mapping[str, Array], after: Mapping[str, Array], *, share: float) -> dict[str, Array]:
+    """Return the mean of two maps of one shape, `share` of it the trained one.
+
+    Between two maps of which one was trained from the other the mean keeps most of what each does better (Wortsman et
+    al. 2022, arXiv 2109.01903).
+    """
+    before, after = from_eight_bit(before), from_eight_bit(after)
+    return {name: ((1 - share) * before[name] + share * after[name]).astype(after[name].dtype) for name in after}
