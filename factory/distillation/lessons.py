@@ -15,6 +15,8 @@ from latentmas.protocol.tensors import Array
 MOST_CHARACTERS = 6  # of a token, on average over a stretch: enough for all but a few stretches
 RECALL = "recall"  # the register whose texts have statements put between their sentences, which are asked for behind
 QUESTION = 12  # tokens that an answered question takes at least
+READ_IN = 1 / 3  # of the texts, in which the target knows some stretches of the context as it would itself
+READ, STRETCH = 1 / 8, 16  # of the context's tokens, at most; tokens of a stretch, about a sentence
 TRIALS = 1_000  # that may fail in a row before there is no text to learn from
 
 
@@ -31,12 +33,14 @@ class Length:
 class Batch:
     """`source` `[texts, n]` are the source's tokens with BOS, padded on the right; `target` `[texts, 1 + context + f]`.
 
-    `pairs` `[texts, context]` are the places in `source` of the target tokens' causal partners.
+    `pairs` `[texts, context]` are the places in `source` of the target tokens' causal partners. `read`, of the same
+    shape, is true for the tokens that a receiver who knows the text reads in place.
     """
 
     source: Array
     target: Array
     pairs: Array
+    read: Array
     context: int
 
 
@@ -87,7 +91,8 @@ def batches(
                 break
         else:
             raise InvalidInput(f"no text is long enough for {length.context} tokens", resolution="Use longer texts.")
-        yield _batch(rows[: length.texts], length, source=source, target=target)
+        read = np.stack([_read_in_place(length.context, generator) for _ in range(length.texts)])
+        yield _batch(rows[: length.texts], read, source=source, target=target)
 
 
 def _stretch(text: str, length: Length, generator: random.Random) -> str:
@@ -123,12 +128,21 @@ def _readings(
     ]
 
 
-def _batch(
-    rows: Sequence[tuple[list[int], list[int], Array]], length: Length, *, source: Reader, target: Reader
-) -> Batch:
+def _read_in_place(context: int, generator: random.Random) -> Array:
+    """Return `[context]`, true for the tokens of a few stretches, or for none."""
+    read = np.zeros(context, bool)
+    if generator.random() < READ_IN:
+        for _ in range(max(1, round(READ * context / STRETCH))):
+            begin = generator.randrange(context)
+            read[begin : begin + STRETCH] = True
+    return read
+
+
+def _batch(rows: Sequence[tuple[list[int], list[int], Array]], read: Array, *, source: Reader, target: Reader) -> Batch:
     longest = max(len(mine) for mine, _, _ in rows)
     padded = np.full((len(rows), 1 + longest), source.bos, np.int64)
     for number, (mine, _, _) in enumerate(rows):
         padded[number, 1 : 1 + len(mine)] = mine
     own = np.array([[target.bos, *ids] for _, ids, _ in rows], np.int64)
-    return Batch(padded, own, np.stack([pairs for _, _, pairs in rows]).astype(np.int64), length.context)
+    pairs = np.stack([each for _, _, each in rows]).astype(np.int64)
+    return Batch(padded, own, pairs, read, context=read.shape[1])

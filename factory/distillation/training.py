@@ -190,7 +190,11 @@ def predicted_rows(
         own = own[:, : 1 + batch.context]
         pairs = torch.from_numpy(batch.pairs).to(device)
         chosen = theirs.gather(1, pairs[..., None].expand(-1, -1, theirs.shape[2]))
+        read = torch.from_numpy(batch.read).to(device)[..., None]
     rows = student(chosen, own[:, 1:] if known else None)
+    if known:
+        # Those that are read in place come out nearly as the target's own, and the others learn to go with them.
+        rows = torch.where(read, own[:, 1:], rows)
     return own, states, torch.cat([own[:, :1], rows], 1)
 
 

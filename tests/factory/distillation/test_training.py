@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from factory.distillation import training  # noqa: E402
 from factory.distillation.distil import LENGTHS, STEP_TOKENS, distilled, lengths_of  # noqa: E402
-from factory.distillation.lessons import RECALL, Length, Reader, batches  # noqa: E402
+from factory.distillation.lessons import RECALL, STRETCH, Length, Reader, batches  # noqa: E402
 from factory.distillation.maps import Origin  # noqa: E402
 from factory.distillation.rows import BatchedRows  # noqa: E402
 from factory.distillation.student import Student  # noqa: E402
@@ -126,6 +126,28 @@ def test_a_batch_pairs_every_target_token_with_its_partner_in_the_source() -> No
     assert not np.array_equal(batch.target, other.target)
 
 
+def test_some_texts_have_stretches_that_are_read_in_place() -> None:
+    batches_read = [batch.read for batch, _ in zip(reading(seed=3), range(30), strict=False)]
+    shares = np.concatenate([read.mean(1) for read in batches_read])
+    assert batches_read[0].shape == (SHORT.texts, SHORT.context)
+    assert 0.15 < (shares > 0).mean() < 0.5
+    assert shares.max() <= STRETCH / SHORT.context  # one stretch at most: the context is short
+
+
+def test_what_is_read_in_place_is_the_targets_own_and_only_where_the_text_is_known(tiny) -> None:
+    student = Student(random_arrays(tiny.geometry, tiny.geometry.width, known=1, noise=0.05))
+    network = Network.of(tiny.network, tiny.geometry)
+    batch = next(each for each in reading(seed=3) if each.read.any())
+    known, unknown = (
+        training.predicted_rows(student, batch, source=network, target=network, known=known) for known in (True, False)
+    )
+    own, read = known[0][:, 1:].numpy(), batch.read
+    np.testing.assert_array_equal(known[2][:, 1:].detach().numpy()[read], own[read])
+    layer = tiny.geometry.layer_width  # the first one is known of every token
+    assert (known[2][:, 1:].detach().numpy()[~read][:, layer:] != own[~read][:, layer:]).any(1).all()
+    assert (unknown[2][:, 1:].detach().numpy()[read] != own[read]).any(1).all()
+
+
 def test_what_a_context_says_between_its_sentences_is_asked_for_behind_it() -> None:
     batch = next(reading(seed=1, texts={RECALL: ["The river rose again. " * 200]}, length=LONG))
     for row in batch.target[:, 1:]:
@@ -193,7 +215,7 @@ def test_training_lowers_the_divergence_on_texts_that_it_has_not_seen(tiny) -> N
         with torch.no_grad():
             return divergence_of(Student(arrays), unseen, source=network, target=network, known=known).item()
 
-    learnt = train(tiny, start, steps=60)
+    learnt = train(tiny, start, steps=120)
     assert divergence(learnt, known=True) < 0.9 * divergence(start, known=True)
     assert divergence(learnt, known=False) < divergence(start, known=False)
     assert learnt["encoder"].dtype == np.float16
