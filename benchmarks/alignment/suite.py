@@ -1,6 +1,7 @@
 """Measure a W-Matrix file on an evaluation suite, or on texts of your own that are in nobody's list.
 
     python -m benchmarks.alignment.suite --w-matrix FILE                      # suite/1-core
+    python -m benchmarks.alignment.suite --w-matrix FILE --suite suite/1 --lengths 2048 --documents 2
     python -m benchmarks.alignment.suite --w-matrix FILE --texts essays=FOLDER --texts tales=FILE.txt --documents 10
 
 A folder holds one document a .txt file; a file holds one document, cut into pieces that are long enough. Each is a

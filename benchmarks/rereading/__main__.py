@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.session import models_of, pin, set_up_django, w_matrices
 from benchmarks.tables import print_table, rounded
-from benchmarks.texts import add_options, suite_of
+from benchmarks.texts import DOCUMENTS, add_options, suite_of
 
 if TYPE_CHECKING:
     from benchmarks.exchange.run import Direction
@@ -64,7 +64,7 @@ def _kept(direction: "Direction", options: argparse.Namespace) -> list[dict[str,
     rows = []
     plans = [Plan(*each) for each in UNASKED]
     models = {"source": direction.source, "target": direction.target}
-    for row in cells(suite_of(options), direction.w_matrix, plans, **models, documents=options.documents):
+    for row in cells(suite_of(options), direction.w_matrix, plans, **models, documents=options.documents or DOCUMENTS):
         print(json.dumps(row), flush=True)
         rows.append(row)
     print_table(f"{direction.name}: kept", [{name: _first(value) for name, value in row.items()} for row in rows])
