@@ -43,7 +43,7 @@ def _part_of(suite: "EvaluationSuite", options: argparse.Namespace) -> "Evaluati
 
 def _shortened(cell: "SuiteCell", most: int) -> "SuiteCell":
     wanted = min(cell.wanted, most)
-    return replace(cell, read=lambda: cell.documents[:wanted], available=min(cell.available, wanted), wanted=wanted)
+    return replace(cell, read=lambda: cell.documents[:wanted], wanted=wanted)
 
 
 def _of_texts(options: argparse.Namespace) -> "EvaluationSuite":

@@ -17,7 +17,7 @@ def smaller(arrays: Mapping[str, Array], *, dimension: int, width: int) -> dict[
     independent, each of the spread that the map states. Raises InvalidInput where the map is smaller than that.
     """
     arrays = from_eight_bit(arrays)
-    inner, outer = (np.asarray(arrays[name], np.float32) for name in CORRECTION)
+    inner = arrays[CORRECTION[0]]
     for name, wanted, held in (
         ("unified dimension", dimension, len(arrays["latent_scale"])),
         ("width of the known layers", width, inner.shape[1]),
@@ -34,15 +34,15 @@ def smaller(arrays: Mapping[str, Array], *, dimension: int, width: int) -> dict[
         "encoder": arrays["encoder"] / spread @ turned[:, :dimension],
         "decoder": sizes[:dimension, None] * directions[:dimension],
         "latent_scale": np.ones(dimension, np.float32),
-        **dict(zip(CORRECTION, (inner[:, :width], outer), strict=True)),
+        CORRECTION[0]: inner[:, :width],
     }
 
 
 def mixed(before: Mapping[str, Array], after: Mapping[str, Array], *, share: float) -> dict[str, Array]:
     """Return the mean of two maps of one shape, `share` of it the trained one.
 
-    Between two maps of which one was trained from the other the mean keeps most of what each does better (Wortsman et
-    al. 2022, arXiv 2109.01903).
+    Where one was trained from the other, the mean lies between them in what each does better (Wortsman et al. 2022,
+    arXiv 2109.01903).
     """
     before, after = from_eight_bit(before), from_eight_bit(after)
     return {name: ((1 - share) * before[name] + share * after[name]).astype(after[name].dtype) for name in after}

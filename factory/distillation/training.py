@@ -211,9 +211,10 @@ class _Divergence(torch.autograd.Function):
         gradient, total = torch.empty_like(found), found.new_zeros((), dtype=torch.float32)
         for begin in range(0, len(found), SCORED_AT_ONCE):
             part = slice(begin, begin + SCORED_AT_ONCE)
+            expected = said(wanted[part])  # without a graph, which only what was found needs
             with torch.enable_grad():
                 states = found[part].detach().requires_grad_()
-                share = nn.functional.kl_div(said(states), said(wanted[part]), log_target=True, reduction="sum")
+                share = nn.functional.kl_div(said(states), expected, log_target=True, reduction="sum")
                 gradient[part] = torch.autograd.grad(share / len(found), states)[0]
             total += share.detach() / len(found)
         context.save_for_backward(gradient)

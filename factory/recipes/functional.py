@@ -45,9 +45,8 @@ def finished(draft: Draft, order: FunctionalOrder, session: FactorySession) -> G
         progress=session.stage(f"score {order.source} -> {order.target}"),
     )
     require_enough(measured.documents, scored_tokens=order.test_samples)
-    # One that was distilled would have to be trained again for every register, and no fitted map speaks for it.
-    fitted = session.corpus.name == BROAD and distilled_map(order, session) is None
-    if fitted and session.suite.leaves_registers_out:
+    # A distilled map would have to be trained again for every register, and no fitted map speaks for it.
+    if session.suite.leaves_registers_out and session.corpus.name == BROAD and not distilled_map(order, session):
         measured = replace(measured, figures=_left_out(measured, draft.dimension, order, session))
     quality = quality_of(measured, draft.w_matrix.arrays, session.corpus)
     return results.store(
