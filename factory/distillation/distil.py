@@ -1,7 +1,7 @@
 """Distil a map of two models on calibration text of all registers, with the settings of the maps that are shipped."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -26,10 +26,23 @@ SHARES = {
     "headers": 1.0,
     "readmes": 1.0,
     "sampled": 2.0,
-    RECALL: 8.0,
 }
+RECALL_SHARE = 1 / 3  # of all stretches, with facts in them
 RECALLED = ("news", "encyclopaedia", "speeches", "sampled")  # registers between whose sentences statements stand
 READERS = 2  # threads that tokenize
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How stretches are drawn: lengths by weight, and in a share `recall` of them facts that are asked for."""
+
+    lengths: Mapping[Length, float]
+    recall: float = RECALL_SHARE
+
+    def shares(self, registers: Iterable[str]) -> dict[str, float]:
+        """Return what weighs each register, and the stretches for recall."""
+        shares = {name: SHARES.get(name, 1.0) for name in registers}
+        return {**shares, RECALL: sum(shares.values()) * self.recall / (1 - self.recall)}
 
 
 def lengths_of(step_tokens: int) -> dict[Length, float]:
@@ -45,8 +58,8 @@ def distilled(
     models: tuple[RunningModel, RunningModel],
     settings: Settings,
     progress: Progress,
+    drawing: Drawing,
     unfinished: Unfinished | None = None,
-    lengths: Mapping[Length, float] = LENGTHS,
 ) -> dict[str, Array]:
     """Return the arrays of a W-Matrix after training, encoder, decoder and correction in half precision.
 
@@ -55,6 +68,7 @@ def distilled(
     """
     source, target = models
     device = target.network.device
+    shares = drawing.shares(texts)
     texts = {**texts, RECALL: [text for name in RECALLED for text in texts.get(name, ())]}
     precise = torch.get_float32_matmul_precision()
     # The map's own products; the models compute in their own precision. A processor knows no TensorFloat-32.
@@ -64,8 +78,8 @@ def distilled(
         readers = [
             batches(
                 texts,
-                shares={name: SHARES.get(name, 1.0) for name in texts},
-                lengths=lengths,
+                shares=shares,
+                lengths=drawing.lengths,
                 source=Reader(source.tokenizer, source.bos),
                 target=Reader(target.tokenizer, target.bos),
                 seed=settings.seed * READERS + number,

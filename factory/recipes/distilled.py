@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from factory.corpora.broad import whole_texts
 from factory.distillation.arrays import mixed, smaller
-from factory.distillation.distil import SHARES, distilled, lengths_of
-from factory.distillation.lessons import RECALL
+from factory.distillation.distil import RECALL_SHARE, Drawing, distilled, lengths_of
+from factory.distillation.lessons import READ_IN
 from factory.distillation.maps import DistilledMap, Origin, keep_map
 from factory.distillation.training import Settings
 from factory.distillation.unfinished import Unfinished
@@ -26,7 +26,8 @@ class DistillationOrder:
     """A map to distil: `steps` of about `step_tokens` on a torch `device`, from a closed form of this shape.
 
     `further` goes on from the distilled map at hand instead, made smaller where the shape says so. The result is the
-    mean of the map that the training began with and the trained one, whose share is `mix`.
+    mean of the map that the training began with and the trained one, whose share is `mix`. `recall` is the share of the
+    texts that facts are put into.
     """
 
     source: str
@@ -41,6 +42,7 @@ class DistillationOrder:
     device: str
     further: bool = False
     mix: float = 1.0
+    recall: float = RECALL_SHARE
 
 
 def make_distilled(order: DistillationOrder, session: FactorySession) -> DistilledMap:
@@ -57,7 +59,8 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
         "distillation_steps": str(order.steps),
         "distillation_step_tokens": str(order.step_tokens),
         "distillation_rate": str(training.rate),
-        "distillation_recall": str(SHARES[RECALL]),
+        "distillation_recall_share": f"{order.recall:.3g}",
+        "distillation_read_in_share": f"{READ_IN:.3g}",
         "distillation_seed": str(order.seed),
         "distillation_mix": str(order.mix),
         "distillation_device": order.device,
@@ -71,7 +74,7 @@ def make_distilled(order: DistillationOrder, session: FactorySession) -> Distill
         {name: [each.text for each in documents] for name, documents in texts.items()},
         models=models,
         settings=training,
-        lengths=lengths_of(order.step_tokens),
+        drawing=Drawing(lengths_of(order.step_tokens), order.recall),
         progress=session.stage(f"distil {order.source} -> {order.target}"),
         unfinished=unfinished,
     )

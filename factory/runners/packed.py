@@ -12,7 +12,7 @@ import torch
 from transformers.masking_utils import create_masks_for_generate
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from awareness_sdk.reading import attending_by
+from awareness_sdk.attending import attending_by
 from factory.runners.reading import Reading
 
 PACKED = "packed"  # transformers' name for this way to attend

@@ -38,6 +38,7 @@ class Command(OperatorCommand):
             "--further", action="store_true", help="Go on from the map at hand, or a smaller form of it."
         )
         parser.add_argument("--mix", type=float, default=1.0, help="Share of the trained map in the result's mean.")
+        parser.add_argument("--recall", type=float, default=1 / 3, help="Share of the texts with facts in them.")
         parser.add_argument("--device", default="cuda", help="As torch names it; cuda by default.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,6 +49,8 @@ class Command(OperatorCommand):
                 raise CommandError(f"--{name.replace('_', '-')} is {options[name]}; it must be at least 1")
         if not 0 < options["mix"] <= 1:
             raise CommandError(f"--mix is {options['mix']}; it must lie above 0 and be at most 1")
+        if not 0 <= options["recall"] < 1:
+            raise CommandError(f"--recall is {options['recall']}; it must be at least 0 and below 1")
         if not 0 < options["rate"] < 1:
             raise CommandError(f"--rate is {options['rate']}; it must lie between 0 and 1")
         _require_device(options["device"])

@@ -117,6 +117,7 @@ def _weights_of(path: Path) -> tuple[str, str]:
         ({"steps": 0}, "--steps is 0; it must be at least 1"),
         ({"rate": 1.5}, "--rate is 1.5; it must lie between 0 and 1"),
         ({"mix": 0.0}, "--mix is 0.0; it must lie above 0 and be at most 1"),
+        ({"recall": 1.0}, "--recall is 1.0; it must be at least 0 and below 1"),
         ({"device": "abacus"}, "torch has no device 'abacus' here"),
     ],
 )

@@ -15,7 +15,7 @@ from tests.tiny import BOS, ByteTokenizer, text
 torch = pytest.importorskip("torch")
 
 from factory.distillation import training  # noqa: E402
-from factory.distillation.distil import LENGTHS, STEP_TOKENS, distilled, lengths_of  # noqa: E402
+from factory.distillation.distil import LENGTHS, STEP_TOKENS, Drawing, distilled, lengths_of  # noqa: E402
 from factory.distillation.lessons import RECALL, STRETCH, Length, Reader, batches  # noqa: E402
 from factory.distillation.maps import Origin  # noqa: E402
 from factory.distillation.rows import BatchedRows  # noqa: E402
@@ -183,7 +183,7 @@ def train(model, start: dict[str, np.ndarray], *, steps: int, **options: object)
         {"words": [text(900, seed=each) for each in range(12)]},
         models=(learner, learner),
         settings=Settings(steps=steps, rate=0.05),
-        lengths={SHORT: 1.0},
+        drawing=Drawing({SHORT: 1.0}),
         **{"progress": lambda _done, _total: None} | options,
     )
 
@@ -250,3 +250,10 @@ def test_a_step_holds_as_many_texts_of_each_length_as_its_tokens_allow() -> None
     assert lengths_of(STEP_TOKENS) == LENGTHS
     assert [(each.context, each.texts) for each in lengths_of(4_500)] == [(256, 12), (512, 6), (1024, 4), (2048, 2)]
     assert {each.texts for each in lengths_of(1)} == {1}
+
+
+@pytest.mark.parametrize("recall", [0.0, 0.15, 0.5])
+def test_texts_for_recall_are_the_share_that_is_asked_for(recall: float) -> None:
+    shares = Drawing(LENGTHS, recall).shares(["news", "encyclopaedia", "letters"])
+    assert shares[RECALL] / sum(shares.values()) == pytest.approx(recall)
+    assert shares["encyclopaedia"] == 2 * shares["news"]
