@@ -4,14 +4,12 @@ Every token stands at its own position and sees what came before it by position,
 no more than its window in sliding layers. A mask by position says so; the caches' own masks go by index.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from awareness_sdk.cache_layers import filled, stacked, tensors_of
+from awareness_sdk.cache_layers import stacked, tensors_of
 from awareness_sdk.partial_prefill import Entering, written
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot
@@ -20,7 +18,6 @@ from latentmas.protocol.tensors import Array
 if TYPE_CHECKING:
     import torch
 
-BY_MASK = ("eager", "sdpa")  # the attention implementations that take a mask of any form
 WITH_WEIGHTS = "eager"  # the one that tells what is attended to
 FULL, SLIDING = "full_attention", "sliding_attention"  # transformers' names of the kinds of layers
 
@@ -43,17 +40,19 @@ def read_beside(
 
     What the memory holds at these positions is not seen. Float32. No layer lacks any of them.
     """
+    from awareness_sdk.attending import among, attending_by
+
     frame = memory.frame
-    held = _held(memory, np.flatnonzero(~np.isin(frame.positions, positions)))
+    places = _places(memory, positions)
     begin = None if begun is None else _entering(model, begun, frame.geometry)
-    with attending_by(model, *BY_MASK):
+    with attending_by(model, among(model)):
         new = written(
             model,
             ids[None],
             positions=positions[None].astype(np.int64),
             layers=frame.geometry.layers,
-            beside=_layers(model, memory, held),
-            masks=_masks(model, memory, held, positions),
+            beside=_layers(model, memory, places, positions),
+            masks=_masks(model, memory, places, positions),
             begin=begin,
         )
     keys, values = (stacked(side, len(ids)).astype(np.float32, copy=False) for side in (new.keys, new.values))
@@ -77,15 +76,18 @@ def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
     import torch
     from transformers import DynamicCache
 
+    from awareness_sdk.attending import attending_by
+
     frame = memory.frame
-    positions, held = frame.next_position + np.arange(len(ids)), _held(memory, np.arange(frame.tokens))
+    positions = frame.next_position + np.arange(len(ids))
+    places = _places(memory, positions)
     cache = DynamicCache()
-    cache.layers.extend(_layers(model, memory, held))
+    cache.layers.extend(_layers(model, memory, places, positions))
     with attending_by(model, WITH_WEIGHTS), torch.inference_mode():
         seen = model(
             input_ids=torch.from_numpy(ids)[None].to(model.device),
             position_ids=torch.from_numpy(positions)[None].to(model.device),
-            attention_mask=_masks(model, memory, held, positions),
+            attention_mask=_masks(model, memory, places, positions),
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -134,20 +136,6 @@ def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
     return KVSnapshot(both, *sides)
 
 
-@contextmanager
-def attending_by(model: Any, *wanted: str) -> Iterator[None]:
-    """Let the model attend by an implementation that is wanted, and afterwards by its own again."""
-    own = model.config._attn_implementation
-    if own in wanted:
-        yield
-        return
-    model.set_attn_implementation(wanted[0])
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(own)
-
-
 def _entering(model: Any, begun: Begun, geometry: KVGeometry) -> Entering:
     import torch
 
@@ -166,30 +154,35 @@ def _after_known(
     return np.concatenate([first_keys, keys]), np.concatenate([first_values, values])
 
 
-def _held(memory: KVSnapshot, tokens: Array) -> list[Array]:
-    """Return, for each layer, which of these tokens (ascending indices) it holds."""
-    return [tokens[np.searchsorted(tokens, start) :] for start in memory.frame.starts]
+def _places(memory: KVSnapshot, positions: Array) -> list[Array]:
+    """Return, for each layer, the ascending positions of what it holds and of the tokens to be read."""
+    frame = memory.frame
+    found = {start: np.union1d(frame.positions[start:], positions) for start in set(frame.starts)}
+    return [found[start] for start in frame.starts]
 
 
-def _layers(model: Any, memory: KVSnapshot, held: list[Array]) -> list[Any]:
-    """Return the memory's layers as the model caches them, each with only these of its tokens."""
-    from transformers.cache_utils import DynamicLayer
+def _layers(model: Any, memory: KVSnapshot, places: list[Array], positions: Array) -> list[Any]:
+    """Return the memory's layers as the model caches them, with slots for the tokens to be read."""
+    import torch
 
-    return [
-        filled(DynamicLayer(), *(part.to(model.device, model.dtype) for part in tensors_of(memory, number, tokens)))
-        for number, tokens in enumerate(held)
-    ]
+    from awareness_sdk.attending import Slots
+
+    layers = []
+    for number, each in enumerate(places):
+        # What is to be read may be missing; another entry then stands in its slot until it is written.
+        held = np.minimum(np.searchsorted(memory.frame.positions, each), memory.frame.tokens - 1)
+        slots = torch.from_numpy(np.searchsorted(each, positions)).to(model.device)
+        keys, values = (part.to(model.device, model.dtype) for part in tensors_of(memory, number, held))
+        layers.append(Slots(keys, values, slots))
+    return layers
 
 
 def _masks(
-    model: Any, memory: KVSnapshot, held: list[Array], positions: Array
+    model: Any, memory: KVSnapshot, places: list[Array], positions: Array
 ) -> "torch.Tensor | dict[str, torch.Tensor]":
     """Return the mask of each kind of layer, or the only one."""
-    kinds = dict(zip(memory.frame.geometry.windows, held, strict=True))
-    masks = {
-        window: _mask(model, np.concatenate([memory.frame.positions[tokens], positions]), positions, window)
-        for window, tokens in kinds.items()
-    }
+    kinds = dict(zip(memory.frame.geometry.windows, places, strict=True))
+    masks = {window: _mask(model, keys, positions, window) for window, keys in kinds.items()}
     if len(masks) == 1:
         return next(iter(masks.values()))
     return {FULL if window is None else SLIDING: mask for window, mask in masks.items()}

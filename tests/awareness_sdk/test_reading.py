@@ -15,6 +15,8 @@ from tests import networks
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from awareness_sdk import attending  # noqa: E402
+
 WINDOW, CONTEXT, MORE = 8, 30, 12
 KINDS = ["sliding_attention", "full_attention", "sliding_attention"]
 SUBSETS = {
@@ -57,8 +59,12 @@ def spoilt(snapshot: KVSnapshot, positions: np.ndarray) -> KVSnapshot:
     return KVSnapshot(snapshot.frame, keys, values)
 
 
+@pytest.mark.parametrize("at_once", [2, 3, attending.AT_ONCE])
 @pytest.mark.parametrize("positions", SUBSETS.values(), ids=SUBSETS)
-def test_tokens_read_beside_the_models_own_memory_give_its_own_cache(network, ids, positions) -> None:
+def test_tokens_read_beside_the_models_own_memory_give_its_own_cache(
+    network, ids, positions, at_once: int, monkeypatch
+) -> None:
+    monkeypatch.setattr(attending, "AT_ONCE", at_once)
     own = memory(network, ids)
     read = read_in_place(network, spoilt(own, positions), ids[positions], positions)
     expected = continued(network, cache_of(own, config=network.config), ids)

@@ -1,0 +1,93 @@
+"""How a model attends where it reads tokens that stand among others: by a mask, to what some of them see and no more.
+
+Imported only where a model runs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers.cache_utils import DynamicLayer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+AMONG = "among"  # transformers' name for this way to attend
+AT_ONCE = 32  # tokens whose keys are cut to those that one of them sees
+
+
+class Slots(DynamicLayer):  # type: ignore[misc]  # untyped
+    """Keys and values `[1, heads, tokens, dim]`, of which those in `slots` are written when the model reads them."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, slots: torch.Tensor) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.keys, self.values, self._slots = keys, values, slots
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write the tokens in their slots and return all."""
+        self.keys.index_copy_(2, self._slots, key_states)
+        self.values.index_copy_(2, self._slots, value_states)
+        return self.keys, self.values
+
+
+@contextmanager
+def attending_by(model: Any, wanted: str) -> Iterator[None]:
+    """Let the model attend by this implementation, and afterwards by its own again."""
+    own = model.config._attn_implementation
+    if own == wanted:
+        yield
+        return
+    model.set_attn_implementation(wanted)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(own)
+
+
+def among(model: Any) -> str:
+    """Return the implementation by which a model is to attend where its mask has any form.
+
+    Models that do not attend by torch's `scaled_dot_product_attention` may not be able to.
+    """
+    return AMONG if model.config._attn_implementation == "sdpa" else "eager"
+
+
+def _attended(
+    _module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor,
+    *,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Return the attention outputs `[1, tokens, heads, dim]` of queries, keys and values `[1, heads, tokens, dim]`.
+
+    As transformers' `sdpa` does, by the same mask; but keys are not repeated for the heads that share them, and those
+    that the queries at hand do not see, which stand later or before their window, are not looked at.
+    """
+    shared = query.shape[1] // key.shape[1]
+    hidden = torch.finfo(attention_mask.dtype).min
+    outputs = []
+    parts = (torch.split(each, AT_ONCE, dim=2) for each in (query, attention_mask))
+    for queries, mask in zip(*parts, strict=True):
+        seen = (mask[0, 0] > hidden).any(0).nonzero()
+        part = slice(int(seen[0]), int(seen[-1]) + 1)
+        output = functional.scaled_dot_product_attention(
+            queries.reshape(1, key.shape[1], -1, key.shape[3]),
+            key[:, :, part],
+            value[:, :, part],
+            attn_mask=mask[..., part].repeat(1, 1, shared, 1),
+            dropout_p=dropout,
+            scale=scaling,
+        )
+        outputs.append(output.reshape(*queries.shape[:3], -1))
+    return torch.cat(outputs, 2).transpose(1, 2), None
+
+
+ALL_ATTENTION_FUNCTIONS.register(AMONG, _attended)
