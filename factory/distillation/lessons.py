@@ -45,6 +45,27 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a text, and the statements in it that are asked for behind it."""
+
+    text: str
+    stated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A stretch as both models read it, without BOS.
+
+    `pairs` `[context]` are places in `source`; `stated` are ranges of target tokens, those of each statement.
+    """
+
+    source: list[int]
+    target: list[int]
+    pairs: Array
+    stated: list[range]
+
+
+@dataclass(frozen=True, slots=True)
 class Reader:
     """A model's fast tokenizer, and the BOS that it is given."""
 
@@ -78,24 +99,25 @@ def batches(
     weights = [shares[name] for name in names]
     while True:
         length = generator.choices(list(lengths), list(lengths.values()))[0]
-        rows: list[tuple[list[int], list[int], Array]] = []
+        rows: list[Reading] = []
         for _ in range(TRIALS):
             drawn = generator.choices(names, weights, k=length.texts)
-            stretches = [_stretch(generator.choice(texts[name]), length, generator) for name in drawn]
+            parts = [_part(generator.choice(texts[name]), length, generator) for name in drawn]
             stretches = [
-                _for_recall(text, length, generator, target=target) if name == RECALL else text
-                for name, text in zip(drawn, stretches, strict=True)
+                _for_recall(part, length, generator, target=target) if name == RECALL else Stretch(part)
+                for name, part in zip(drawn, parts, strict=True)
             ]
             rows += _readings(stretches, length, source=source, target=target)
             if len(rows) >= length.texts:
                 break
         else:
             raise InvalidInput(f"no text is long enough for {length.context} tokens", resolution="Use longer texts.")
-        read = np.stack([_read_in_place(length.context, generator) for _ in range(length.texts)])
-        yield _batch(rows[: length.texts], read, source=source, target=target)
+        rows = rows[: length.texts]
+        read = np.stack([_read_in_place(length.context, row.stated, generator) for row in rows])
+        yield _batch(rows, read, source=source, target=target)
 
 
-def _stretch(text: str, length: Length, generator: random.Random) -> str:
+def _part(text: str, length: Length, generator: random.Random) -> str:
     """Return a part of a text that begins at the text or behind a blank."""
     characters = MOST_CHARACTERS * (length.context + length.following)
     start = generator.randrange(max(1, len(text) - characters // 2))
@@ -104,45 +126,64 @@ def _stretch(text: str, length: Length, generator: random.Random) -> str:
     return text[begin : begin + characters]
 
 
-def _for_recall(text: str, length: Length, generator: random.Random, *, target: Reader) -> str:
+def _for_recall(text: str, length: Length, generator: random.Random, *, target: Reader) -> Stretch:
     """Return so much of the text, with statements in it, as makes about a context, and what asks for them."""
     said = recall.statements(1 + length.following // QUESTION, generator)
-    ((_, spans), (stated, _)) = target.read([text, " ".join(statement for statement, _ in said)])
-    kept = length.context - len(stated)
+    stated = tuple(statement for statement, _ in said)
+    ((_, spans), (ids, _)) = target.read([text, " ".join(stated)])
+    kept = length.context - len(ids)
     if not 0 < kept <= len(spans):
-        return text
-    return recall.between(text[: spans[kept - 1, 1]], said, generator) + recall.asked(said, generator)
+        return Stretch(text)
+    return Stretch(recall.between(text[: spans[kept - 1, 1]], said, generator) + recall.asked(said, generator), stated)
 
 
-def _readings(
-    stretches: Sequence[str], length: Length, *, source: Reader, target: Reader
-) -> list[tuple[list[int], list[int], Array]]:
+def _readings(stretches: Sequence[Stretch], length: Length, *, source: Reader, target: Reader) -> list[Reading]:
     """Return source ids, target ids and pairs of the stretches that are long enough."""
     wanted = length.context + length.following
-    theirs = [(text, ids, spans) for text, (ids, spans) in zip(stretches, target.read(stretches), strict=True)]
-    theirs = [each for each in theirs if len(each[1]) >= wanted]
-    ours = source.read([text[: spans[length.context - 1, 1]] for text, _, spans in theirs]) if theirs else []
+    read = zip(stretches, target.read([each.text for each in stretches]), strict=True)
+    theirs = [(stretch, ids, spans) for stretch, (ids, spans) in read if len(ids) >= wanted]
+    ours = source.read([each.text[: spans[length.context - 1, 1]] for each, _, spans in theirs]) if theirs else []
     return [
-        (mine, ids[:wanted], causal_pairs(own_spans, spans[: length.context]))
-        for (_, ids, spans), (mine, own_spans) in zip(theirs, ours, strict=True)
+        Reading(
+            mine,
+            ids[:wanted],
+            causal_pairs(own_spans, spans[: length.context]),
+            [_tokens_of(statement, stretch.text, spans[: length.context]) for statement in stretch.stated],
+        )
+        for (stretch, ids, spans), (mine, own_spans) in zip(theirs, ours, strict=True)
     ]
 
 
-def _read_in_place(context: int, generator: random.Random) -> Array:
-    """Return `[context]`, true for the tokens of a few stretches, or for none."""
+def _tokens_of(statement: str, text: str, spans: Array) -> range:
+    """Return which of the tokens with these spans stand for the statement; none where it comes behind them."""
+    begin = text.index(statement)
+    inside = np.flatnonzero((spans[:, 1] > begin) & (spans[:, 0] < begin + len(statement)))
+    return range(int(inside[0]), int(inside[-1]) + 1) if len(inside) else range(0)
+
+
+def _read_in_place(context: int, stated: Sequence[range], generator: random.Random) -> Array:
+    """Return `[context]`, true for the tokens of a few stretches, or for none.
+
+    They are statements, as many as are asked for and may be read, or begin anywhere where a text has none.
+    """
     read = np.zeros(context, bool)
     if generator.random() < READ_IN:
-        for _ in range(max(1, round(READ * context / STRETCH))):
-            begin = generator.randrange(context)
-            read[begin : begin + STRETCH] = True
+        most = max(STRETCH, round(READ * context))
+        begins = [generator.randrange(context) for _ in range(most // STRETCH)]
+        anywhere = [range(begin, begin + STRETCH) for begin in begins]
+        for each in generator.sample(stated, len(stated)) or anywhere:
+            if most < len(each):
+                break
+            read[each.start : each.stop] = True
+            most -= len(each)
     return read
 
 
-def _batch(rows: Sequence[tuple[list[int], list[int], Array]], read: Array, *, source: Reader, target: Reader) -> Batch:
-    longest = max(len(mine) for mine, _, _ in rows)
+def _batch(rows: Sequence[Reading], read: Array, *, source: Reader, target: Reader) -> Batch:
+    longest = max(len(row.source) for row in rows)
     padded = np.full((len(rows), 1 + longest), source.bos, np.int64)
-    for number, (mine, _, _) in enumerate(rows):
-        padded[number, 1 : 1 + len(mine)] = mine
-    own = np.array([[target.bos, *ids] for _, ids, _ in rows], np.int64)
-    pairs = np.stack([each for _, _, each in rows]).astype(np.int64)
+    for number, row in enumerate(rows):
+        padded[number, 1 : 1 + len(row.source)] = row.source
+    own = np.array([[target.bos, *row.target] for row in rows], np.int64)
+    pairs = np.stack([row.pairs for row in rows]).astype(np.int64)
     return Batch(padded, own, pairs, read, context=read.shape[1])

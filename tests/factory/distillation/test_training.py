@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 from factory.distillation import training  # noqa: E402
 from factory.distillation.distil import LENGTHS, STEP_TOKENS, Drawing, distilled, lengths_of  # noqa: E402
-from factory.distillation.lessons import RECALL, STRETCH, Length, Reader, batches  # noqa: E402
+from factory.distillation.lessons import READ, RECALL, STRETCH, Length, Reader, batches  # noqa: E402
 from factory.distillation.maps import Origin  # noqa: E402
 from factory.distillation.rows import BatchedRows  # noqa: E402
 from factory.distillation.student import Student  # noqa: E402
@@ -162,6 +162,23 @@ def test_what_a_context_says_between_its_sentences_is_asked_for_behind_it() -> N
         for question, answer in (line.split("? ") for line in whole):
             assert question[0].isupper()
             assert max(answer.rstrip(".").split(), key=len).strip("'").removesuffix("s").lower() in said.lower()
+
+
+def test_what_is_read_in_place_of_a_text_for_recall_are_statements() -> None:
+    rows = [
+        (spelled(ids[1 : 1 + LONG.context]), read)
+        for batch in itertools.islice(
+            reading(seed=1, texts={RECALL: ["The river rose again. " * 200]}, length=LONG), 20
+        )
+        for ids, read in zip(batch.target, batch.read, strict=True)
+    ]
+    found = [("".join(itertools.compress(said, read)), read[-1]) for said, read in rows if read.any()]
+    assert 0.15 * len(rows) < len(found) < 0.5 * len(rows)
+    for said, to_the_end in found:
+        assert said[0].isupper()
+        assert to_the_end or said.endswith((".", "'"))
+        assert "The river rose" not in said
+        assert len(said) <= round(READ * LONG.context)
 
 
 def test_a_text_too_short_for_what_is_to_be_said_in_it_stays_as_it_is() -> None:
