@@ -100,6 +100,19 @@ def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
     return total
 
 
+def leaning(memory: KVSnapshot, share: float) -> KVSnapshot:
+    """Return the memory with all keys but the sink's shortened by this share, so that less attention falls on them.
+
+    A prediction is less sure than what a model read itself, and answers in its place where both are alike.
+    """
+    if not share:
+        return memory
+    keys = memory.keys * memory.keys.dtype.type(1 - share)
+    sink = memory.frame.positions == 0
+    keys[:, sink] = memory.keys[:, sink]
+    return KVSnapshot(memory.frame, keys, memory.values)
+
+
 def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
     """Return the snapshot of a memory with the tokens read beside it, in the order of positions.
 

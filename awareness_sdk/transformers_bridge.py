@@ -20,7 +20,7 @@ if absent("models"):
 from awareness_sdk.cache_layers import filled, stacked, tensors_of
 from awareness_sdk.configurations import geometry_of
 from awareness_sdk.first_layer import KNOWN_LAYERS, FirstLayers, first_layer_of, first_layers_and_states
-from awareness_sdk.reading import Begun, attended_by, merged, read_beside
+from awareness_sdk.reading import Begun, attended_by, leaning, merged, read_beside
 from awareness_sdk.residuals import corrected
 from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
@@ -30,6 +30,8 @@ from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
     from transformers import DynamicCache
+
+LEAN = 0.1  # on what was read in place, where the question is known
 
 
 def snapshot_of(
@@ -119,24 +121,30 @@ def read_in_place(
     token_ids: object,
     positions: object,
     *,
-    learn: bool = False,
     tokens: TargetTokens | None = None,
+    lean: float = 0.0,
+    learn: bool = False,
 ) -> "DynamicCache":
     """Let the model read some tokens of the context itself, beside its memory of the others; return the whole cache.
 
     Token `i` of the text stands at position `i` + 1, after BOS. Entries that the memory has at these positions are
-    replaced; with `learn`, what was wrong with them corrects the others. Give the snapshot that the
-    alignment returned for this reading: it holds what sliding windows show to the first token that is read, and a cache
-    has dropped that. With the `tokens` that `target_tokens` returned, the first layers are not computed again. Raises
-    InvalidInput for positions that the memory does not cover and for ids that are not the model's or not those of
-    `tokens`, and DimensionMismatch for a memory of another shape.
+    replaced. Give the snapshot that the alignment returned for this reading: it holds what sliding windows show to the
+    first token that is read, and a cache has dropped that. With the `tokens` that `target_tokens` returned, the first
+    layers are not computed again. `lean`, 0 to 1, shortens the keys of what is not read by this share: with `LEAN`, a
+    question that is known is answered from what was read, as by the text; the gist fades a little. With `learn`, what
+    was wrong with the entries replaced corrects the others. Raises InvalidInput for positions that the memory does not
+    cover, for ids that are not the model's or not those of `tokens` and for such a `lean`, and DimensionMismatch for a
+    memory of another shape.
     """
+    if not 0 <= lean <= 1:
+        raise InvalidInput(f"lean is {lean}; it must be a share, 0 to 1", field="lean")
     snapshot = memory if isinstance(memory, KVSnapshot) else snapshot_of(memory, config=model.config)
     _check_geometry(snapshot.frame.geometry, geometry_of(model.config))
     ids, places = _checked_reading(model, snapshot.frame, token_ids, positions)
     if len(places):
-        read = read_beside(model, snapshot, ids, places, begun=_begun(tokens, ids, places))
-        snapshot = merged(corrected(snapshot, read) if learn else snapshot, read)
+        shortened = leaning(snapshot, lean)
+        read = read_beside(model, shortened, ids, places, begun=_begun(tokens, ids, places))
+        snapshot = merged(leaning(corrected(snapshot, read), lean) if learn else shortened, read)
     return cache_of(snapshot, config=model.config)
 
 

@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 ENCODER = "all-minilm-l6-v2"
 PARTS = ("kept", "facts", "speed")
 CONTEXTS = 52  # of four facts: 208 cases
-UNASKED = (("last", 1 / 8), ("mixed", 1 / 8), ("last", 1 / 4), ("mixed", 1 / 4))
-ASKED = (
-    *(("mixed", 1 / 8), ("mixed", 1 / 4), ("rare", 1 / 4)),  # which do not know the question
-    *(("words", 1 / 16), ("words", 1 / 8, True), ("meaning", 1 / 8), ("attention", 1 / 8)),
-)
 
 
 def main() -> None:
@@ -58,13 +53,11 @@ def _measured(options: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]
 
 
 def _kept(direction: "Direction", options: argparse.Namespace) -> list[dict[str, Any]]:
-    from benchmarks.rereading.facts import Plan
-    from benchmarks.rereading.kept import cells
+    from benchmarks.rereading.kept import PLANS, cells
 
     rows = []
-    plans = [Plan(*each) for each in UNASKED]
     models = {"source": direction.source, "target": direction.target}
-    for row in cells(suite_of(options), direction.w_matrix, plans, **models, documents=options.documents or DOCUMENTS):
+    for row in cells(suite_of(options), direction.w_matrix, PLANS, **models, documents=options.documents or DOCUMENTS):
         print(json.dumps(row), flush=True)
         rows.append(row)
     print_table(f"{direction.name}: kept", [{name: _first(value) for name, value in row.items()} for row in rows])
@@ -75,7 +68,7 @@ def _facts(direction: "Direction", options: argparse.Namespace) -> list[dict[str
     from django.conf import settings
 
     from benchmarks.exchange import questions
-    from benchmarks.rereading.facts import Plan, ask
+    from benchmarks.rereading.facts import PLANS, ask
     from benchmarks.rereading.wording import reworded
     from factory.corpora import WIKIPEDIA, Split, load_corpus
     from latentmas.runners.embedding import load_embedding_model
@@ -84,7 +77,7 @@ def _facts(direction: "Direction", options: argparse.Namespace) -> list[dict[str
     documents = load_corpus(WIKIPEDIA).part(Split.HELD_OUT)
     probes = questions.probes(documents, wanted=options.contexts, word=reworded)
     encoder = load_embedding_model(find_weights(ENCODER, cache=settings.CACHE_DIR))
-    found = ask(direction, probes, [Plan(*each) for each in ASKED], embed=encoder.embed)
+    found = ask(direction, probes, PLANS, embed=encoder.embed)
     rows = [
         dict(zip(("arm", "right", "said", "lead (nats)"), (arm, *figures.mean(axis=0).tolist()), strict=True))
         for arm, figures in found.items()

@@ -1,12 +1,13 @@
 """Ask paraphrased questions of a memory, of the memory with tokens read in place, of these alone, and of the text."""
 
+import functools as ft
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from awareness_sdk.transformers_bridge import attention_to, cache_of, read_in_place
+from awareness_sdk.transformers_bridge import LEAN, attention_to, cache_of, read_in_place
 from benchmarks.exchange.questions import Fact, Probe, asked
 from benchmarks.exchange.run import ASK_ANYWAY, Direction
 from benchmarks.exchange.scores import scored
@@ -30,18 +31,26 @@ ALONE, STRANGER = "{plan}, alone", "{plan}, in a stranger's memory"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A chooser and the share of the tokens that it may choose.
+    """A chooser, the share of the tokens that it may choose, and how much the reader leans on them.
 
     `controls` asks for the same tokens as text alone, and in a stranger's memory, too.
     """
 
     chooser: str
     share: float
+    lean: float = 0.0
     controls: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.chooser} {self.share:g}"
+        return f"{self.chooser} {self.share:g}" + (f", leaning {self.lean:g}" if self.lean else "")
+
+
+PLANS = (
+    *(Plan("mixed", 1 / 8), Plan("mixed", 1 / 4), Plan("rare", 1 / 4)),  # which do not know the question
+    *(Plan("words", 1 / 16, LEAN), Plan("words", 1 / 8), Plan("words", 1 / 8, LEAN, controls=True)),
+    *(Plan("meaning", 1 / 8), Plan("meaning", 1 / 8, LEAN), Plan("attention", 1 / 8, LEAN)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,9 @@ def _arms(
     for plan in plans:
         places = choose(context, Budget(share=plan.share), chooser=plan.chooser).positions
         ids = known.ids[places - 1]
-        yield plan.name, lambda ids=ids, places=places: read_in_place(network, known.aligned, ids, places)
+        read = ft.partial(read_in_place, network, token_ids=ids, positions=places, lean=plan.lean)
+        yield plan.name, ft.partial(read, known.aligned)
         if not plan.controls:
             continue
         yield ALONE.format(plan=plan.name), lambda ids=ids: target.prefill(ids.tolist())
-        yield (
-            STRANGER.format(plan=plan.name),
-            lambda ids=ids, places=places: read_in_place(network, known.stranger, ids, places),
-        )
+        yield STRANGER.format(plan=plan.name), ft.partial(read, known.stranger)

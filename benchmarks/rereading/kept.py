@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from awareness_sdk.transformers_bridge import LEAN
 from benchmarks.rereading.facts import Plan
 from factory.corpora.suite import EvaluationSuite
 from factory.measurement.evaluation import exchanged, nll_of, sink_of
@@ -17,6 +18,12 @@ from factory.runners.model import RunningModel
 from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.rereading import Context
 from kvcache.exchange.rereading.choosing import Budget, choose
+
+# The question is unknown; what leaning on what was read costs stands beside.
+PLANS = tuple(
+    Plan(*each)
+    for each in (("last", 1 / 8), ("mixed", 1 / 8), ("mixed", 1 / 8, LEAN), ("last", 1 / 4), ("mixed", 1 / 4))
+)
 
 
 def cells(
@@ -53,7 +60,10 @@ def _nll(passage: Passage, w_matrix: OpenedWMatrix, plans: Sequence[Plan], targe
     context = Context(passage.spans, text=passage.text)
     for plan in plans:
         places = choose(context, Budget(share=plan.share), chooser=plan.chooser).positions
-        figures[plan.name] = nll_after(target, reread_in_place(passage, w_matrix, places, target=target), passage)
+        cache = reread_in_place(passage, w_matrix, places, target=target, lean=plan.lean)
+        figures[plan.name] = nll_after(target, cache, passage)
+        if plan.lean:
+            continue  # the same tokens alone are those of the plan without
         alone = target.prefill([passage.context[place - 1] for place in places])
         figures[f"{plan.name}, alone"] = nll_after(target, alone, passage)
     return figures

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from awareness_sdk.transformers_bridge import cache_of, read_in_place
+from awareness_sdk.transformers_bridge import LEAN, cache_of, read_in_place
 from factory.demonstration.memories import Packed, opened
 from factory.runners.model import RunningModel
 from factory.runners.tokens import target_tokens
@@ -97,7 +97,8 @@ def reading_arm(model: RunningModel, name: str, packed: Packed, *, w_matrix: Ope
         context = Context(known.text_spans, text=asked.text, question=asked.question)
         places = choose(context, Budget(share=asked.share)).positions
         snapshot = handed_over(opened(packed), w_matrix, target=replace(known, reread=places)).snapshot
-        cache = read_in_place(model.network, snapshot, np.asarray(known.ids)[places - 1], places, tokens=known)
+        ids = np.asarray(known.ids)[places - 1]
+        cache = read_in_place(model.network, snapshot, ids, places, tokens=known, lean=LEAN)
         return Start([model.bos] * snapshot.frame.next_position, cache)
 
     return Arm(name, start, len(packed.data) + len(asked.text.encode()))

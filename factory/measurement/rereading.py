@@ -26,16 +26,18 @@ def chosen_in(passage: Passage) -> Array:
 
 
 def reread_in_place(
-    passage: Passage, w_matrix: OpenedWMatrix, positions: Array, *, target: RunningModel
+    passage: Passage, w_matrix: OpenedWMatrix, positions: Array, *, target: RunningModel, lean: float = 0.0
 ) -> "DynamicCache":
     """Return the target's cache of a passage: aligned but for the tokens at these positions, which it has read."""
     memory = exchanged(passage, w_matrix, reread=positions).snapshot
-    return read_in(memory, passage, positions, target=target)
+    return read_in(memory, passage, positions, target=target, lean=lean)
 
 
-def read_in(memory: KVSnapshot, passage: Passage, positions: Array, *, target: RunningModel) -> "DynamicCache":
+def read_in(
+    memory: KVSnapshot, passage: Passage, positions: Array, *, target: RunningModel, lean: float = 0.0
+) -> "DynamicCache":
     """Return the target's cache of a passage: a memory of it but for the tokens at these positions, which it reads."""
-    return read_in_place(target.network, memory, tokens_at(passage, positions), positions)
+    return read_in_place(target.network, memory, tokens_at(passage, positions), positions, lean=lean)
 
 
 def tokens_at(passage: Passage, positions: Array) -> Array:
