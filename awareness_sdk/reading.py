@@ -103,7 +103,8 @@ def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
 def leaning(memory: KVSnapshot, share: float) -> KVSnapshot:
     """Return the memory with all keys but the sink's shortened by this share, so that less attention falls on them.
 
-    A prediction is less sure than what a model read itself, and answers in its place where both are alike.
+    A prediction is less sure than what a model read itself, and answers in its place where both are alike. A share
+    below zero lengthens them: facts of what was not read are found more often.
     """
     if not share:
         return memory

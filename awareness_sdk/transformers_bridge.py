@@ -130,14 +130,14 @@ def read_in_place(
     Token `i` of the text stands at position `i` + 1, after BOS. Entries that the memory has at these positions are
     replaced. Give the snapshot that the alignment returned for this reading: it holds what sliding windows show to the
     first token that is read, and a cache has dropped that. With the `tokens` that `target_tokens` returned, the first
-    layers are not computed again. `lean`, 0 to 1, shortens the keys of what is not read by this share: with `LEAN`, a
+    layers are not computed again. `lean`, -1 to 1, shortens the keys of what is not read by this share: with `LEAN`, a
     question that is known is answered from what was read, as by the text; the gist fades a little. With `learn`, what
     was wrong with the entries replaced corrects the others. Raises InvalidInput for positions that the memory does not
     cover, for ids that are not the model's or not those of `tokens` and for such a `lean`, and DimensionMismatch for a
     memory of another shape.
     """
-    if not 0 <= lean <= 1:
-        raise InvalidInput(f"lean is {lean}; it must be a share, 0 to 1", field="lean")
+    if not -1 <= lean <= 1:
+        raise InvalidInput(f"lean is {lean}; it must be a share, -1 to 1", field="lean")
     snapshot = memory if isinstance(memory, KVSnapshot) else snapshot_of(memory, config=model.config)
     _check_geometry(snapshot.frame.geometry, geometry_of(model.config))
     ids, places = _checked_reading(model, snapshot.frame, token_ids, positions)

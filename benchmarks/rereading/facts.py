@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from latentmas.protocol.snapshot import KVSnapshot
 
 TEXT, NOTHING, MEMORY = "the text", "nothing", "the memory"
+OUTWARD = -0.04  # leaning away from what was read
 ALONE, STRANGER = "{plan}, alone", "{plan}, in a stranger's memory"
 
 
@@ -47,7 +48,10 @@ class Plan:
 
 
 PLANS = (
-    *(Plan("mixed", 1 / 8), Plan("mixed", 1 / 4), Plan("rare", 1 / 4)),  # which do not know the question
+    # Which do not know the question, so that the answer may well stand in what is not read.
+    *(Plan("mixed", 1 / 8), Plan("mixed", 1 / 4), Plan("rare", 1 / 4)),
+    *(Plan("mixed", 1 / 4, OUTWARD), Plan("rare", 1 / 4, OUTWARD)),
+    # Which do.
     *(Plan("words", 1 / 16, LEAN), Plan("words", 1 / 8), Plan("words", 1 / 8, LEAN, controls=True)),
     *(Plan("meaning", 1 / 8), Plan("meaning", 1 / 8, LEAN), Plan("attention", 1 / 8, LEAN)),
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from awareness_sdk.transformers_bridge import LEAN
-from benchmarks.rereading.facts import Plan
+from benchmarks.rereading.facts import OUTWARD, Plan
 from factory.corpora.suite import EvaluationSuite
 from factory.measurement.evaluation import exchanged, nll_of, sink_of
 from factory.measurement.metrics import retention
@@ -19,10 +19,10 @@ from kvcache.exchange.mapping import OpenedWMatrix
 from kvcache.exchange.rereading import Context
 from kvcache.exchange.rereading.choosing import Budget, choose
 
-# The question is unknown; what leaning on what was read costs stands beside.
-PLANS = tuple(
-    Plan(*each)
-    for each in (("last", 1 / 8), ("mixed", 1 / 8), ("mixed", 1 / 8, LEAN), ("last", 1 / 4), ("mixed", 1 / 4))
+# The question is unknown; what leaning costs stands beside.
+PLANS = (
+    *(Plan("last", 1 / 8), Plan("mixed", 1 / 8), Plan("mixed", 1 / 8, LEAN)),
+    *(Plan("last", 1 / 4), Plan("mixed", 1 / 4), Plan("mixed", 1 / 4, OUTWARD)),
 )
 
 

@@ -166,13 +166,14 @@ def test_what_was_read_corrects_the_rest_where_it_is_asked_for(ids) -> None:
     assert less.max() < 0.99
 
 
-def test_leaning_shortens_the_keys_of_what_was_not_read_but_not_the_sinks(ids) -> None:
+@pytest.mark.parametrize("lean", [0.25, -0.05])
+def test_leaning_shortens_the_keys_of_what_was_not_read_but_not_the_sinks(ids, lean: float) -> None:
     network = networks.llama(num_hidden_layers=3)
     own, positions = memory(network, ids), SUBSETS["scattered"]
-    cache = read_in_place(network, own, ids[positions], positions, lean=0.25)
+    cache = read_in_place(network, own, ids[positions], positions, lean=lean)
     found = snapshot_of(cache, config=network.config)
     others = np.setdiff1d(np.arange(1, CONTEXT), positions)
-    np.testing.assert_allclose(found.keys[:, others], 0.75 * own.keys[:, others], atol=1e-5)
+    np.testing.assert_allclose(found.keys[:, others], (1 - lean) * own.keys[:, others], atol=1e-5)
     np.testing.assert_array_equal(found.keys[:, 0], own.keys[:, 0])
     np.testing.assert_allclose(found.values[:, others], own.values[:, others], atol=1e-5)
     # What is read enters the first layer as ever, and the others by what it then sees.
@@ -180,10 +181,10 @@ def test_leaning_shortens_the_keys_of_what_was_not_read_but_not_the_sinks(ids) -
     assert np.abs(found.keys[1:, positions] - own.keys[1:, positions]).max() > 1e-3
 
 
-@pytest.mark.parametrize("lean", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("lean", [-1.1, 1.1, float("nan")])
 def test_one_can_lean_by_a_share_alone(ids, lean: float) -> None:
     network = networks.llama(num_hidden_layers=3)
-    with pytest.raises(InvalidInput, match="it must be a share, 0 to 1") as caught:
+    with pytest.raises(InvalidInput, match="it must be a share, -1 to 1") as caught:
         read_in_place(network, memory(network, ids), ids[3:5], [3, 4], lean=lean)
     assert caught.value.facts["field"] == "lean"
 
