@@ -31,7 +31,7 @@ from latentmas.protocol.tensors import Array
 if TYPE_CHECKING:
     from transformers import DynamicCache
 
-LEAN = 0.1  # on what was read in place, where the question is known
+LEAN = 0.1  # on what was read in place, where whole sentences were chosen by the question
 
 
 def snapshot_of(
@@ -131,10 +131,10 @@ def read_in_place(
     replaced. Give the snapshot that the alignment returned for this reading: it holds what sliding windows show to the
     first token that is read, and a cache has dropped that. With the `tokens` that `target_tokens` returned, the first
     layers are not computed again. `lean`, -1 to 1, shortens the keys of what is not read by this share: with `LEAN`, a
-    question that is known is answered from what was read, as by the text; the gist fades a little. With `learn`, what
-    was wrong with the entries replaced corrects the others. Raises InvalidInput for positions that the memory does not
-    cover, for ids that are not the model's or not those of `tokens` and for such a `lean`, and DimensionMismatch for a
-    memory of another shape.
+    question by which sentences were chosen is answered from these, as by the text; the gist fades a little. With
+    `learn`, what was wrong with the entries replaced corrects the others. Raises InvalidInput for positions that the
+    memory does not cover, for ids that are not the model's or not those of `tokens` and for such a `lean`, and
+    DimensionMismatch for a memory of another shape.
     """
     if not -1 <= lean <= 1:
         raise InvalidInput(f"lean is {lean}; it must be a share, -1 to 1", field="lean")

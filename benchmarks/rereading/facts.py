@@ -53,7 +53,7 @@ PLANS = (
     *(Plan("mixed", 1 / 4, OUTWARD), Plan("rare", 1 / 4, OUTWARD)),
     # Which do.
     *(Plan("words", 1 / 16, LEAN), Plan("words", 1 / 8), Plan("words", 1 / 8, LEAN, controls=True)),
-    *(Plan("meaning", 1 / 8), Plan("meaning", 1 / 8, LEAN), Plan("attention", 1 / 8, LEAN)),
+    *(Plan("meaning", 1 / 8), Plan("meaning", 1 / 8, LEAN), Plan("attention", 1 / 8)),
 )
 
 
