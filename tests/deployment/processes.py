@@ -4,7 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,9 +66,13 @@ class Processes:
 
     def wait_for_port(self, name: str, port: int, *, seconds: float) -> None:
         """Wait until a server listens. Raises AssertionError with its output where it does not."""
+        self.wait_until(name, "listen", lambda: listens(port), seconds=seconds)
+
+    def wait_until(self, name: str, what: str, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Wait until a server is ready. Raises AssertionError with its output where it is not, or has ended."""
         process, _ = self.running[name]
         try:
-            wait_for(f"{name} to listen", lambda: process.poll() is not None or listens(port), seconds=seconds)
+            wait_for(f"{name} to {what}", lambda: process.poll() is not None or ready(), seconds=seconds)
             assert process.poll() is None, f"{name} ended with {process.returncode}"
         except (AssertionError, TimeoutError) as error:
             raise AssertionError(f"{error}; its output:\n{self.output(name).read_text()[-3000:]}") from None

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from benchmarks.jobs.brokers import free_port, rabbitmq_environment
-from benchmarks.jobs.workers import wait_for
 from tests.deployment.processes import Processes, account, program
 
 POSTGRESQL_FOLDERS = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")), reverse=True)
@@ -32,7 +31,6 @@ class PostgreSQL:
 
     def __init__(self, processes: Processes) -> None:
         as_account = account("postgres")
-        self.port = free_port()
         folder = own_folder(processes, "postgresql", **as_account)
         secret = folder / "password"
         secret.write_text(PASSWORD)
@@ -42,6 +40,7 @@ class PostgreSQL:
         quick = ["--no-sync", "--pgdata", data]
         subprocess.run([*initdb, *quick], env=_path(), cwd=folder, check=True, capture_output=True, **as_account)
         self._folder, self._processes, self._as_account = folder, processes, as_account
+        self.port = free_port()  # as late as can be: other tests take ports meanwhile
         self.start()
         self.run("createdb", USER)
 
@@ -57,8 +56,8 @@ class PostgreSQL:
             cwd=self._folder,
             **self._as_account,
         )
-        self._processes.wait_for_port("database", self.port, seconds=START_SECONDS)
-        wait_for("the database to accept connections", self.accepts, seconds=START_SECONDS)  # it listens earlier
+        # It listens earlier.
+        self._processes.wait_until("database", "accept connections", self.accepts, seconds=START_SECONDS)
 
     def program(self, name: str) -> str:
         return program(name, *POSTGRESQL_FOLDERS)
