@@ -19,10 +19,9 @@ AT_ONCE = 32  # tokens whose keys are cut to those that one of them sees
 class Slots(DynamicLayer):  # type: ignore[misc]  # untyped
     """Keys and values `[1, heads, tokens, dim]`, of which those in `slots` are written when the model reads them."""
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor, slots: torch.Tensor) -> None:
+    def __init__(self, slots: torch.Tensor) -> None:
         super().__init__()
-        self.lazy_initialization(keys, values)
-        self.keys, self.values, self._slots = keys, values, slots
+        self._slots = slots
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from awareness_sdk.cache_layers import stacked, tensors_of
+from awareness_sdk.cache_layers import filled, stacked, tensors_of
 from awareness_sdk.partial_prefill import Entering, written
 from latentmas.protocol.geometry import KVGeometry
 from latentmas.protocol.snapshot import KVSnapshot
@@ -187,7 +187,7 @@ def _layers(model: Any, memory: KVSnapshot, places: list[Array], positions: Arra
         held = np.minimum(np.searchsorted(memory.frame.positions, each), memory.frame.tokens - 1)
         slots = torch.from_numpy(np.searchsorted(each, positions)).to(model.device)
         keys, values = (part.to(model.device, model.dtype) for part in tensors_of(memory, number, held))
-        layers.append(Slots(keys, values, slots))
+        layers.append(filled(Slots(slots), keys, values))
     return layers
 
 
