@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from awareness_sdk.cache_layers import filled, stacked, tensors_of
+from awareness_sdk.cache_layers import Held, filled, first_seen, stacked, tensors_of
 from awareness_sdk.partial_prefill import Entering, written
 from latentmas.protocol.geometry import KVGeometry
-from latentmas.protocol.snapshot import KVSnapshot
+from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame
 from latentmas.protocol.tensors import Array
 
 if TYPE_CHECKING:
@@ -33,39 +33,75 @@ class Begun:
     states: Array
 
 
-def read_beside(
-    model: Any, memory: KVSnapshot, ids: Array, positions: Array, *, begun: Begun | None = None
-) -> KVSnapshot:
-    """Return what the model caches of the tokens at these ascending positions, beside its memory of all the others.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a model caches of tokens at ascending positions: keys and values `[1, heads, n, dim]` of each layer."""
 
-    What the memory holds at these positions is not seen. Float32. No layer lacks any of them.
-    """
-    from awareness_sdk.attending import among, attending_by
+    ids: Array
+    positions: Array
+    keys: "list[torch.Tensor]"
+    values: "list[torch.Tensor]"
 
-    frame = memory.frame
-    places = _places(memory, positions)
-    begin = None if begun is None else _entering(model, begun, frame.geometry)
-    with attending_by(model, among(model)):
-        new = written(
-            model,
-            ids[None],
-            positions=positions[None].astype(np.int64),
-            layers=frame.geometry.layers,
-            beside=_layers(model, memory, places, positions),
-            masks=_masks(model, memory, places, positions),
-            begin=begin,
+    def snapshot(self, memory: SnapshotFrame) -> KVSnapshot:
+        """Return these tokens alone, float32, as tokens of the text that the memory is of. No layer lacks any."""
+        keys, values = (
+            stacked(side, len(self.ids)).astype(np.float32, copy=False) for side in (self.keys, self.values)
         )
-    keys, values = (stacked(side, len(ids)).astype(np.float32, copy=False) for side in (new.keys, new.values))
-    if begun is not None and begin is not None:
-        keys, values = _after_known(begun, begin.layer, keys, values, geometry=frame.geometry, positions=positions)
-    new_frame = replace(
-        frame,
-        positions=positions.astype(np.int32),
-        starts=(0,) * frame.geometry.layers,
-        token_ids=ids.astype(np.int32),
-        offsets=None,
-    )
-    return KVSnapshot(new_frame, keys, values)
+        frame = replace(
+            memory,
+            positions=self.positions.astype(np.int32),
+            starts=(0,) * memory.geometry.layers,
+            token_ids=self.ids.astype(np.int32),
+            offsets=None,
+        )
+        return KVSnapshot(frame, keys, values)
+
+
+class Beside:
+    """A memory as a model caches it, among whose tokens it reads others in place.
+
+    What the memory holds at their ascending `positions` is never seen.
+    """
+
+    def __init__(self, model: Any, memory: KVSnapshot, positions: Array) -> None:
+        self._model, self._geometry, self._positions = model, memory.frame.geometry, positions
+        self._places = _places(memory.frame, positions)
+        self._masks = _masks(model, self._geometry, self._places, positions)
+        self._layers = _layers(model, memory, self._places, positions)
+
+    def read(self, ids: Array, *, begun: Begun | None = None) -> Read:
+        """Return what the model caches of the tokens with these ids, which stand among the others from then on."""
+        from awareness_sdk.attending import among, attending_by
+
+        begin = None if begun is None else _entering(self._model, begun, self._geometry)
+        with attending_by(self._model, among(self._model)):
+            new = written(
+                self._model,
+                ids[None],
+                positions=self._positions[None].astype(np.int64),
+                layers=self._geometry.layers,
+                beside=self._layers,
+                masks=self._masks,
+                begin=begin,
+            )
+        keys, values = new.keys, new.values
+        if begun is not None and begin is not None:
+            known = _known(self._model, begun, self._geometry.first(begin.layer), self._positions)
+            keys, values = ([*one, *other] for one, other in zip(known, (keys, values), strict=True))
+        read = Read(ids, self._positions, keys, values)
+        self.put(read)  # the model wrote neither the known layers nor the last one
+        return read
+
+    def put(self, read: Read) -> None:
+        """Put tokens that were read at these positions among the others."""
+        for layer, keys, values in zip(self._layers, read.keys, read.values, strict=True):
+            layer.update(keys, values)
+
+    def held(self) -> list[Held]:
+        """Return all that each layer holds, also what its window hides from later tokens."""
+        return [
+            Held(layer.keys, layer.values, places) for layer, places in zip(self._layers, self._places, strict=True)
+        ]
 
 
 def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
@@ -80,14 +116,14 @@ def attended_by(model: Any, memory: KVSnapshot, ids: Array) -> Array:
 
     frame = memory.frame
     positions = frame.next_position + np.arange(len(ids))
-    places = _places(memory, positions)
+    places = _places(frame, positions)
     cache = DynamicCache()
     cache.layers.extend(_layers(model, memory, places, positions))
     with attending_by(model, WITH_WEIGHTS), torch.inference_mode():
         seen = model(
             input_ids=torch.from_numpy(ids)[None].to(model.device),
             position_ids=torch.from_numpy(positions)[None].to(model.device),
-            attention_mask=_masks(model, memory, places, positions),
+            attention_mask=_masks(model, frame.geometry, places, positions),
             past_key_values=cache,
             use_cache=True,
             logits_to_keep=1,
@@ -114,42 +150,6 @@ def leaning(memory: KVSnapshot, share: float) -> KVSnapshot:
     return KVSnapshot(memory.frame, keys, memory.values)
 
 
-def merged(memory: KVSnapshot, read: KVSnapshot) -> KVSnapshot:
-    """Return the snapshot of a memory with the tokens read beside it, in the order of positions.
-
-    What the memory held at their positions is replaced.
-    """
-    frame, ids = memory.frame, read.frame.token_ids
-    others = np.flatnonzero(~np.isin(frame.positions, read.frame.positions))
-    positions = np.union1d(frame.positions, read.frame.positions)
-    is_read = np.isin(positions, read.frame.positions)
-    # A layer that lacks tokens begins after the last of these, whatever was read before it.
-    lacking = [frame.positions[others[others < start]] for start in frame.starts]
-    starts = tuple(int(np.searchsorted(positions, last[-1], side="right")) if len(last) else 0 for last in lacking)
-
-    def placed(held: Array, new: Array, both: Array) -> Array:
-        both[~is_read], both[is_read] = held[others], new
-        return both
-
-    sides = []
-    for held, new in ((memory.keys, read.keys), (memory.values, read.values)):
-        side = np.empty((len(held), len(positions), *held.shape[2:]), np.result_type(held, new))
-        for layer, start in enumerate(starts):
-            placed(held[layer], new[layer], side[layer])[:start] = 0
-        sides.append(side)
-    token_ids = None
-    if frame.token_ids is not None and ids is not None:
-        token_ids = placed(frame.token_ids, ids, np.empty_like(positions))
-    both = replace(
-        frame,
-        positions=positions.astype(np.int32),
-        starts=starts,
-        token_ids=token_ids,
-        offsets=None,
-    )
-    return KVSnapshot(both, *sides)
-
-
 def _entering(model: Any, begun: Begun, geometry: KVGeometry) -> Entering:
     import torch
 
@@ -157,22 +157,32 @@ def _entering(model: Any, begun: Begun, geometry: KVGeometry) -> Entering:
     return Entering(begun.rows.shape[1] // geometry.layer_width - 1, states)
 
 
-def _after_known(
-    begun: Begun, layers: int, keys: Array, values: Array, *, geometry: KVGeometry, positions: Array
-) -> tuple[Array, Array]:
-    """Return keys and values with those of the known layers, which did not run, in front."""
+def _known(
+    model: Any, begun: Begun, geometry: KVGeometry, positions: Array
+) -> "tuple[list[torch.Tensor], list[torch.Tensor]]":
+    """Return keys and values of the known layers, which do not run, as the model caches them."""
+    import torch
+
     from kvcache.rows import unpack_rows
 
-    known = geometry.first(layers)
-    first_keys, first_values = unpack_rows(begun.rows[:, : known.width], geometry=known, positions=positions)
-    return np.concatenate([first_keys, keys]), np.concatenate([first_values, values])
+    keys, values = (
+        [torch.from_numpy(layer.transpose(1, 0, 2)[None]).to(model.device, model.dtype) for layer in side]
+        for side in unpack_rows(begun.rows[:, : geometry.width], geometry=geometry, positions=positions)
+    )
+    return keys, values
 
 
-def _places(memory: KVSnapshot, positions: Array) -> list[Array]:
-    """Return, for each layer, the ascending positions of what it holds and of the tokens to be read."""
-    frame = memory.frame
-    found = {start: np.union1d(frame.positions[start:], positions) for start in set(frame.starts)}
-    return [found[start] for start in frame.starts]
+def _places(frame: SnapshotFrame, positions: Array) -> list[Array]:
+    """Return, for each layer, the ascending positions of the tokens to be read and of what the first of them sees."""
+    kinds = list(zip(frame.starts, frame.geometry.windows, strict=True))
+    reader = int(positions[0])
+    found = {
+        (start, window): np.union1d(
+            frame.positions[max(start, first_seen(frame.positions, window=window, reader=reader)) :], positions
+        )
+        for start, window in set(kinds)
+    }
+    return [found[kind] for kind in kinds]
 
 
 def _layers(model: Any, memory: KVSnapshot, places: list[Array], positions: Array) -> list[Any]:
@@ -192,10 +202,10 @@ def _layers(model: Any, memory: KVSnapshot, places: list[Array], positions: Arra
 
 
 def _masks(
-    model: Any, memory: KVSnapshot, places: list[Array], positions: Array
+    model: Any, geometry: KVGeometry, places: list[Array], positions: Array
 ) -> "torch.Tensor | dict[str, torch.Tensor]":
     """Return the mask of each kind of layer, or the only one."""
-    kinds = dict(zip(memory.frame.geometry.windows, places, strict=True))
+    kinds = dict(zip(geometry.windows, places, strict=True))
     masks = {window: _mask(model, keys, positions, window) for window, keys in kinds.items()}
     if len(masks) == 1:
         return next(iter(masks.values()))

@@ -8,6 +8,7 @@ The model continues from the restored cache with `model(ids, past_key_values=cac
 token of the context, also where tokens of it are missing.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from latentmas.extras import MissingExtra, absent
 if absent("models"):
     raise MissingExtra("models", __name__)
 
-from awareness_sdk.cache_layers import filled, stacked, tensors_of
+from awareness_sdk.cache_layers import Held, cached, first_seen, stacked, tensors_of
 from awareness_sdk.configurations import geometry_of
 from awareness_sdk.first_layer import KNOWN_LAYERS, FirstLayers, first_layer_of, first_layers_and_states
-from awareness_sdk.reading import Begun, attended_by, leaning, merged, read_beside
+from awareness_sdk.reading import Begun, Beside, attended_by, leaning
 from awareness_sdk.residuals import corrected
 from kvcache.exchange.placement import TargetTokens
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput
@@ -78,15 +79,11 @@ def cache_of(snapshot: KVSnapshot, *, config: Any = None) -> "DynamicCache":
 
     With a model's configuration, raises DimensionMismatch where the snapshot is not of that shape.
     """
-    from transformers import DynamicCache
-
     frame = snapshot.frame
     if config is not None:
         _check_geometry(frame.geometry, geometry_of(config))
-    _check_alike(frame)
-    cache = DynamicCache()
-    cache.layers.extend(_layer(snapshot, layer) for layer in range(frame.geometry.layers))
-    return cache
+    _check_alike(frame, reader=frame.next_position)
+    return _cache((_held(snapshot, layer) for layer in range(frame.geometry.layers)), frame)
 
 
 def target_tokens(model: Any, tokenizer: Any, text: str, *, leave: int = 0, layers: int = KNOWN_LAYERS) -> TargetTokens:
@@ -141,11 +138,14 @@ def read_in_place(
     snapshot = memory if isinstance(memory, KVSnapshot) else snapshot_of(memory, config=model.config)
     _check_geometry(snapshot.frame.geometry, geometry_of(model.config))
     ids, places = _checked_reading(model, snapshot.frame, token_ids, positions)
-    if len(places):
-        shortened = leaning(snapshot, lean)
-        read = read_beside(model, shortened, ids, places, begun=_begun(tokens, ids, places))
-        snapshot = merged(leaning(corrected(snapshot, read), lean) if learn else shortened, read)
-    return cache_of(snapshot, config=model.config)
+    if not len(places):
+        return cache_of(snapshot)
+    beside = Beside(model, leaning(snapshot, lean), places)
+    read = beside.read(ids, begun=_begun(tokens, ids, places))
+    if learn:
+        beside = Beside(model, leaning(corrected(snapshot, read.snapshot(snapshot.frame)), lean), places)
+        beside.put(read)
+    return _cache(beside.held(), snapshot.frame)
 
 
 def attention_to(model: Any, memory: KVSnapshot, question_ids: object) -> Array:
@@ -179,6 +179,7 @@ def _checked_reading(model: Any, frame: SnapshotFrame, token_ids: object, positi
         )
     _check_ids(model, ids)
     if len(places):
+        _check_alike(frame, reader=int(places[0]))
         _check_seen(frame, int(places[0]))
     return ids, places.astype(np.int32)
 
@@ -283,26 +284,23 @@ def _of_tokens(name: str, given: object | None, places: Array) -> Array | None:
     return array[places]
 
 
-def _layer(snapshot: KVSnapshot, number: int) -> Any:
-    """Return one layer: transformers' own class, or a GappedLayer if a token is missing that the model still needs."""
-    import torch
-    from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+def _held(snapshot: KVSnapshot, layer: int) -> Held:
+    """Return copies of what a layer of a snapshot holds and shows to the token after the context."""
+    frame = snapshot.frame
+    seen = first_seen(frame.positions, window=frame.geometry.windows[layer], reader=frame.next_position)
+    tokens = np.arange(max(frame.starts[layer], seen), frame.tokens)
+    return Held(*tensors_of(snapshot, layer, tokens), frame.positions[tokens])
 
-    from awareness_sdk.gapped_layer import GappedLayer
 
-    frame, window = snapshot.frame, snapshot.frame.geometry.windows[number]
-    first = frame.starts[number]
-    if window is not None:
-        first = max(first, int(np.searchsorted(frame.positions, frame.next_position - window + 1)))
-    keys, values = tensors_of(snapshot, number, np.arange(first, frame.tokens))
-    needed = frame.next_position if window is None else min(window - 1, frame.next_position)
-    if len(frame.positions) - first < needed:
-        positions = torch.from_numpy(frame.positions[first:].astype(np.int64))
-        return GappedLayer(keys, values, positions=positions, next_position=frame.next_position, window=window)
-    layer = DynamicLayer() if window is None else DynamicSlidingWindowLayer(sliding_window=window)
-    if window is not None:
-        layer.cumulative_length = frame.next_position
-    return filled(layer, keys, values)
+def _cache(layers: Iterable[Held], frame: SnapshotFrame) -> "DynamicCache":
+    from transformers import DynamicCache
+
+    cache = DynamicCache()
+    cache.layers.extend(
+        cached(held, window=window, next_position=frame.next_position)
+        for held, window in zip(layers, frame.geometry.windows, strict=True)
+    )
+    return cache
 
 
 def _check_geometry(given: KVGeometry, wanted: KVGeometry) -> None:
@@ -313,14 +311,15 @@ def _check_geometry(given: KVGeometry, wanted: KVGeometry) -> None:
             )
 
 
-def _check_alike(frame: SnapshotFrame) -> None:
-    """Raise InvalidInput if layers of one kind hold different tokens: transformers makes one mask for all of them."""
-    geometry = frame.geometry
-    for window in set(geometry.windows):
-        seen = 0 if window is None else frame.next_position - window + 1
-        first = int(np.searchsorted(frame.positions, seen))
-        kinds = zip(frame.starts, geometry.windows, strict=True)
-        if len({max(first, start) for start, each in kinds if each == window}) > 1:
+def _check_alike(frame: SnapshotFrame, *, reader: int) -> None:
+    """Raise InvalidInput if layers of one kind show different tokens to the token at position `reader`.
+
+    transformers makes one mask for all of them.
+    """
+    windows = frame.geometry.windows
+    for window in set(windows):
+        first = first_seen(frame.positions, window=window, reader=reader)
+        if len({max(first, start) for start, each in zip(frame.starts, windows, strict=True) if each == window}) > 1:
             raise InvalidInput(
                 "layers of the same kind hold different tokens; a model cannot mask those", field="starts"
             )
