@@ -15,8 +15,8 @@ from latentmas.protocol.tensors import Array
 MOST_CHARACTERS = 6  # of a token, on average over a stretch: enough for all but a few stretches
 RECALL = "recall"  # the register whose texts have statements put between their sentences, which are asked for behind
 QUESTION = 12  # tokens that an answered question takes at least
-READ_IN = 1 / 3  # of the texts, in which the target knows some stretches of the context as it would itself
-READ, STRETCH = 1 / 8, 16  # of the context's tokens, at most; tokens of a stretch, about a sentence
+READ_IN = 1 / 2  # of the texts, in which the target knows some stretches of the context as it would itself
+READ, STRETCH = (1 / 8, 1 / 4), 16  # of the context's tokens, at most; tokens of a stretch, about a sentence
 TRIALS = 1_000  # that may fail in a row before there is no text to learn from
 
 
@@ -164,18 +164,21 @@ def _tokens_of(statement: str, text: str, spans: Array) -> range:
 def _read_in_place(context: int, stated: Sequence[range], generator: random.Random) -> Array:
     """Return `[context]`, true for the tokens of a few stretches, or for none.
 
-    They are statements, as many as are asked for and may be read, or begin anywhere where a text has none.
+    They are statements, as many as are asked for and may be read. Where a text has none, one is the end and the others
+    are anywhere, half of what may be read each.
     """
     read = np.zeros(context, bool)
     if generator.random() < READ_IN:
-        most = max(STRETCH, round(READ * context))
-        begins = [generator.randrange(context) for _ in range(most // STRETCH)]
-        anywhere = [range(begin, begin + STRETCH) for begin in begins]
-        for each in generator.sample(stated, len(stated)) or anywhere:
-            if most < len(each):
+        left = max(STRETCH, round(generator.choice(READ) * context))
+        stretches = generator.sample(stated, len(stated)) or [range(context - left // 2, context)]
+        if not stated:
+            begins = (generator.randrange(context) for _ in range(left // 2 // STRETCH))
+            stretches += [range(begin, min(begin + STRETCH, context)) for begin in begins]
+        for each in stretches:
+            if left < len(each):
                 break
             read[each.start : each.stop] = True
-            most -= len(each)
+            left -= len(each)
     return read
 
 
