@@ -3,17 +3,20 @@
 Imported only where a model runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn import functional
+from torch.utils.weak import WeakTensorKeyDictionary
 from transformers.cache_utils import DynamicLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 AMONG = "among"  # transformers' name for this way to attend
 AT_ONCE = 32  # tokens whose keys are cut to those that one of them sees
+# By mask, which all layers of a kind share: the keys that each part sees.
+_seen: MutableMapping[torch.Tensor, list[slice]] = WeakTensorKeyDictionary()
 
 
 class Slots(DynamicLayer):  # type: ignore[misc]  # untyped
@@ -71,22 +74,29 @@ def _attended(
     that the queries at hand do not see, which stand later or before their window, are not looked at.
     """
     shared = query.shape[1] // key.shape[1]
-    hidden = torch.finfo(attention_mask.dtype).min
     outputs = []
-    parts = (torch.split(each, AT_ONCE, dim=2) for each in (query, attention_mask))
-    for queries, mask in zip(*parts, strict=True):
-        seen = (mask[0, 0] > hidden).any(0).nonzero()
-        part = slice(int(seen[0]), int(seen[-1]) + 1)
+    masks = torch.split(attention_mask, AT_ONCE, dim=2)
+    for queries, mask, seen in zip(torch.split(query, AT_ONCE, dim=2), masks, _keys_seen(attention_mask), strict=True):
         output = functional.scaled_dot_product_attention(
             queries.reshape(1, key.shape[1], -1, key.shape[3]),
-            key[:, :, part],
-            value[:, :, part],
-            attn_mask=mask[..., part].repeat(1, 1, shared, 1),
+            key[:, :, seen],
+            value[:, :, seen],
+            attn_mask=mask[..., seen].repeat(1, 1, shared, 1),
             dropout_p=dropout,
             scale=scaling,
         )
         outputs.append(output.reshape(*queries.shape[:3], -1))
     return torch.cat(outputs, 2).transpose(1, 2), None
+
+
+def _keys_seen(attention_mask: torch.Tensor) -> list[slice]:
+    """Return the keys that AT_ONCE queries, the next ones and so on see by a mask `[1, 1, queries, keys]`."""
+    found = _seen.get(attention_mask)
+    if found is None:
+        hidden = torch.finfo(attention_mask.dtype).min
+        columns = [(mask > hidden).any(0).nonzero() for mask in torch.split(attention_mask[0, 0], AT_ONCE)]
+        found = _seen[attention_mask] = [slice(int(each[0]), int(each[-1]) + 1) for each in columns]
+    return found
 
 
 ALL_ATTENTION_FUNCTIONS.register(AMONG, _attended)

@@ -49,14 +49,18 @@ def unpack_rows(rows: Array, *, geometry: KVGeometry, positions: Array | None = 
     tokens, layers, heads = len(rows), geometry.layers, geometry.heads
     keys = np.empty((layers, tokens, heads, geometry.head_dim), np.float32)
     values = np.empty((layers, tokens, heads, geometry.value_width), np.float32)
-    places = _positions(positions, tokens)
-    for start in range(0, tokens, TILE):
+    unpack_into(keys, values, rows, geometry=geometry, positions=_positions(positions, tokens))
+    return keys, values
+
+
+def unpack_into(keys: Array, values: Array, rows: Array, *, geometry: KVGeometry, positions: Array) -> None:
+    """Write rows `[tokens, width]` to keys `[layers, tokens, heads, head_dim]`, rotated, and values, both float32."""
+    for start in range(0, len(rows), TILE):
         part = slice(start, start + TILE)
-        tables = rotary.tables(places[part], geometry)
+        tables = rotary.tables(positions[part], geometry)
         for layer, (plain, of_values) in enumerate(_by_layer(rows[part], geometry)):
             rotary.turn(plain, *tables[layer], into=keys[layer, part])
             values[layer, part] = of_values
-    return keys, values
 
 
 def _by_layer(rows: Array, geometry: KVGeometry) -> Iterator[tuple[Array, Array]]:

@@ -185,7 +185,7 @@ def blank_source(latent_map: "LatentMap") -> "Memory":
         assert latent_map.correction is not None
         known = passage.first_layers(latent_map.correction.width)
         mean = np.broadcast_to(latent_map.source_mean, (len(passage.context), len(latent_map.source_mean)))
-        return memory_of(passage, latent_map.corrected(latent_map.apply(mean), known))
+        return memory_of(passage, latent_map.apply(mean, known))
 
     return blank
 

@@ -70,10 +70,9 @@ def mapped_by(latent_map: LatentMap) -> Memory:
     """Return a function that aligns a passage by a map that is no W-Matrix file yet, and corrects if the map can."""
 
     def memory(passage: Passage) -> KVSnapshot:
-        rows = latent_map.apply(passage.source_rows)
-        if latent_map.correction is not None:
-            rows = latent_map.corrected(rows, passage.first_layers(latent_map.correction.width))
-        return memory_of(passage, rows)
+        correction = latent_map.correction
+        known = None if correction is None else passage.first_layers(correction.width)
+        return memory_of(passage, latent_map.apply(passage.source_rows, known))
 
     return memory
 

@@ -36,7 +36,7 @@ class Prediction:
 class ScaledMap:
     """A W-Matrix's map, which stays as it is, and the scales `learnt`, which may change in place.
 
-    With scales of one and no bias it predicts what `LatentMap.apply` and `LatentMap.corrected` do.
+    With scales of one and no bias it predicts what `LatentMap.apply` does.
     """
 
     def __init__(self, arrays: Mapping[str, Array], geometry: KVGeometry) -> None:
@@ -59,7 +59,7 @@ class ScaledMap:
 
         It is corrected by the first layers of the target's own rows `[tokens, dt]`, if they are given.
         """
-        latents = self._map.encode(np.array(source_rows, np.float32))
+        latents = self._map.encode(np.asarray(source_rows, np.float32))
         features = product(latents * self.learnt[LATENTS], self._map.decoder)
         rows = features * self.learnt[FEATURES] + self._map.target_mean + self.learnt[BIAS] * self._map.target_scale
         correction = self._map.correction

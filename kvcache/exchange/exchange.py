@@ -12,19 +12,20 @@ import numpy as np
 from kvcache.exchange import placement
 from kvcache.exchange.compatibility import UNSUPPORTED, check_document, check_held, check_source
 from kvcache.exchange.findings import Handover, findings_of
-from kvcache.exchange.mapping import Corrector, OpenedWMatrix, open_w_matrix
+from kvcache.exchange.mapping import Innovations, OpenedWMatrix, open_w_matrix
 from kvcache.exchange.placement import First, Mode, Places, TargetTokens, first_entry
 from kvcache.exchange.policy import GENERATE, Decision, Policy, require_acceptable, require_likely
 from kvcache.exchange.quality import AlignmentQuality, Evidence, Use, judged, latent_distances, quality_of
 from kvcache.exchange.signs import Seen
-from kvcache.kernels.tiles import TILE
-from kvcache.rows import pack_rows, unpack_rows
+from kvcache.kernels.tiles import tiles
+from kvcache.rows import pack_rows, unpack_into, unpack_rows
 from latentmas.protocol.errors import DimensionMismatch
 from latentmas.protocol.quality import IN_PLACE, TokenMode
 from latentmas.protocol.snapshot import KVSnapshot, SnapshotFrame, needed
 from latentmas.protocol.tensors import Array
 from latentmas.protocol.w_matrix import WMatrix
 
+EXPLAINED = 256  # tokens, about, of which it is looked at how much the encoder sees; their median is the memory's
 FLOAT16_LIMIT = float(np.finfo(np.float16).max)
 
 
@@ -152,9 +153,9 @@ def _placed(
 def _mapped(snapshot: KVSnapshot, placed: Places, opened: OpenedWMatrix, *, sink: Array) -> tuple[KVSnapshot, Seen]:
     """Return the target's snapshot, every token in every layer, and what was seen of the source's on the way."""
     latents, unexplained = _latents(snapshot, opened, start=_first_mapped(placed))
-    corrector = _corrector(placed, opened)
-    aligned = _built(latents, placed, opened, corrector, sink=sink, frame=snapshot.frame)
-    return aligned, _seen(latents[1:], unexplained, corrector, opened, tokens=placed.next_position - 1)
+    innovations = _innovations(placed, opened)
+    aligned = _built(latents, placed, opened, innovations, sink=sink, frame=snapshot.frame)
+    return aligned, _seen(latents[1:], unexplained, innovations, opened, tokens=placed.next_position - 1)
 
 
 def _first_mapped(placed: Places) -> int:
@@ -165,40 +166,40 @@ def _first_mapped(placed: Places) -> int:
 def _latents(snapshot: KVSnapshot, opened: OpenedWMatrix, *, start: int) -> tuple[Array, Array | None]:
     """Return the latents `[1 + tokens, du]` of BOS and of every token of the snapshot from `start` on.
 
-    Tokens before `start` are left out, so row i + 1 is token start + i. Beside them the share `[tokens]` of each
-    token's row that the encoder does not see, where a forecast needs it.
+    Tokens before `start` are left out, so row i + 1 is token start + i. Beside them, of EXPLAINED tokens or more that
+    stand evenly, the share of each one's row that the encoder does not see, where a forecast needs it.
     """
     frame = snapshot.frame
     bos = np.zeros_like(opened.map.source_mean) if opened.map.source_bos is None else opened.map.source_bos
-    parts = [opened.map.encode(bos[None].copy())]
+    parts = [opened.map.encode(bos[None])]
+    every = max(1, (frame.tokens - start) // EXPLAINED)
     shares = []
-    for begin in range(start, frame.tokens, TILE):
-        tile = slice(begin, begin + TILE)
+    for part in tiles(frame.tokens - start):
+        tile = slice(start + part.start, start + part.stop)
         keys, values = snapshot.keys[:, tile], snapshot.values[:, tile]
         rows = pack_rows(keys, values, geometry=frame.geometry, positions=frame.positions[tile])
         parts.append(opened.map.encode(rows))
         if opened.map.explaining is not None:
-            shares.append(opened.map.unexplained(rows, parts[-1]))
+            shares.append(opened.map.unexplained(rows[::every], parts[-1][::every]))
     return np.concatenate(parts), np.concatenate(shares) if shares else None
 
 
 def _seen(
-    latents: Array, unexplained: Array | None, corrector: Corrector | None, opened: OpenedWMatrix, *, tokens: int
+    latents: Array, unexplained: Array | None, innovations: Innovations | None, opened: OpenedWMatrix, *, tokens: int
 ) -> Seen:
-    scale = opened.map.latent_scale
-    innovations = None
-    if corrector is not None:
-        raw = corrector.innovations
-        innovations = np.square(raw / opened.map.target_scale[: raw.shape[1]]).mean(axis=1)
+    scale, squares = opened.map.latent_scale, None
+    if innovations is not None:
+        raw = innovations.found
+        squares = np.square(raw / opened.map.target_scale[: raw.shape[1]]).mean(axis=1)
     distances = None if scale is None else latent_distances(latents, scale)
-    return Seen(tokens=tokens, distances=distances, unexplained=unexplained, innovations=innovations)
+    return Seen(tokens=tokens, distances=distances, unexplained=unexplained, innovations=squares)
 
 
 def _built(
     latents: Array,
     placed: Places,
     opened: OpenedWMatrix,
-    corrector: Corrector | None,
+    innovations: Innovations | None,
     *,
     sink: Array,
     frame: SnapshotFrame,
@@ -212,13 +213,10 @@ def _built(
     values = np.empty((*shape, geometry.value_width), np.float32)
     keys[:, :1], values[:, :1] = unpack_rows(sink[None], geometry=geometry)
     wanted = np.where(placed.partners == placement.BOS, 0, placed.partners - _first_mapped(placed) + 1)
-    for begin in range(0, len(wanted), TILE):
-        tile = slice(begin, begin + TILE)
-        into = slice(1 + begin, 1 + begin + len(wanted[tile]))
-        rows = opened.map.decode(latents[wanted[tile]])
-        if corrector is not None:
-            corrector.apply(rows)
-        keys[:, into], values[:, into] = unpack_rows(rows, geometry=geometry, positions=placed.positions[tile])
+    for tile in tiles(len(wanted)):
+        into = slice(1 + tile.start, 1 + tile.stop)
+        rows = opened.map.decode(latents[wanted[tile]], innovations)
+        unpack_into(keys[:, into], values[:, into], rows, geometry=geometry, positions=placed.positions[tile])
     aligned = SnapshotFrame(
         model=opened.document.target_model,
         weights=None,
@@ -233,11 +231,11 @@ def _built(
     return KVSnapshot(aligned, keys, values)
 
 
-def _corrector(placed: Places, opened: OpenedWMatrix) -> Corrector | None:
+def _innovations(placed: Places, opened: OpenedWMatrix) -> Innovations | None:
     correction = opened.map.correction
     if correction is None or placed.first_layer is None:
         return None
-    return Corrector(correction.of, placed.first_layer, positions=placed.positions, lags=correction.lags)
+    return Innovations(placed.first_layer, positions=placed.positions, lags=correction.lags)
 
 
 def _as_precise_as(source: KVSnapshot, aligned: KVSnapshot) -> KVSnapshot:

@@ -10,7 +10,7 @@ rows_t += [u_t, u_(t-1), ...] C, with C = `correction_encoder` `correction_decod
 the calibration rows.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from latentmas.extras import MissingExtra, absent
@@ -40,21 +40,20 @@ class Correction:
     lags: int
     width: int  # of a token's innovation: that of the first layers that are known
 
-    def of(self, innovations: Array) -> Array:
-        """Return `[tokens, dt - width]` of raw innovations `[tokens, lags * width]`, both float32."""
-        return product(product(innovations, self.encoder), self.decoder)
-
 
 @dataclass(frozen=True, slots=True)
 class LatentMap:
     """A W-Matrix's arrays, ready to be applied; latent scale, sink rows and correction are None where absent.
 
-    `explaining` `[du, du]` turns latents into coordinates of the source's standardised rows in an orthonormal basis of
-    what the encoder sees; None unless it was asked for.
+    `outputs` has the decoder's rows, the target's mean, and the rows of the correction's decoder, so that one product
+    does all of it: each pass over a memory's rows takes as long as a tenth of that product. `explaining` `[du, du]`
+    turns latents into coordinates of the source's standardised rows in an orthonormal basis of what the encoder sees;
+    None unless it was asked for.
     """
 
     encoder: Array | jax.Array  # [ds, du], rows divided by the source's scale
-    decoder: Array | jax.Array  # [du, dt], columns multiplied by the target's scale
+    outputs: Array | jax.Array  # [du + 1 + r, dt], columns multiplied by the target's scale
+    offset: Array  # [du], the latents of the source's mean
     source_mean: Array
     source_scale: Array
     target_mean: Array
@@ -65,53 +64,60 @@ class LatentMap:
     correction: Correction | None
     explaining: Array | None = None
 
-    def encode(self, rows: Array) -> Array:
-        """Return latents `[tokens, du]` of source rows `[tokens, ds]`, float32; the rows are overwritten."""
-        rows -= self.source_mean  # in place: a copy of a tile takes a quarter as long as the product
-        return product(rows, self.encoder)
+    @property
+    def decoder(self) -> Array | jax.Array:
+        """The matrix `[du, dt]` of latents to rows, columns multiplied by the target's scale."""
+        return self.outputs[: len(self.offset)]
 
-    def decode(self, latents: Array) -> Array:
+    def encode(self, rows: Array) -> Array:
+        """Return latents `[tokens, du]` of source rows `[tokens, ds]`, both float32."""
+        latents = product(rows, self.encoder)
+        latents -= self.offset  # the mean's share: taken from the rows it would cost a pass over them
+        return latents
+
+    def decode(self, latents: Array, innovations: "Innovations | None" = None) -> Array:
         """Return target rows `[tokens, dt]`, float32: keys after any key norm, without RoPE.
 
-        Keys are predicted as the target caches them. Predicting them before the key norm and normalising afterwards
-        was measured to cost 0.03 of retention, so nothing is restored here.
+        With the `innovations` of a memory, whose next tokens these are, the known layers are exact and the others
+        corrected. Keys are predicted as the target caches them. Predicting them before the key norm and normalising
+        afterwards was measured to cost 0.03 of retention, so nothing is restored here.
         """
-        rows = product(latents, self.decoder)
-        rows += self.target_mean
+        with_mean = np.column_stack([latents, np.ones(len(latents), np.float32)])
+        plain = self.outputs[: with_mean.shape[1]]
+        if innovations is None or self.correction is None:
+            return product(with_mean, plain)
+        width = self.correction.width
+        rows = np.empty((len(latents), plain.shape[1]), np.float32)
+        found, rows[:, :width] = innovations.after(product(with_mean, plain[:, :width]))
+        inputs = np.column_stack([with_mean, product(found, self.correction.encoder)])
+        product(inputs, self.outputs[:, width:], into=rows[:, width:])
         return rows
 
-    def apply(self, rows: Array) -> Array:
-        """Return target rows `[tokens, dt]`, float32, of source rows `[tokens, ds]`, which stay as they are.
+    def apply(self, rows: Array, first_layers: Array | None = None) -> Array:
+        """Return target rows `[tokens, dt]`, float32, of source rows `[tokens, ds]`.
 
-        Raises DimensionMismatch for rows of another width.
+        With the target's true first layers `[tokens, width]` of these tokens, which follow one another, they are
+        corrected. Raises DimensionMismatch for rows of another width.
         """
         wanted = len(self.source_mean)
         if rows.ndim != 2 or rows.shape[1] != wanted:
             raise DimensionMismatch(f"the rows have the shape {rows.shape}; this W-Matrix takes [tokens, {wanted}]")
-        return self.decode(self.encode(np.array(rows, np.float32)))
+        known = None
+        if first_layers is not None and self.correction is not None:
+            known = Innovations(first_layers, positions=np.arange(len(rows)), lags=self.correction.lags)
+        return self.decode(self.encode(np.asarray(rows, np.float32)), known)
 
-    def unexplained(self, centred: Array, latents: Array) -> Array:
-        """Return the share `[tokens]` of each standardised row's square that the encoder does not see.
+    def unexplained(self, rows: Array, latents: Array) -> Array:
+        """Return the share `[tokens]` of each standardised source row's square that the encoder does not see.
 
-        `centred` `[tokens, ds]` are the source's rows as `encode` leaves them; they are overwritten. `explaining` must
-        have been asked for.
+        `explaining` must have been asked for.
         """
         assert self.explaining is not None
-        standardised = np.divide(centred, self.source_scale, out=centred)
+        standardised = (rows - self.source_mean) / self.source_scale
         whole = np.einsum("ij,ij->i", standardised, standardised)
         seen = latents @ self.explaining
         share: Array = 1 - np.einsum("ij,ij->i", seen, seen) / np.maximum(whole, np.finfo(np.float32).tiny)
         return share
-
-    def corrected(self, rows: Array, first_layers: Array) -> Array:
-        """Return target rows `[tokens, dt]`, overwritten, corrected by the true first layers `[tokens, width]`.
-
-        The tokens are consecutive; innovations before the first count as zero.
-        """
-        assert self.correction is not None
-        positions = np.arange(len(rows))
-        Corrector(self.correction.of, first_layers, positions=positions, lags=self.correction.lags).apply(rows)
-        return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +150,13 @@ def open_map(arrays: Mapping[str, Array], *, target: KVGeometry | None = None, e
     `explain` computes what `LatentMap.unexplained` needs: a product of the encoder with itself.
     """
     rows = {name: np.asarray(array, np.float32) for name, array in arrays.items() if array.ndim == 1}
+    encoder = matrix_of(arrays, "encoder") / rows["source_scale"][:, None]
+    inner = None if target is None else _correction_of(arrays, target.layer_width)
+    outputs = place(_outputs(arrays, rows["target_mean"], rows["target_scale"], corrected=inner is not None))
     return LatentMap(
-        encoder=place(matrix_of(arrays, "encoder") / rows["source_scale"][:, None]),
-        decoder=place(matrix_of(arrays, "decoder") * rows["target_scale"][None]),
+        encoder=place(encoder),
+        outputs=outputs,
+        offset=rows["source_mean"] @ encoder,
         source_mean=rows["source_mean"],
         source_scale=rows["source_scale"],
         target_mean=rows["target_mean"],
@@ -154,7 +164,7 @@ def open_map(arrays: Mapping[str, Array], *, target: KVGeometry | None = None, e
         latent_scale=rows.get("latent_scale"),
         source_bos=rows.get("source_bos"),
         target_bos=rows.get("target_bos"),
-        correction=None if target is None else _correction_of(arrays, target.layer_width, rows["target_scale"]),
+        correction=None if inner is None else _correction(inner, outputs, rows["target_scale"]),
         explaining=_explaining(matrix_of(arrays, "encoder")) if explain else None,
     )
 
@@ -171,35 +181,36 @@ def lagged(innovations: Array, lags: int) -> Array:
     return np.asarray(padded[_before(np.arange(tokens), lags)].reshape(tokens, lags * width), np.float32)
 
 
-class Corrector:
-    """Corrects a memory's rows tile by tile, in order; the result does not depend on how long the tiles are.
+class Innovations:
+    """How the target's first layers differ from their prediction, tile by tile, in order, whatever the tiles' length.
 
     `positions` `[tokens]` ascend. A predecessor in the text that has no row, because the memory lacks its source token,
     has no prediction; its innovation counts as zero.
     """
 
-    def __init__(self, correct: Callable[[Array], Array], first_layers: Array, *, positions: Array, lags: int) -> None:
-        """`correct` maps lagged raw innovations `[n, lags * width]` to what is added to the rows past `width`."""
+    def __init__(self, first_layers: Array, *, positions: Array, lags: int) -> None:
+        """`first_layers` `[tokens, width]` are the true ones, raw; `lags` how many tokens correct one."""
         tokens, width = first_layers.shape
-        self._correct = correct
         self._first_layers = first_layers
         self._before = _before(positions, lags)
-        self._innovations = np.zeros((tokens + 1, width), np.float32)  # the last stands for missing tokens
+        self._found = np.zeros((tokens + 1, width), np.float32)  # the last stands for missing tokens
         self._done = 0
 
     @property
-    def innovations(self) -> Array:
-        """Raw innovations `[tokens, width]` of the tokens that were corrected."""
-        return self._innovations[: self._done]
+    def found(self) -> Array:
+        """Raw innovations `[tokens, width]` of the tokens so far."""
+        return self._found[: self._done]
 
-    def apply(self, rows: Array) -> None:
-        """Correct the next rows `[n, dt]` in place; their first layers become exact."""
-        width = self._first_layers.shape[1]
-        tile = slice(self._done, self._done + len(rows))
-        self._innovations[tile] = self._first_layers[tile] - rows[:, :width]
-        rows[:, width:] += self._correct(self._innovations[self._before[tile]].reshape(len(rows), -1))
-        rows[:, :width] = self._first_layers[tile]
+    def after(self, predicted: Array) -> tuple[Array, Array]:
+        """Return the next tokens' lagged innovations `[n, lags * width]` and their true first layers `[n, width]`.
+
+        `predicted` `[n, width]` are the first layers that were expected.
+        """
+        tile = slice(self._done, self._done + len(predicted))
+        true = self._first_layers[tile]
+        self._found[tile] = true - predicted
         self._done = tile.stop
+        return self._found[self._before[tile]].reshape(len(predicted), -1), true
 
 
 def _explaining(encoder: Array) -> Array:
@@ -209,15 +220,29 @@ def _explaining(encoder: Array) -> Array:
     return np.linalg.inv(lower).T.astype(np.float32)
 
 
-def _correction_of(arrays: Mapping[str, Array], layer_width: int, scale: Array) -> Correction | None:
-    """Return the correction. Files of one known layer may hold an encoder `[lags * layer_width, r]` of two axes."""
+def _outputs(arrays: Mapping[str, Array], mean: Array, scale: Array, *, corrected: bool) -> Array:
+    """Return decoder, mean and the correction's decoder, one below the other, columns multiplied by the scale."""
+    parts = [matrix_of(arrays, "decoder") * scale, mean[None]]
+    if corrected:
+        parts.append(np.asarray(arrays[CORRECTION[1]], np.float32) * scale)
+    return np.concatenate(parts)
+
+
+def _correction_of(arrays: Mapping[str, Array], layer_width: int) -> Array | None:
+    """Return the correction's encoder `[lags, width, r]`.
+
+    Files of one known layer may hold it as `[lags * layer_width, r]`.
+    """
     if not has_correction(arrays):
         return None
-    encoder, decoder = (np.asarray(arrays[rule], np.float32) for rule in CORRECTION)
-    by_lag = encoder if encoder.ndim == LAGGED_AXES else encoder.reshape(-1, layer_width, encoder.shape[-1])
+    encoder = np.asarray(arrays[CORRECTION[0]], np.float32)
+    return encoder if encoder.ndim == LAGGED_AXES else encoder.reshape(-1, layer_width, encoder.shape[-1])
+
+
+def _correction(by_lag: Array, outputs: Array | jax.Array, scale: Array) -> Correction:
     lags, width, rank = by_lag.shape
     scaled = (by_lag / scale[:width, None]).reshape(lags * width, rank)
-    return Correction(place(scaled), place(decoder[:, width:] * scale[width:]), lags, width)
+    return Correction(place(scaled), outputs[-rank:, width:], lags, width)
 
 
 def _before(positions: Array, lags: int) -> Array:

@@ -212,7 +212,7 @@ def row_distances(rows: Array, latent_map: "LatentMap") -> Array:
     """Return the distance of each source row `[tokens, ds]`. Raises InvalidInput without a latent scale."""
     if latent_map.latent_scale is None:
         raise InvalidInput("this W-Matrix carries no latent_scale, so distances are unknown", field="latent_scale")
-    return latent_distances(latent_map.encode(np.array(rows, np.float32)), latent_map.latent_scale)
+    return latent_distances(latent_map.encode(np.asarray(rows, np.float32)), latent_map.latent_scale)
 
 
 def snapshot_distance(rows: Array, latent_map: "LatentMap") -> float:

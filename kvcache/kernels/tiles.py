@@ -5,7 +5,7 @@ host's processor, on XLA on an accelerator: on two AVX-512 cores NumPy's BLAS is
 it reads part of a matrix without a copy.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -51,9 +51,27 @@ def place(matrix: Array) -> Array | jax.Array:
     return matrix if jax.default_backend() == "cpu" else jnp.asarray(matrix)
 
 
-def product(rows: Float[Array, "tokens inner"], matrix: Float[Array | jax.Array, "inner outer"]) -> Array:
-    """Return `rows @ matrix`, computed on the matrix's device, as a new array in host memory."""
-    return np.array(_on_device(rows, matrix)) if isinstance(matrix, jax.Array) else np.asarray(rows @ matrix)
+def tiles(tokens: int) -> Iterator[slice]:
+    """Yield even parts of about TILE tokens: a last tile of a few would take nearly as long as a whole one."""
+    parts = max(1, round(tokens / TILE))
+    bounds = [tokens * part // parts for part in range(parts + 1)]
+    yield from map(slice, bounds, bounds[1:])
+
+
+def product(
+    rows: Float[Array, "tokens inner"],
+    matrix: Float[Array | jax.Array, "inner outer"],
+    *,
+    into: Float[Array, "tokens outer"] | None = None,
+) -> Array:
+    """Return `rows @ matrix`, computed on the matrix's device, as a new array in host memory or `into` one."""
+    if not isinstance(matrix, jax.Array):
+        return np.matmul(rows, matrix, out=into)
+    found = np.array(_on_device(rows, matrix))
+    if into is None:
+        return found
+    into[:] = found
+    return into
 
 
 def _cut(array: Array, start: int, stop: int, axis: int) -> Array:

@@ -135,9 +135,8 @@ def test_folded_in_the_scales_predict_the_same_rows(model, lessons, corrected_ar
 def test_without_any_scale_it_predicts_what_is_served(model, lessons, corrected_arrays) -> None:
     scaled, served = ScaledMap(corrected_arrays, model.geometry), open_map(corrected_arrays, target=model.geometry)
     source, own = lessons[0].source_rows, lessons[0].own_rows[1:]
-    plain = served.apply(source)
-    np.testing.assert_allclose(scaled.predict(source, None).rows, plain, atol=1e-5)
-    expected = served.corrected(plain, own[:, : corrected_arrays["correction_encoder"].shape[1]])
+    np.testing.assert_allclose(scaled.predict(source, None).rows, served.apply(source), atol=1e-5)
+    expected = served.apply(source, own[:, : corrected_arrays["correction_encoder"].shape[1]])
     np.testing.assert_allclose(scaled.predict(source, own).rows, expected, atol=1e-4)
 
 
@@ -176,7 +175,7 @@ def _divergence(model, lessons, arrays, *, by_tokens: bool = False) -> float:
         rows = latents @ arrays["decoder"] * arrays["target_scale"] + arrays["target_mean"]
         if by_tokens:
             latent_map = open_map(arrays, target=model.geometry)
-            rows = latent_map.corrected(rows, lesson.own_rows[1:, : model.geometry.layer_width])
+            rows = latent_map.apply(lesson.source_rows, lesson.own_rows[1:, : model.geometry.layer_width])
         memory = np.concatenate([lesson.own_rows[:1], rows]).astype(np.float32)
         wanted = own_log_probabilities(model, lesson.own_rows, lesson.continuation)
         total += divergence_and_gradient(model, memory, lesson.continuation, wanted=wanted)[0]

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kvcache.exchange import exchange as exchanging
 from kvcache.exchange.exchange import Exchanged, exchange
-from kvcache.exchange.mapping import Corrector, lagged, open_map, open_w_matrix
+from kvcache.exchange.mapping import Innovations, lagged, open_map, open_w_matrix
 from kvcache.exchange.placement import TargetTokens
 from kvcache.exchange.policy import Policy
 from kvcache.exchange.quality import Evidence
+from kvcache.kernels import tiles
 from latentmas.protocol.errors import DimensionMismatch, InvalidInput, QualityBelowThreshold
 from latentmas.protocol.quality import Interval
 from latentmas.protocol.w_matrix import WMatrix, corrected_layers
-from tests.kvcache.exchange.sample import ANY, CERTIFICATE, EVER, GEOMETRY, OTHER, cache, rows_in, w_matrix
+from tests.kvcache.exchange.sample import ANY, CERTIFICATE, EVER, GEOMETRY, OTHER, cache, rows_in, rows_of, w_matrix
 from tests.marketplace.sample import functional
 
 WIDTH, RANK = OTHER.layer_width, 5
@@ -97,9 +97,9 @@ def test_a_w_matrix_says_how_many_layers_its_correction_takes() -> None:
 
 def test_rows_are_corrected_as_a_memory_is() -> None:
     matrix, layer = correcting(), first_layer()
-    rows = rows_in(handed(matrix, layer=None).snapshot)[1:]
-    expected = corrected(rows, layer, matrix.arrays)
-    np.testing.assert_allclose(open_map(matrix.arrays, target=OTHER).corrected(rows, layer), expected, atol=1e-4)
+    latent_map, source = open_map(matrix.arrays, target=OTHER), rows_of(TOKENS, GEOMETRY, seed=3)[1:]
+    expected = corrected(latent_map.apply(source), layer, matrix.arrays)
+    np.testing.assert_allclose(latent_map.apply(source, layer), expected, atol=1e-4)
 
 
 def test_the_first_layer_becomes_exact() -> None:
@@ -120,7 +120,7 @@ def test_a_first_layer_as_predicted_changes_nothing() -> None:
 def test_the_result_does_not_depend_on_the_tile(monkeypatch, tile: int, lags: int) -> None:
     matrix, layer = correcting(lags), first_layer()
     whole = handed(matrix, layer=layer)
-    monkeypatch.setattr(exchanging, "TILE", tile)
+    monkeypatch.setattr(tiles, "TILE", tile)
     np.testing.assert_allclose(handed(matrix, layer=layer).snapshot.keys, whole.snapshot.keys, atol=1e-4)
 
 
@@ -151,30 +151,18 @@ def test_a_predecessor_without_a_partner_has_no_innovation() -> None:
 
 
 def test_lags_look_past_a_gap_to_what_is_there() -> None:
-    found: list[np.ndarray] = []
-
-    def keep(innovations: np.ndarray) -> np.ndarray:
-        found.append(innovations)
-        return np.zeros((len(innovations), 3), np.float32)
-
-    layer = np.arange(1, 4, dtype=np.float32)[:, None] * np.ones((1, 1), np.float32)
-    corrector = Corrector(keep, layer, positions=np.array([1, 3, 4]), lags=3)
-    corrector.apply(np.zeros((2, 4), np.float32))
-    corrector.apply(np.zeros((1, 4), np.float32))
+    layer = np.arange(1, 4, dtype=np.float32)[:, None]
+    innovations = Innovations(layer, positions=np.array([1, 3, 4]), lags=3)
+    found, true = zip(*(innovations.after(np.zeros((tokens, 1), np.float32)) for tokens in (2, 1)), strict=True)
     assert np.concatenate(found).tolist() == [[1, 0, 0], [2, 0, 1], [3, 2, 0]]
+    np.testing.assert_array_equal(np.concatenate(true), layer)
+    np.testing.assert_array_equal(innovations.found, layer)
 
 
 def test_consecutive_positions_lag_as_calibration_does() -> None:
-    found: list[np.ndarray] = []
-
-    def keep(innovations: np.ndarray) -> np.ndarray:
-        found.append(innovations)
-        return np.zeros((len(innovations), OTHER.width - WIDTH), np.float32)
-
     layer = first_layer()
-    corrector = Corrector(keep, layer, positions=np.arange(1, TOKENS + 1), lags=4)
-    corrector.apply(np.zeros((TOKENS, OTHER.width), np.float32))
-    np.testing.assert_array_equal(found[0], lagged(layer, 4))
+    innovations = Innovations(layer, positions=np.arange(1, TOKENS + 1), lags=4)
+    np.testing.assert_array_equal(innovations.after(np.zeros_like(layer))[0], lagged(layer, 4))
 
 
 def test_an_opened_w_matrix_corrects_as_the_file_does() -> None:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from kvcache.kernels.tiles import PADDED_TO, TILE, in_tiles
+from kvcache.kernels.tiles import PADDED_TO, TILE, in_tiles, product, tiles
 
 compiled: set[tuple[int, ...]] = set()
 
@@ -35,3 +35,21 @@ def test_every_length_uses_one_of_few_compiled_shapes() -> None:
     for tokens in (1, 2, 30, 64, 65, TILE - 1, 3 * TILE + 7):
         in_tiles(scaled, np.ones((tokens, 5), "f4"), np.ones(tokens, "f4"))
     assert compiled <= {(size, 5) for size in range(PADDED_TO, TILE + 1, PADDED_TO)}
+
+
+@pytest.mark.parametrize("tokens", [0, 1, TILE - 1, TILE + 60, 3 * TILE + 7])
+def test_tiles_are_even_and_cover_all_tokens(tokens: int) -> None:
+    found = list(tiles(tokens))
+    assert [token for tile in found for token in range(tile.start, tile.stop)] == list(range(tokens))
+    lengths = [tile.stop - tile.start for tile in found]
+    assert max(lengths) - min(lengths) <= 1
+    assert max(lengths) <= 1.5 * TILE
+    assert tokens < TILE or min(lengths) >= TILE / 2
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_a_product_may_be_written_into_a_part_of_an_array(on_device: bool) -> None:
+    rows, matrix = (np.random.default_rng(seed).normal(size=(5, 5)).astype("f4") for seed in range(2))
+    whole = np.zeros((5, 8), "f4")
+    product(rows, jnp.asarray(matrix) if on_device else matrix, into=whole[:, 3:])
+    np.testing.assert_allclose(whole, np.pad(rows @ matrix, ((0, 0), (3, 0))), rtol=1e-5, atol=1e-6)
