@@ -84,7 +84,10 @@ def pin(threads: int) -> None:
 
 
 def w_matrices(paths: "list[Path] | None") -> "list[OpenedWMatrix]":
-    """Return the W-Matrices of the files, or the best certified ones of both directions."""
+    """Return the W-Matrices of the files, or the best certified ones of both directions.
+
+    They are opened as files with a forecast are, which all certified ones have: it takes its time, too.
+    """
     from kvcache.exchange.mapping import open_w_matrix
     from latentmas import blobs
     from latentmas.protocol.w_matrix import read_w_matrix
@@ -97,4 +100,4 @@ def w_matrices(paths: "list[Path] | None") -> "list[OpenedWMatrix]":
         pairs = (MODELS, MODELS[::-1])
         listed = [best(source_model=one, target_model=two, at=timezone.now()) for one, two in pairs]
         paths = [blobs.local_path(each.file_digest) for each in listed]
-    return [open_w_matrix(read_w_matrix(path)) for path in paths]
+    return [open_w_matrix(read_w_matrix(path), explain=True) for path in paths]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from factory.commands import record_pack
 from factory.corpora import TextCorpus
-from factory.corpora.selection import load_selection
+from factory.corpora.selection import load_foreign, load_selection
 from factory.corpora.suite import EvaluationSuite, SuiteCell, load_suite
 from factory.distillation.maps import DistilledMap, find_map
 from factory.events import PackRecorded
@@ -41,6 +41,7 @@ class FactorySession:
     recorded_digest: str | None = None  # of the corpus, where it is known without reading it
     read_suite: Callable[[], EvaluationSuite] = load_suite  # the core, where nothing else is asked for
     read_selection: Callable[[], tuple[SuiteCell, ...]] = load_selection  # what is chosen and forecast on
+    read_foreign: Callable[[], tuple[SuiteCell, ...]] = load_foreign  # what forecasts alone are fitted on, beside it
     _corpus: TextCorpus | None = None
     _suite: EvaluationSuite | None = None
     _weights: dict[str, Weights] = field(default_factory=dict)
@@ -76,6 +77,11 @@ class FactorySession:
     def selection(self) -> tuple[SuiteCell, ...]:
         """The documents that ranks are chosen on and forecasts are fitted on, whatever the corpus is."""
         return self.read_selection()
+
+    @property
+    def foreign(self) -> tuple[SuiteCell, ...]:
+        """Documents unlike any that a map is calibrated on, by which forecasts learn what is lost."""
+        return self.read_foreign()
 
     def weights(self, name: str) -> Weights:
         """Return a model's weights. Raises ModelNotSupported or StorageUnavailable."""

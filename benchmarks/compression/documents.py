@@ -5,7 +5,6 @@ messages) and other registers (code, package descriptions).
 """
 
 import bz2
-import gettext
 import hashlib
 import importlib.util
 import sysconfig
@@ -14,7 +13,7 @@ from importlib.metadata import distributions
 from itertools import islice
 from pathlib import Path
 
-from factory.corpora import LEE, MARKUP, WIKIPEDIA, Document, Split, load_corpus
+from factory.corpora import LEE, MARKUP, WIKIPEDIA, Document, Split, load_corpus, packages
 
 IN_DOMAIN = ("wikipedia", "lee")
 SHIFTED = ("python", "bulgarian")
@@ -51,7 +50,7 @@ def documents(group: str, *, wanted: int) -> Sequence[Document]:
             return _documents(_descriptions(), wanted)
     if not group.startswith(MESSAGES):
         raise ValueError(f"no group of documents is called {group!r}")
-    return _documents(iter([_messages(group.removeprefix(MESSAGES))]), wanted)
+    return _documents(iter([packages.messages(group.removeprefix(MESSAGES))]), wanted)
 
 
 def _documents(texts: Iterator[str], wanted: int) -> list[Document]:
@@ -64,16 +63,6 @@ def _files(paths: Iterator[Path]) -> Iterator[str]:
     named = (path for path in paths if ".min." not in path.name)
     for path in sorted(named, key=lambda path: hashlib.sha256(path.name.encode()).digest()):
         yield path.read_text(encoding="utf-8")
-
-
-def _messages(language: str) -> str:
-    """Return all messages of Django and its apps in a language, one a line, in the order of the English ones."""
-    found: dict[str, str] = {}
-    for path in sorted(_package("django").rglob(f"locale/{language}/LC_MESSAGES/*.mo")):
-        with path.open("rb") as file:
-            catalogue = vars(gettext.GNUTranslations(file))["_catalog"]
-        found |= {str(key): text for key, text in catalogue.items() if key}
-    return "\n".join(text for _, text in sorted(found.items()))
 
 
 def _descriptions() -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""Source code, API documentation, long descriptions and licences: text of installed packages, read from their files.
+"""Text of installed packages, read from their files: code, documentation, descriptions, licences and translations.
 
 Nothing is imported. The packages are pinned in constraints.txt; the standard library is left out, since its text
 changes with the patch release of Python.
 """
 
 import ast
+import gettext
 import importlib.metadata
 import importlib.util
 import inspect
@@ -96,6 +97,21 @@ def licences(distributions: Sequence[str]) -> Iterator[Origin]:
                 yield Origin(f"{name}: {file.name}", text)
 
 
+def messages(language: str) -> str:
+    """Return all messages of Django and its apps in a language, one a line, in the order of the English ones.
+
+    Raises InvalidInput where Django is missing or does not speak it.
+    """
+    found: dict[str, str] = {}
+    for path in sorted(_root("django").rglob(f"locale/{language}/LC_MESSAGES/*.mo")):
+        with path.open("rb") as file:
+            catalogue = vars(gettext.GNUTranslations(file))["_catalog"]
+        found |= {str(key): text for key, text in catalogue.items() if key}
+    if not found:
+        raise InvalidInput(f"the package django has no messages in the language {language}", resolution=RESOLUTION)
+    return "\n".join(text for _, text in sorted(found.items()))
+
+
 def _is_licence(file: PurePath) -> bool:
     in_metadata = any(part.endswith(".dist-info") for part in file.parts)
     return in_metadata and LICENCE_FILE.search(file.name) is not None and file.suffix != ".py"
@@ -105,14 +121,18 @@ def _sources(packages: Sequence[str], *, suffix: str = ".py") -> Iterator[tuple[
     """Yield the source files of packages such as `django` or `torch/nn`, in the order of their paths."""
     for package in packages:
         top, *below = package.split("/")
-        specification = importlib.util.find_spec(top)
-        if specification is None or specification.origin is None:
-            raise InvalidInput(f"the package {top}, whose text is used, is not installed", resolution=RESOLUTION)
-        root = Path(specification.origin).parent
+        root = _root(top)
         for file in sorted(root.joinpath(*below).rglob(f"*{suffix}")):
             inside = file.relative_to(root)
             if SKIPPED_PARTS.isdisjoint(inside.parts) and SKIPPED_NAMES.fullmatch(file.name) is None:
                 yield file, f"{top}/{inside.as_posix()}"
+
+
+def _root(package: str) -> Path:
+    specification = importlib.util.find_spec(package)
+    if specification is None or specification.origin is None:
+        raise InvalidInput(f"the package {package}, whose text is used, is not installed", resolution=RESOLUTION)
+    return Path(specification.origin).parent
 
 
 def _documented(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 Its map comes with the project or is fitted here (`factory.recipes.maps`); then forecasts, and the control.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,11 +14,12 @@ from factory.alignment.standardise import Standard
 from factory.corpora import Split
 from factory.measurement.control import CONTROL_TOKENS, captured_rows, control_width
 from factory.measurement.passages import Passage
+from factory.measurement.suite import passages_in, reader
 from factory.packs.pairs import target_rows
 from factory.packs.spot_check import require_sink
 from factory.recipes.assembly import Origin, assemble, read_back
 from factory.recipes.closed_form import CORRECTION_ROWS
-from factory.recipes.forecast import Example, examples_of, fit_forecasts
+from factory.recipes.forecast import FORECAST_TOKENS, Example, examples_of, fit_forecasts
 from factory.recipes.maps import FunctionalOrder, Mapped, distilled_map, map_of
 from factory.session import FactorySession
 from kvcache.exchange.mapping import open_map, open_w_matrix
@@ -103,13 +105,17 @@ def _draft(mapped: Mapped, order: FunctionalOrder, session: FactorySession) -> W
 
 def _with_forecasts(draft: WMatrix, choices: list[Passage], order: FunctionalOrder, session: FactorySession) -> WMatrix:
     """Return the W-Matrix with what its document says of single memories."""
-    opened, target = open_w_matrix(draft, explain=True), session.model(order.target)
+    opened = open_w_matrix(draft, explain=True)
+    source, target = session.model(order.source), session.model(order.target)
+    read, cells = reader(source, target, continuation=FORECAST_TOKENS), session.foreign
+    passages = itertools.chain(choices, *(passages_in(cell, read) for cell in cells))
+    total = len(choices) + sum(cell.wanted for cell in cells)
     progress = session.stage(f"forecast {order.source} -> {order.target}")
     examples: list[Example] = []
-    for number, passage in enumerate(choices):
-        progress(number, len(choices))
+    for number, passage in enumerate(passages):
+        progress(number, total)
         examples += examples_of(passage, opened, target=target)
-    progress(len(choices), len(choices))
+    progress(total, total)
     return WMatrix(replace(draft.document, forecasts=fit_forecasts(examples)), draft.arrays)
 
 

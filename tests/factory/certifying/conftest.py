@@ -68,6 +68,7 @@ def new_session(folders: dict[str, str], texts: TextCorpus, own_files: Path) -> 
             locations=folders,
             read_suite=lambda: public_suite(texts),
             read_selection=lambda: (selection,),
+            read_foreign=tuple,
         )
 
     return make

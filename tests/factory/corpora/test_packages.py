@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.corpora.packages import descriptions, docstrings, headers, licences, modules
+from factory.corpora.packages import descriptions, docstrings, headers, licences, messages, modules
 from latentmas.protocol.errors import InvalidInput
 
 LONG = "A sentence of the documentation. " * 40
@@ -84,3 +84,13 @@ def test_descriptions_and_licences_are_those_of_distributions() -> None:
     assert not description.text.startswith("Metadata-Version")
     (licence,) = licences(["pytest"])
     assert "Permission is hereby granted" in licence.text
+
+
+def test_djangos_messages_are_read_in_a_language() -> None:
+    lines = messages("it").split("\n")
+    assert "Questo campo è obbligatorio." in lines
+
+
+def test_a_language_without_messages_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="no messages in the language xx"):
+        messages("xx")

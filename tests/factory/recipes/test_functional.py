@@ -64,6 +64,7 @@ def session(folders: dict[str, str], texts: TextCorpus, own_files: Path, monkeyp
         locations=folders,
         read_suite=lambda: suite_of(texts),
         read_selection=lambda: selection_of(texts),
+        read_foreign=tuple,
     )
 
 
@@ -157,6 +158,18 @@ def test_the_file_forecasts_what_a_single_memory_keeps(session) -> None:
     for target in (known, None):
         expected = exchange(passage.source, stored, target=target, policy=UNCONDITIONAL).quality.expected_retention
         assert expected.low < expected.value < expected.high
+
+
+def test_forecasts_also_learn_from_text_that_no_map_was_calibrated_on(session) -> None:
+    documents = session.corpus.part(Split.SELECTION)
+    session.read_foreign = lambda: (SuiteCell("foreign xx", LENGTHS[0], lambda: documents, len(documents), wanted=2),)
+    learnt = [each.memories for each in read_w_matrix(drafted_file(session)).document.forecasts]
+    session.read_foreign = tuple
+    assert learnt == [each.memories + 2 for each in read_w_matrix(drafted_file(session)).document.forecasts]
+
+
+def drafted_file(session: FactorySession) -> Path:
+    return blobs.local_path(generate_measured(ORDER, session).file)
 
 
 def test_an_8_bit_file_is_judged_by_its_8_bit_matrices(session) -> None:

@@ -39,7 +39,7 @@ def session(tmp_path_factory: pytest.TempPathFactory, own_files: Path, monkeypat
     locations = {name: str(folder / name) for name in (SOURCE, TARGET)}
     made = FactorySession(lambda: texts, own_files / "cache", Metadata(actor="test"), silent, 6000, locations)
     made.read_suite = lambda: suite_of(texts)
-    made.read_selection = lambda: selection_of(texts)
+    made.read_selection, made.read_foreign = lambda: selection_of(texts), tuple
     return made
 
 
