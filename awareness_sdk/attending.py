@@ -15,8 +15,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 AMONG = "among"  # transformers' name for this way to attend
 AT_ONCE = 32  # tokens whose keys are cut to those that one of them sees
-# By mask, which all layers of a kind share: the keys that each part sees.
-_seen: MutableMapping[torch.Tensor, list[slice]] = WeakTensorKeyDictionary()
+Part = tuple[slice, torch.Tensor]  # keys that some of the queries see, and the mask of these
+_parts: MutableMapping[torch.Tensor, list[Part]] = WeakTensorKeyDictionary()  # by mask, which layers of a kind share
 
 
 class Slots(DynamicLayer):  # type: ignore[misc]  # untyped
@@ -75,13 +75,13 @@ def _attended(
     """
     shared = query.shape[1] // key.shape[1]
     outputs = []
-    masks = torch.split(attention_mask, AT_ONCE, dim=2)
-    for queries, mask, seen in zip(torch.split(query, AT_ONCE, dim=2), masks, _keys_seen(attention_mask), strict=True):
+    parts = _parts_of(attention_mask, shared)
+    for queries, (seen, mask) in zip(torch.split(query, AT_ONCE, dim=2), parts, strict=True):
         output = functional.scaled_dot_product_attention(
             queries.reshape(1, key.shape[1], -1, key.shape[3]),
             key[:, :, seen],
             value[:, :, seen],
-            attn_mask=mask[..., seen].repeat(1, 1, shared, 1),
+            attn_mask=mask,
             dropout_p=dropout,
             scale=scaling,
         )
@@ -89,13 +89,19 @@ def _attended(
     return torch.cat(outputs, 2).transpose(1, 2), None
 
 
-def _keys_seen(attention_mask: torch.Tensor) -> list[slice]:
-    """Return the keys that AT_ONCE queries, the next ones and so on see by a mask `[1, 1, queries, keys]`."""
-    found = _seen.get(attention_mask)
+def _parts_of(attention_mask: torch.Tensor, shared: int) -> list[Part]:
+    """Return what AT_ONCE queries, the next ones and so on see by a mask `[1, 1, queries, keys]`.
+
+    The mask of a part is that of one query after the other for each of the `shared` heads in turn.
+    """
+    found = _parts.get(attention_mask)
     if found is None:
         hidden = torch.finfo(attention_mask.dtype).min
-        columns = [(mask > hidden).any(0).nonzero() for mask in torch.split(attention_mask[0, 0], AT_ONCE)]
-        found = _seen[attention_mask] = [slice(int(each[0]), int(each[-1]) + 1) for each in columns]
+        found = _parts[attention_mask] = []
+        for mask in torch.split(attention_mask, AT_ONCE, dim=2):
+            columns = (mask[0, 0] > hidden).any(0).nonzero()
+            seen = slice(int(columns[0]), int(columns[-1]) + 1)
+            found.append((seen, mask[..., seen].repeat(1, 1, shared, 1)))
     return found
 
 
