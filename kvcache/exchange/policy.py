@@ -12,7 +12,7 @@ from latentmas.protocol.w_matrix import WMatrixDocument
 
 BEST = "GET /api/w-matrices/best"
 GENERATE = "POST /api/latentmas/w-matrix/generate"
-LEAST_EXPECTED = 0.69  # retention; `python -m benchmarks.alignment.gate` shows what it lets through and refuses
+LEAST_EXPECTED = 0.66  # retention; `python -m benchmarks.alignment.gate` shows what it lets through and refuses
 CORRECT = "Give the target's tokens with their first layer (target_spans and target_first_layer)"
 
 

@@ -80,7 +80,7 @@ def test_a_memory_of_which_too_little_is_expected_is_not_handed_over() -> None:
     assert usual.expected_retention.value == pytest.approx(0.8, abs=0.05)
     assert usual.expected_retention.high - usual.expected_retention.low == pytest.approx(0.2)
     strange = louder(cache(TOKENS), 1.5)
-    with pytest.raises(QualityBelowThreshold, match=r"expected of this memory is 0\.[34]\d .* is 0\.69") as refused:
+    with pytest.raises(QualityBelowThreshold, match=r"expected of this memory is 0\.[34]\d .* is 0\.66") as refused:
         exchange(strange, matrix, target=known(), evidence=RECORD)
     assert refused.value.facts["decision"] == "fallback_reprefill"
     assert refused.value.facts["quality"]["expected_retention"]["value"] < LEAST_EXPECTED
