@@ -66,7 +66,6 @@ class Beside:
     def __init__(self, model: Any, memory: KVSnapshot, positions: Array) -> None:
         self._model, self._geometry, self._positions = model, memory.frame.geometry, positions
         self._places = _places(memory.frame, positions)
-        self._masks = _masks(model, self._geometry, self._places, positions)
         self._layers = _layers(model, memory, self._places, positions)
 
     def read(self, ids: Array, *, begun: Begun | None = None) -> Read:
@@ -81,7 +80,7 @@ class Beside:
                 positions=self._positions[None].astype(np.int64),
                 layers=self._geometry.layers,
                 beside=self._layers,
-                masks=self._masks,
+                masks=_masks(self._model, self._geometry, self._places, self._positions),
                 begin=begin,
             )
         keys, values = new.keys, new.values

@@ -86,7 +86,7 @@ def pin(threads: int) -> None:
 def w_matrices(paths: "list[Path] | None") -> "list[OpenedWMatrix]":
     """Return the W-Matrices of the files, or the best certified ones of both directions.
 
-    They are opened as files with a forecast are, which all certified ones have: it takes its time, too.
+    They are opened as files with a forecast are, which all that are made here have: it takes its time, too.
     """
     from kvcache.exchange.mapping import open_w_matrix
     from latentmas import blobs

@@ -6,7 +6,6 @@ messages) and other registers (code, package descriptions).
 
 import bz2
 import hashlib
-import importlib.util
 import sysconfig
 from collections.abc import Iterator, Sequence
 from importlib.metadata import distributions
@@ -43,9 +42,9 @@ def documents(group: str, *, wanted: int) -> Sequence[Document]:
         case "bulgarian":
             return _documents(_bulgarian_articles(), wanted)
         case "c-headers":
-            return _documents(_files((_package("numpy") / "_core" / "include").rglob("*.h")), wanted)
+            return _documents(_files((packages.package_folder("numpy") / "_core" / "include").rglob("*.h")), wanted)
         case "javascript":
-            return _documents(_files((_package("django") / "contrib").rglob("*.js")), wanted)
+            return _documents(_files((packages.package_folder("django") / "contrib").rglob("*.js")), wanted)
         case "descriptions":
             return _documents(_descriptions(), wanted)
     if not group.startswith(MESSAGES):
@@ -71,16 +70,9 @@ def _descriptions() -> Iterator[str]:
         yield str(each.metadata.get_payload())
 
 
-def _package(name: str) -> Path:
-    specification = importlib.util.find_spec(name)
-    assert specification is not None
-    assert specification.origin is not None
-    return Path(specification.origin).parent
-
-
 def _bulgarian_articles() -> Iterator[str]:
     from gensim.corpora.wikicorpus import extract_pages, filter_wiki
 
-    with bz2.BZ2File(_package("gensim") / "test" / "test_data" / BULGARIAN_FILE) as dump:
+    with bz2.BZ2File(packages.package_folder("gensim") / "test" / "test_data" / BULGARIAN_FILE) as dump:
         for _title, text, _page in extract_pages(dump):
             yield MARKUP.sub("", filter_wiki(text))

@@ -103,7 +103,7 @@ def messages(language: str) -> str:
     Raises InvalidInput where Django is missing or does not speak it.
     """
     found: dict[str, str] = {}
-    for path in sorted(_root("django").rglob(f"locale/{language}/LC_MESSAGES/*.mo")):
+    for path in sorted(package_folder("django").rglob(f"locale/{language}/LC_MESSAGES/*.mo")):
         with path.open("rb") as file:
             catalogue = vars(gettext.GNUTranslations(file))["_catalog"]
         found |= {str(key): text for key, text in catalogue.items() if key}
@@ -121,14 +121,15 @@ def _sources(packages: Sequence[str], *, suffix: str = ".py") -> Iterator[tuple[
     """Yield the source files of packages such as `django` or `torch/nn`, in the order of their paths."""
     for package in packages:
         top, *below = package.split("/")
-        root = _root(top)
+        root = package_folder(top)
         for file in sorted(root.joinpath(*below).rglob(f"*{suffix}")):
             inside = file.relative_to(root)
             if SKIPPED_PARTS.isdisjoint(inside.parts) and SKIPPED_NAMES.fullmatch(file.name) is None:
                 yield file, f"{top}/{inside.as_posix()}"
 
 
-def _root(package: str) -> Path:
+def package_folder(package: str) -> Path:
+    """Return the folder of an installed package, which is not imported. InvalidInput if it is missing."""
     specification = importlib.util.find_spec(package)
     if specification is None or specification.origin is None:
         raise InvalidInput(f"the package {package}, whose text is used, is not installed", resolution=RESOLUTION)
