@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unittest.mock import patch
 
 from celery.contrib.testing.worker import start_worker
 
@@ -9,13 +10,17 @@ from latentmas.celery import app
 from latentmas.jobs import working
 from latentmas.jobs.models import Job, State
 
+NO_HEARTBEAT = 3600.0  # seconds: on SQLite it would wait for the test's transaction, and the end of a job for it
+
 
 def work() -> Iterator[Job]:
     """Run the jobs that wait, the oldest first, until none does, and yield each as it then is."""
     while waiting := [job for job in Job.objects.order_by("created_at", "part", "id") if _may_run(job)]:
         claimed = working.claim(waiting[0].id)
         assert claimed is not None
-        yield working.run(claimed)
+        with patch.object(working, "HEARTBEAT_SECONDS", NO_HEARTBEAT):
+            ended = working.run(claimed)
+        yield ended
 
 
 @contextmanager

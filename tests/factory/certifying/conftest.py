@@ -52,8 +52,22 @@ def public_suite(texts: TextCorpus) -> EvaluationSuite:
     return EvaluationSuite("suite/test", "sha256:" + "0" * 64, (cell,))
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Kept from test to test: a passage of the public suite that one of them has scored is not scored again."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def fitted() -> dict[str, WMatrix]:
+    """The W-Matrices that a test has fitted, for the tests after it."""
+    return {}
+
+
 @pytest.fixture
-def new_session(folders: dict[str, str], texts: TextCorpus, own_files: Path) -> Callable[..., FactorySession]:
+def new_session(
+    folders: dict[str, str], texts: TextCorpus, cache: Path, own_files: Path
+) -> Callable[..., FactorySession]:
     """Makes a session that has read nothing and loaded nothing yet."""
     chosen = texts.part(Split.CALIBRATION)
     selection = SuiteCell("words", LENGTH, lambda: chosen, len(chosen), wanted=8)
@@ -61,7 +75,7 @@ def new_session(folders: dict[str, str], texts: TextCorpus, own_files: Path) -> 
     def make(**_options: Any) -> FactorySession:
         return FactorySession(
             lambda: texts,
-            own_files / "cache",
+            cache,
             Metadata(actor="test"),
             silent,
             calibration_tokens=4000,
@@ -89,11 +103,13 @@ def certifier(new_session, registry, texts, tmp_path, settings, monkeypatch) -> 
 
 
 @pytest.fixture
-def honest(new_session, registry, monkeypatch) -> WMatrix:
+def honest(new_session, registry, fitted, monkeypatch) -> WMatrix:
     """A W-Matrix as a seller may fit it."""
     monkeypatch.setattr("factory.recipes.maps.FORECAST_TOKENS", 64)  # the texts are short
-    order = FunctionalOrder(SOURCE, TARGET, "1.0.0", 300, unified_dimension=128)
-    return drafted(order, new_session()).w_matrix
+    if "honest" not in fitted:
+        order = FunctionalOrder(SOURCE, TARGET, "1.0.0", 300, unified_dimension=128)
+        fitted["honest"] = drafted(order, new_session()).w_matrix
+    return fitted["honest"]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from marketplace.listings.certificates.decisions import PRIVATE_FAILED
 from marketplace.listings.events.lifecycle import Access
 from marketplace.listings.lifecycle.commands import change_access
 from marketplace.listings.models import ListingVersion
-from tests.factory.certifying.conftest import LENGTH, TARGET, certified
+from tests.factory.certifying.conftest import LENGTH, SOURCE, TARGET, certified
 from tests.marketplace import sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("certifier")]
@@ -153,8 +153,11 @@ def test_a_file_for_weights_that_do_not_run_here_stays_declared(publish, honest)
     assert row().basis == "declared"
 
 
-def test_figures_on_captured_activations_are_measured_and_never_certified(publish, honest, monkeypatch):
+def test_figures_on_captured_activations_are_measured_and_never_certified(publish, honest, new_session, monkeypatch):
     """The server has packs of both models and cannot run them any more."""
+    session = new_session()
+    for name in (SOURCE, TARGET):
+        session.pack(name)
     monkeypatch.setattr("factory.contributed.PACKAGED", {})
     job = certified(publish(honest))
     assert (job.state, job.result["tier"]) == ("done", "refused")

@@ -51,14 +51,19 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> TextCorpus:
     return load_corpus(corpus(tmp_path_factory.mktemp("corpus") / "corpus.txt"))
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Kept from test to test: a passage that one of them has scored is not scored again."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def session(folders: dict[str, str], texts: TextCorpus, own_files: Path, monkeypatch) -> FactorySession:
+def session(folders: dict[str, str], texts: TextCorpus, cache: Path, own_files: Path, monkeypatch) -> FactorySession:
     monkeypatch.setattr("factory.recipes.maps.FORECAST_TOKENS", 64)  # the texts are short
-    metadata, cache = Metadata(actor="test"), own_files / "cache"
     return FactorySession(
         lambda: texts,
         cache,
-        metadata,
+        Metadata(actor="test"),
         silent,
         calibration_tokens=4000,
         locations=folders,
