@@ -53,7 +53,7 @@ def public_suite(texts: TextCorpus) -> EvaluationSuite:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def kept_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Kept from test to test: a passage of the public suite that one of them has scored is not scored again."""
     return tmp_path_factory.mktemp("cache")
 
@@ -66,7 +66,7 @@ def fitted() -> dict[str, WMatrix]:
 
 @pytest.fixture
 def new_session(
-    folders: dict[str, str], texts: TextCorpus, cache: Path, own_files: Path
+    folders: dict[str, str], texts: TextCorpus, kept_cache: Path, own_files: Path
 ) -> Callable[..., FactorySession]:
     """Makes a session that has read nothing and loaded nothing yet."""
     chosen = texts.part(Split.CALIBRATION)
@@ -75,7 +75,7 @@ def new_session(
     def make(**_options: Any) -> FactorySession:
         return FactorySession(
             lambda: texts,
-            cache,
+            kept_cache,
             Metadata(actor="test"),
             silent,
             calibration_tokens=4000,

@@ -1,5 +1,7 @@
 """A pair that is made in parts is the pair that one process makes alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,12 @@ from tests.work import work
 
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_files")]
+
+
+@pytest.fixture
+def kept_cache(own_files: Path) -> Path:
+    """The session's, in which nothing was scored before a test."""
+    return own_files / "cache"
 
 
 @pytest.fixture

@@ -52,17 +52,19 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> TextCorpus:
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def kept_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Kept from test to test: a passage that one of them has scored is not scored again."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture
-def session(folders: dict[str, str], texts: TextCorpus, cache: Path, own_files: Path, monkeypatch) -> FactorySession:
+def session(
+    folders: dict[str, str], texts: TextCorpus, kept_cache: Path, own_files: Path, monkeypatch
+) -> FactorySession:
     monkeypatch.setattr("factory.recipes.maps.FORECAST_TOKENS", 64)  # the texts are short
     return FactorySession(
         lambda: texts,
-        cache,
+        kept_cache,
         Metadata(actor="test"),
         silent,
         calibration_tokens=4000,
